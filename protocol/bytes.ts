@@ -1,0 +1,206 @@
+/**
+ * Reading and writing the primitive fields of PROTOCOL.md: big-endian integers, varints, UUIDs,
+ * texts. Knows nothing of messages. A reader never runs past its bytes and turns everything that
+ * is not as prescribed into a ProtocolError of code `decode`.
+ */
+import { ProtocolError } from './errors.ts';
+import { EPOCH_BYTES, readUint64, uuidFromBytes, uuidToBytes, writeUint64 } from './identity.ts';
+
+const VARINT_BYTES_MAX = 8;
+
+function decodeError(what: string): ProtocolError {
+  return new ProtocolError('decode', what);
+}
+
+/** Takes fields off the front of a body. `end` must be called last. */
+export class ByteReader {
+  readonly #bytes: Buffer;
+  #offset = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#offset;
+  }
+
+  uint8(): number {
+    return this.#bytes.readUInt8(this.#take(1));
+  }
+
+  uint16(): number {
+    return this.#bytes.readUInt16BE(this.#take(2));
+  }
+
+  uint32(): number {
+    return this.#bytes.readUInt32BE(this.#take(4));
+  }
+
+  uint64(): number {
+    const value = readUint64(this.#bytes, this.#take(8));
+    if (!Number.isSafeInteger(value)) throw decodeError('a 64-bit integer is over 2^53 - 1');
+    return value;
+  }
+
+  /** 0 or 1; nothing else is a flag. */
+  flag(): boolean {
+    const value = this.uint8();
+    if (value > 1) throw decodeError(`a flag is ${value}, not 0 or 1`);
+    return value === 1;
+  }
+
+  /** An unsigned LEB128 integer up to 2^53 − 1, in its shortest form. */
+  varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (let count = 0; count < VARINT_BYTES_MAX; count += 1) {
+      const byte = this.uint8();
+      value += (byte & 0x7f) * scale;
+      if ((byte & 0x80) === 0) {
+        if (byte === 0 && count > 0) throw decodeError('a varint is not in its shortest form');
+        if (!Number.isSafeInteger(value)) throw decodeError('a varint is over 2^53 - 1');
+        return value;
+      }
+      scale *= 0x80;
+    }
+    throw decodeError(`a varint is longer than ${VARINT_BYTES_MAX} bytes`);
+  }
+
+  /** A varint of zigzag form: 0, −1, 1, −2, 2 … */
+  zigzag(): number {
+    const value = this.varint();
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+  }
+
+  bytes(length: number): Buffer {
+    const start = this.#take(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  uuid(): string {
+    return uuidFromBytes(this.#bytes, this.#take(EPOCH_BYTES));
+  }
+
+  /** UTF-8 behind a length of 16 bits; at most `bytesMax` bytes. */
+  text(bytesMax: number): string {
+    const length = this.uint16();
+    if (length > bytesMax) throw decodeError(`a text of ${length} bytes is over ${bytesMax}`);
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.bytes(length));
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error;
+      throw decodeError('a text is not UTF-8');
+    }
+  }
+
+  /** Everything that is left. */
+  rest(): Buffer {
+    return this.bytes(this.remaining);
+  }
+
+  /** The body ends here; more bytes mean that the two ends read different formats. */
+  end(): void {
+    if (this.remaining > 0) throw decodeError(`${this.remaining} bytes are left over`);
+  }
+
+  #take(length: number): number {
+    const start = this.#offset;
+    if (length > this.remaining) {
+      throw decodeError(`a field of ${length} bytes has only ${this.remaining} left`);
+    }
+    this.#offset = start + length;
+    return start;
+  }
+}
+
+/** Puts fields behind one another; grows as needed. */
+export class ByteWriter {
+  #bytes: Buffer;
+  #length = 0;
+
+  constructor(capacity = 256) {
+    this.#bytes = Buffer.allocUnsafe(capacity);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The bytes written so far, without a copy; the writer must not be used after. */
+  finish(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  uint8(value: number): this {
+    this.#bytes.writeUInt8(value, this.#grow(1));
+    return this;
+  }
+
+  uint16(value: number): this {
+    this.#bytes.writeUInt16BE(value, this.#grow(2));
+    return this;
+  }
+
+  uint32(value: number): this {
+    this.#bytes.writeUInt32BE(value, this.#grow(4));
+    return this;
+  }
+
+  uint64(value: number): this {
+    writeUint64(this.#bytes, value, this.#grow(8));
+    return this;
+  }
+
+  flag(value: boolean): this {
+    return this.uint8(value ? 1 : 0);
+  }
+
+  varint(value: number): this {
+    let rest = value;
+    let offset = this.#grow(VARINT_BYTES_MAX);
+    const start = offset;
+    while (rest >= 0x80) {
+      const low = rest % 0x80;
+      this.#bytes[offset] = low | 0x80;
+      rest = (rest - low) / 0x80;
+      offset += 1;
+    }
+    this.#bytes[offset] = rest;
+    this.#length = this.#length - VARINT_BYTES_MAX + (offset + 1 - start);
+    return this;
+  }
+
+  zigzag(value: number): this {
+    return this.varint(value >= 0 ? value * 2 : -value * 2 - 1);
+  }
+
+  bytes(value: Uint8Array): this {
+    const start = this.#grow(value.length);
+    this.#bytes.set(value, start);
+    return this;
+  }
+
+  uuid(value: string): this {
+    return this.bytes(uuidToBytes(value));
+  }
+
+  /** UTF-8 behind a length of 16 bits, cut at a character so that it fits `bytesMax`. */
+  text(value: string, bytesMax: number): this {
+    const target = new Uint8Array(bytesMax);
+    const { written } = new TextEncoder().encodeInto(value, target);
+    return this.uint16(written).bytes(target.subarray(0, written));
+  }
+
+  #grow(length: number): number {
+    const start = this.#length;
+    const needed = start + length;
+    if (needed > this.#bytes.length) {
+      const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));
+      this.#bytes.copy(grown, 0, 0, start);
+      this.#bytes = grown;
+    }
+    this.#length = needed;
+    return start;
+  }
+}

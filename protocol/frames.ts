@@ -1,0 +1,102 @@
+/**
+ * The FRAMES body: many frames of one epoch in few bytes.
+ *
+ * Seqs and capture times are written as differences to the frame before, as varints: a frame of a
+ * steady source costs 8 to 10 bytes beside its payload, which is what thin links are measured by.
+ * The frame's own CRC travels with it, unchanged since `append`.
+ */
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { ByteReader, ByteWriter } from './bytes.ts';
+import { ProtocolError } from './errors.ts';
+import { CAPTURED_AT_MAX, PAYLOAD_BYTES_MAX } from './identity.ts';
+import { DECODED_BYTES_MAX, FRAMES_PER_MESSAGE_MAX } from './limits.ts';
+import type { Frames, WireFrame } from './messages.ts';
+
+/** The frames of this body are compressed with zstd. */
+export const FLAG_ZSTD = 1;
+
+/** The most that one frame costs beside its payload: three varints and the CRC. */
+export const FRAME_OVERHEAD_BYTES_MAX = 8 + 8 + 8 + 4;
+
+/** Level 1: on the links where compression matters the link is slow, not the CPU. */
+const ZSTD_OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+
+export function encodeFrames(message: Frames, compress: boolean): { flags: number; body: Buffer } {
+  const data = encodeFrameData(message.frames);
+  const packed = compress ? zstdCompressSync(data, ZSTD_OPTIONS) : data;
+  const smaller = packed.length < data.length;
+  const writer = new ByteWriter(packed.length + 12);
+  writer.uint32(message.epochIndex).uint32(message.frames.length).uint32(data.length);
+  writer.bytes(smaller ? packed : data);
+  return { flags: smaller ? FLAG_ZSTD : 0, body: writer.finish() };
+}
+
+function encodeFrameData(frames: readonly WireFrame[]): Buffer {
+  const payloadBytes = frames.reduce((sum, frame) => sum + frame.payload.length, 0);
+  const writer = new ByteWriter(payloadBytes + frames.length * FRAME_OVERHEAD_BYTES_MAX);
+  let seq = 0;
+  let capturedAt = 0;
+  for (const frame of frames) {
+    writer.varint(frame.seq - seq).zigzag(frame.capturedAt - capturedAt);
+    writer.varint(frame.payload.length).uint32(frame.crc).bytes(frame.payload);
+    seq = frame.seq;
+    capturedAt = frame.capturedAt;
+  }
+  return writer.finish();
+}
+
+/** Throws ProtocolError `flags`, `decode`, `size` or `compression`. Payloads are views. */
+export function decodeFrames(flags: number, body: Buffer): Frames {
+  if ((flags & ~FLAG_ZSTD) !== 0) throw new ProtocolError('flags', `flags ${flags} on FRAMES`);
+  const head = new ByteReader(body);
+  const epochIndex = head.uint32();
+  const count = head.uint32();
+  const decodedLength = head.uint32();
+  if (count < 1 || count > FRAMES_PER_MESSAGE_MAX) {
+    throw new ProtocolError('decode', `${count} frames, not 1 to ${FRAMES_PER_MESSAGE_MAX}`);
+  }
+  if (decodedLength > DECODED_BYTES_MAX) {
+    throw new ProtocolError('size', `${decodedLength} decoded bytes, over ${DECODED_BYTES_MAX}`);
+  }
+  const packed = head.rest();
+  const data = (flags & FLAG_ZSTD) === 0 ? packed : inflate(packed, decodedLength);
+  if (data.length !== decodedLength) {
+    throw new ProtocolError('decode', `${data.length} bytes of frames, not ${decodedLength}`);
+  }
+  return { kind: 'frames', epochIndex, frames: decodeFrameData(data, count) };
+}
+
+function inflate(packed: Buffer, decodedLength: number): Buffer {
+  try {
+    return zstdDecompressSync(packed, { maxOutputLength: Math.max(1, decodedLength) });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ProtocolError('compression', `zstd: ${reason}`);
+  }
+}
+
+function decodeFrameData(data: Buffer, count: number): WireFrame[] {
+  const reader = new ByteReader(data);
+  const frames: WireFrame[] = [];
+  let seq = 0;
+  let capturedAt = 0;
+  for (let i = 0; i < count; i += 1) {
+    const step = reader.varint();
+    seq += step;
+    if (step < 1 || !Number.isSafeInteger(seq)) {
+      throw new ProtocolError('decode', `seq ${seq} does not ascend`);
+    }
+    capturedAt += reader.zigzag();
+    if (capturedAt < 0 || capturedAt > CAPTURED_AT_MAX) {
+      throw new ProtocolError('decode', `captured_at ${capturedAt} is out of range`);
+    }
+    const length = reader.varint();
+    if (length > PAYLOAD_BYTES_MAX) {
+      throw new ProtocolError('size', `a payload of ${length} bytes, over ${PAYLOAD_BYTES_MAX}`);
+    }
+    const crc = reader.uint32();
+    frames.push({ seq, capturedAt, crc, payload: reader.bytes(length) });
+  }
+  reader.end();
+  return frames;
+}
