@@ -26,12 +26,12 @@ export function nextCounter(counter: number): number {
 export class MessageWriter {
   #counter = 0;
 
-  /** The whole message as one buffer. `compress` concerns FRAMES alone. */
-  write(message: Message, compress = false): Buffer {
+  /** The whole message as one buffer, and its body. `compress` concerns FRAMES alone. */
+  write(message: Message, compress = false): { bytes: Buffer; body: Buffer } {
     const { kind, flags, body } = encodeBody(message, compress);
     const bytes = sealEnvelope(KINDS[kind], flags, this.#counter, body);
     this.#counter = nextCounter(this.#counter);
-    return bytes;
+    return { bytes, body };
   }
 }
 

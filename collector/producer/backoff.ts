@@ -1,0 +1,56 @@
+/**
+ * How long to wait before the next dial. A pure function of the attempt, the failure's class, what
+ * the server asked for and a random number; the sender does the waiting.
+ */
+import type { LinkError } from './link-error.ts';
+
+/** The wait that doubles with each attempt, in milliseconds. */
+const BASE_MS = 50;
+/** A permanent failure heals when the other side is mended: look now and then. */
+const PERMANENT_MS = 30_000;
+/** A server may ask for longer caps and waits than this; it doesn't get them. */
+const CAP_MS_MAX = 60_000;
+const RETRY_AFTER_MS_MAX = 300_000;
+/** Before the handshake nobody knows who asks. */
+const RETRY_AFTER_MS_MAX_BEFORE_PROOF = 30_000;
+
+export interface Pace {
+  /** The first dial after a loss waits a random time up to this, in milliseconds. */
+  readonly spreadMs: number;
+  /** The longest wait between dials, in milliseconds. */
+  readonly capMs: number;
+}
+
+/** In force until a WELCOME brings the server's. */
+export const DEFAULT_PACE: Pace = { spreadMs: 0, capMs: 1_000 };
+
+/** The server's wishes, within our own bounds. */
+export function clampPace(pace: Pace): Pace {
+  const capMs = Math.min(Math.max(pace.capMs, BASE_MS), CAP_MS_MAX);
+  return { capMs, spreadMs: Math.min(pace.spreadMs, capMs) };
+}
+
+/**
+ * Milliseconds until the next dial.
+ *
+ * `attempt` counts the failures since the link last did its work: 1 is the first. That one waits
+ * only the spread; from the second on the wait doubles up to the cap, with full jitter (a random
+ * part of the whole), which desynchronises a fleet best for the fewest dials (Brooker, "Exponential
+ * Backoff And Jitter", AWS 2015).
+ */
+export function backoffMs(
+  attempt: number,
+  error: LinkError,
+  proven: boolean,
+  pace: Pace,
+  random: () => number,
+): number {
+  const asked = Math.min(
+    error.retryAfterMs,
+    proven ? RETRY_AFTER_MS_MAX : RETRY_AFTER_MS_MAX_BEFORE_PROOF,
+  );
+  if (asked > 0) return asked + random() * Math.min(asked, pace.capMs);
+  if (error.retry === 'permanent') return PERMANENT_MS * (0.5 + random() / 2);
+  if (attempt <= 1) return random() * pace.spreadMs;
+  return random() * Math.min(pace.capMs, BASE_MS * 2 ** Math.min(attempt - 2, 20));
+}

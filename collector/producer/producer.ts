@@ -1,0 +1,354 @@
+/**
+ * The producer: frames in, durable at once, brought to the server by itself.
+ *
+ * Wires the queue, the sender and the link, and owns the clock, the timer and the randomness that
+ * the sender is not allowed to have. Installs no signal handler, prints nothing and never ends the
+ * process; what happens comes out as events.
+ *
+ * `send` never fails because of the link. It fails when the frame can't be made durable: a queue
+ * that is full and set to refuse, a payload over the limit, a disk that failed.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { assertNever } from '#protocol/errors.ts';
+import { type Epoch, frameCrc } from '#protocol/identity.ts';
+import { NONCE_BYTES, TOKEN_BYTES_MIN } from '#protocol/limits.ts';
+import { REJECT_CODES, type RejectCode, SettledRanges } from '#protocol/settlement.ts';
+import { keepDeadLetter } from './dead-letters.ts';
+import { Link, type ServerAddress } from './link.ts';
+import type { LinkErrorCode, Retry } from './link-error.ts';
+import { type Gap, Queue, type QueueEvent, type RecoveryReport } from './queue/queue.ts';
+import { Sender, type SenderAction } from './sender.ts';
+import type { SenderState } from './sender-state.ts';
+
+export interface ProducerOptions {
+  readonly server: ServerAddress;
+  /** The secret shared with the server, TOKEN_BYTES_MIN bytes or more. */
+  readonly token: Uint8Array;
+  /** The queue's directory; made when missing. One process at a time. */
+  readonly queuePath: string;
+  /** Without one the id that the queue's directory keeps is used, made at its first opening. */
+  readonly collectorId?: string;
+  /** How much disk the queue may take, in bytes. */
+  readonly queueLimitBytes?: number;
+  readonly onEvent?: (event: ProducerEvent) => void;
+}
+
+export type ProducerEvent =
+  | { readonly type: 'state'; readonly from: SenderState; readonly to: SenderState }
+  /** Frames that had to be given up; the server will be told. */
+  | { readonly type: 'gap'; readonly gap: Gap }
+  /** A frame that the server refuses for good; it is kept as a dead letter. */
+  | {
+      readonly type: 'rejected';
+      readonly epoch: Epoch;
+      readonly seq: number;
+      readonly code: RejectCode;
+      readonly text: string;
+    }
+  /** The disk failed: nothing more is accepted until the queue is opened anew. */
+  | { readonly type: 'failed'; readonly error: Error };
+
+/** Times are microseconds since 1970 UTC. */
+export interface ProducerStatus {
+  readonly collector: string;
+  readonly epoch: Epoch | undefined;
+  readonly state: SenderState['name'];
+  readonly since: number;
+  /** Failures since the link last did its work. */
+  readonly attempt: number;
+  readonly nextRetryAt: number | undefined;
+  readonly lastError: LastError | undefined;
+  readonly queue: {
+    readonly frames: number;
+    readonly bytes: number;
+    readonly oldestCapturedAt: number | undefined;
+    readonly limitBytes: number;
+  };
+  readonly counters: {
+    readonly accepted: number;
+    readonly acked: number;
+    readonly declared: number;
+    readonly dead: number;
+    readonly resent: number;
+    readonly connections: number;
+  };
+}
+
+export interface LastError {
+  readonly code: LinkErrorCode;
+  readonly message: string;
+  readonly retry: Retry;
+  readonly at: number;
+}
+
+/** How often `close` looks whether everything is settled; acks are what it really waits for. */
+const DRAIN_POLL_MS = 10;
+
+export class Producer {
+  readonly #options: ProducerOptions;
+  readonly #queue: Queue;
+  readonly #collector: string;
+  readonly #sender: Sender;
+  readonly #link: Link;
+  #timer: NodeJS.Timeout | undefined;
+  #lastError: LastError | undefined;
+  #running = false;
+  /** What the server confirmed since this opening, so that nothing is counted twice. */
+  readonly #stored = new Map<Epoch, SettledRanges>();
+  readonly #counters = { accepted: 0, acked: 0, declared: 0, dead: 0 };
+
+  /**
+   * Opens the queue (reading through what it holds) and begins to dial. Rejects with the queue's
+   * typed errors: in use by another process, unusable directory.
+   */
+  static async open(options: ProducerOptions): Promise<Producer> {
+    if (options.token.length < TOKEN_BYTES_MIN) {
+      throw new RangeError(`the token must have at least ${TOKEN_BYTES_MIN} bytes`);
+    }
+    let producer: Producer | undefined;
+    const early: QueueEvent[] = [];
+    const queue = await Queue.open(
+      {
+        path: options.queuePath,
+        ...(options.queueLimitBytes === undefined ? {} : { limitBytes: options.queueLimitBytes }),
+      },
+      (event) => {
+        if (producer === undefined) early.push(event);
+        else producer.#onQueueEvent(event);
+      },
+    );
+    producer = new Producer(options, queue, options.collectorId ?? queue.collectorId);
+    for (const event of early) producer.#onQueueEvent(event);
+    producer.#run();
+    return producer;
+  }
+
+  private constructor(options: ProducerOptions, queue: Queue, collector: string) {
+    this.#options = options;
+    this.#queue = queue;
+    this.#collector = collector;
+    this.#sender = new Sender(
+      {
+        collector,
+        instance: randomUUID(),
+        token: options.token,
+        random: Math.random,
+        nonce: () => randomBytes(NONCE_BYTES),
+      },
+      performance.now(),
+    );
+    this.#link = new Link(options.server, {
+      onConnected: (connection) => this.#drive((now) => this.#sender.onConnected(connection, now)),
+      onBytes: (connection, bytes) =>
+        this.#drive((now) => this.#sender.onBytes(connection, bytes, now)),
+      onClosed: (connection, error) =>
+        this.#drive((now) => this.#sender.onClosed(connection, error, now)),
+    });
+  }
+
+  /** What opening found: pending frames, a torn tail, damage. */
+  get recovery(): RecoveryReport {
+    return this.#queue.recovery;
+  }
+
+  /**
+   * Makes a frame of the payload and resolves when it is durable on this machine's disk.
+   * `capturedAt` is in microseconds since 1970 UTC; now, when left out.
+   */
+  async send(
+    payload: Uint8Array,
+    options: { capturedAt?: number } = {},
+  ): Promise<{ epoch: Epoch; seq: number }> {
+    const receipt = await this.#queue.append(payload, options.capturedAt ?? nowUs());
+    this.#counters.accepted += 1;
+    return receipt;
+  }
+
+  status(): ProducerStatus {
+    const state = this.#sender.state;
+    const stats = this.#queue.stats();
+    return {
+      collector: this.#collector,
+      epoch: stats.highest?.epoch,
+      state: state.name,
+      since: wallUs(state.since),
+      attempt: this.#sender.attempt,
+      nextRetryAt: state.name === 'Backoff' ? wallUs(state.until) : undefined,
+      lastError: this.#lastError,
+      queue: {
+        frames: stats.frames,
+        bytes: stats.bytes,
+        oldestCapturedAt: stats.oldestCapturedAt,
+        limitBytes: stats.limitBytes,
+      },
+      counters: { ...this.#counters, ...this.#sender.counters },
+    };
+  }
+
+  /**
+   * Waits until everything is settled or the deadline has passed, says goodbye and releases the
+   * queue. What isn't settled stays on disk for the next opening.
+   */
+  async close(options: { deadlineMs: number }): Promise<void> {
+    const deadline = performance.now() + options.deadlineMs;
+    while (
+      this.#sender.state.name === 'Ready' &&
+      this.#queue.stats().frames > 0 &&
+      performance.now() < deadline
+    ) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    }
+    this.#drive((now) => this.#sender.onStop(now));
+    clearTimeout(this.#timer);
+    await this.#queue.close();
+  }
+
+  #run(): void {
+    this.#drive(() => {
+      const { highest } = this.#queue.stats();
+      if (highest) this.#sender.onAppended(highest);
+    });
+  }
+
+  /** Feeds one input, performs what follows, arms the timer. Inputs that come meanwhile queue up. */
+  #drive(input: (now: number) => void): void {
+    input(performance.now());
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      for (let action = this.#next(); action; action = this.#next()) this.#perform(action);
+    } finally {
+      this.#running = false;
+    }
+    this.#arm();
+  }
+
+  #next(): SenderAction | undefined {
+    return this.#sender.poll(performance.now());
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const deadline = this.#sender.nextDeadline;
+    if (deadline === undefined) return;
+    const waitMs = Math.max(0, Math.ceil(deadline - performance.now()));
+    this.#timer = setTimeout(() => this.#drive((now) => this.#sender.onTick(now)), waitMs);
+  }
+
+  #perform(action: SenderAction): void {
+    switch (action.type) {
+      case 'dial':
+        return this.#link.dial(action.connection);
+      case 'write':
+        return this.#link.write(action.connection, action.bytes);
+      case 'close':
+        return this.#link.close(action.connection);
+      case 'settle':
+        return this.#settle(action);
+      case 'state':
+        return this.#onState(action.from, action.to);
+      case 'read-held':
+      case 'read-frames':
+      case 'read-gaps':
+      case 'reject':
+        this.#ask(action).catch((error) => this.#onQueueFailure(error));
+        return;
+      default:
+        return assertNever(action);
+    }
+  }
+
+  #settle({ storeId, epoch, ranges }: Extract<SenderAction, { type: 'settle' }>): void {
+    this.#queue.settle(storeId, epoch, ranges);
+    const stored = this.#stored.get(epoch) ?? new SettledRanges();
+    this.#stored.set(epoch, stored);
+    this.#counters.acked -= stored.count;
+    for (const range of ranges) if (range.state === 'stored') stored.add(range);
+    this.#counters.acked += stored.count;
+  }
+
+  /** The actions that wait for the disk. A late answer is for an old connection, and ignored. */
+  async #ask(action: Extract<SenderAction, { type: `read-${string}` | 'reject' }>): Promise<void> {
+    switch (action.type) {
+      case 'read-held': {
+        const held = await this.#queue.held();
+        return this.#drive((now) => this.#sender.onHeld(action.connection, held, now));
+      }
+      case 'read-frames': {
+        const { after, frames: framesMax, bytes } = action;
+        const frames = await this.#queue.readPending(after, { frames: framesMax, bytes });
+        return this.#drive(() => this.#sender.onFrames(action.connection, frames));
+      }
+      case 'read-gaps': {
+        const gaps = await this.#queue.pendingGaps();
+        return this.#drive(() => this.#sender.onGaps(action.connection, gaps));
+      }
+      case 'reject':
+        return this.#bury(action);
+      default:
+        return assertNever(action);
+    }
+  }
+
+  /** Keeps a refused frame aside, on disk, before the queue may forget it. */
+  async #bury(action: Extract<SenderAction, { type: 'reject' }>): Promise<void> {
+    const { epoch, reject, storeId } = action;
+    const { seq, code, text } = reject;
+    const [frame] = await this.#queue.readPending({ epoch, seq: seq - 1 }, { frames: 1, bytes: 0 });
+    if (frame?.epoch === epoch && frame.seq === seq && frame.crc === frameCrc(frame)) {
+      const letter = { collector: this.#collector, frame, code, text, rejectedAt: nowUs() };
+      await keepDeadLetter(this.#options.queuePath, letter);
+      this.#counters.dead += 1;
+    }
+    const range = { from: seq, to: seq, state: 'rejected', code: REJECT_CODES[code] } as const;
+    this.#queue.settle(storeId, epoch, [range]);
+    this.#emit({ type: 'rejected', epoch, seq, code, text });
+  }
+
+  #onState(from: SenderState, to: SenderState): void {
+    if (to.name === 'Backoff') {
+      const { code, message, retry } = to.error;
+      this.#lastError = { code, message, retry, at: wallUs(to.since) };
+    }
+    this.#emit({ type: 'state', from, to });
+  }
+
+  #onQueueEvent(event: QueueEvent): void {
+    switch (event.type) {
+      case 'appended':
+        return this.#drive(() => this.#sender.onAppended({ epoch: event.epoch, seq: event.seq }));
+      case 'gap':
+        this.#counters.declared += event.gap.to - event.gap.from + 1;
+        this.#emit({ type: 'gap', gap: event.gap });
+        return this.#drive(() => this.#sender.onGapsChanged());
+      case 'failed':
+        return this.#emit({ type: 'failed', error: event.error });
+      default:
+        return assertNever(event);
+    }
+  }
+
+  /** A read or a dead letter failed: the disk is not to be trusted, whatever else still works. */
+  #onQueueFailure(error: unknown): void {
+    this.#drive((now) => this.#sender.onStop(now));
+    clearTimeout(this.#timer);
+    this.#emit({
+      type: 'failed',
+      error: error instanceof Error ? error : new Error(String(error)),
+    });
+  }
+
+  #emit(event: ProducerEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
+
+/** The wall clock in microseconds since 1970 UTC. */
+function nowUs(): number {
+  return Math.round((performance.timeOrigin + performance.now()) * 1_000);
+}
+
+/** A moment of the monotonic clock as wall time, as of now: clock jumps don't move timers. */
+function wallUs(monotonicMs: number): number {
+  return Date.now() * 1_000 + Math.round((monotonicMs - performance.now()) * 1_000);
+}

@@ -1,0 +1,511 @@
+/**
+ * The sender: brings what the queue holds to the server over one connection after another, and
+ * heals by itself.
+ *
+ * Theory of operation. The sender is sans-IO: time (monotonic milliseconds), randomness and nonces
+ * are passed in; inputs are the `on…` methods; after each input the driver takes `poll` until it is
+ * empty and arms one timer for `nextDeadline`. A late or repeated tick changes nothing.
+ *
+ * States and steps are those of `sender-state.ts`; `#go` is the only assignment. A connection is a
+ * number that the sender gives out with each dial: events that carry another number are of an old
+ * connection and are ignored. What a proven connection has to bring over is a `Delivery`, which
+ * dies with it.
+ *
+ * Progress, not writing, keeps a connection: the server's growing count of received bytes, or an
+ * ack. On a healthy link the heartbeats alone make it grow, so a dead link is noticed when idle
+ * too, in either direction, and a slow one is never taken for dead.
+ *
+ * Not here: sockets and timers (`link.ts`), the queue (`queue/`), who wires them (`producer.ts`).
+ */
+import { decodeBody } from '#protocol/codec.ts';
+import { MessageWriter } from '#protocol/envelope.ts';
+import { assertNever, ProtocolError } from '#protocol/errors.ts';
+import { Framer, type RawMessage } from '#protocol/framer.ts';
+import { signHello, verifyWelcome } from '#protocol/handshake.ts';
+import type { Epoch, Frame } from '#protocol/identity.ts';
+import { EPOCHS_PER_MESSAGE_MAX, PROTOCOL_VERSION } from '#protocol/limits.ts';
+import type {
+  EpochAnnouncement,
+  Greeting,
+  Heartbeat,
+  Message,
+  Reject,
+  Welcome,
+} from '#protocol/messages.ts';
+import type { SettledRange } from '#protocol/settlement.ts';
+import { backoffMs, clampPace, DEFAULT_PACE, type Pace } from './backoff.ts';
+import { Delivery, type DeliveryStep, type Settlement } from './delivery.ts';
+import { byeError, LinkError, protocolLinkError } from './link-error.ts';
+import type { Gap, QueuePosition } from './queue/queue.ts';
+import { assertLegalStep, type Phase, type SenderState } from './sender-state.ts';
+
+/** The number of one dial; grows with each. */
+export type Connection = number;
+
+/** What the driver has to do. */
+export type SenderAction =
+  | { readonly type: 'dial'; readonly connection: Connection }
+  | { readonly type: 'write'; readonly connection: Connection; readonly bytes: Buffer }
+  /** Write out what is written, then close wholly. */
+  | { readonly type: 'close'; readonly connection: Connection }
+  /** Answer by `onHeld`. */
+  | { readonly type: 'read-held'; readonly connection: Connection }
+  /** Answer by `onFrames`. */
+  | {
+      readonly type: 'read-frames';
+      readonly connection: Connection;
+      readonly after: QueuePosition | undefined;
+      readonly frames: number;
+      readonly bytes: number;
+    }
+  /** Answer by `onGaps`. */
+  | { readonly type: 'read-gaps'; readonly connection: Connection }
+  | {
+      readonly type: 'settle';
+      readonly storeId: string;
+      readonly epoch: Epoch;
+      readonly ranges: readonly SettledRange[];
+    }
+  /** The server refused this frame for good: keep it aside, then settle it. */
+  | {
+      readonly type: 'reject';
+      readonly storeId: string;
+      readonly epoch: Epoch;
+      readonly reject: Reject;
+    }
+  | { readonly type: 'state'; readonly from: SenderState; readonly to: SenderState };
+
+export interface SenderOptions {
+  readonly collector: string;
+  /** A UUID of this process. */
+  readonly instance: string;
+  readonly token: Uint8Array;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  /** NONCE_BYTES unpredictable bytes. */
+  readonly nonce: () => Uint8Array;
+}
+
+export interface SenderCounters {
+  /** Connections that became Ready. */
+  connections: number;
+  /** Frames sent again after a connection was lost before their ack. */
+  resent: number;
+}
+
+const HANDSHAKE_MS_MIN = 5_000;
+const HANDSHAKE_MS_MAX = 60_000;
+/** Four missed heartbeats: with the ack of the last one a dead link is noticed within 5 s. */
+const PROGRESS_MS_MIN = 4_000;
+const PROGRESS_MARGIN_MS = 2_000;
+/** So long in Ready without a failure counts as having done the work, even without a frame. */
+const QUIET_MS = 10_000;
+/** How fast a worse round trip is forgotten, per answered PING. */
+const RTT_FADE = 0.7;
+const HEARTBEAT_MS_MIN = 100;
+const HEARTBEAT_MS_MAX = 60_000;
+
+/** What one dial has brought about so far. */
+interface Conversation {
+  readonly connection: Connection;
+  readonly startedAt: number;
+  readonly writer: MessageWriter;
+  readonly framer: Framer;
+  greeting?: { readonly body: Buffer; readonly message: Greeting };
+  hello?: { readonly body: Buffer; readonly announced: readonly EpochAnnouncement[] };
+  proven?: Proven;
+}
+
+/** What there is once both ends are proven. */
+interface Proven {
+  readonly delivery: Delivery;
+  readonly storeId: string;
+  readonly heartbeatMs: number;
+  progressAt: number;
+  nextPingAt: number;
+  pingId: number;
+  readonly pingsSentAt: Map<number, number>;
+  bytesReceived: number;
+  bytesReceivedByServer: number;
+}
+
+export class Sender {
+  readonly counters: SenderCounters = { connections: 0, resent: 0 };
+  readonly #options: SenderOptions;
+  readonly #actions: SenderAction[] = [];
+  #state: SenderState;
+  #connection: Connection = 0;
+  #conversation: Conversation | undefined;
+  /** Failures since the link last did its work. */
+  #attempt = 0;
+  #handshakeMs = HANDSHAKE_MS_MIN;
+  #rttMs = 0;
+  #pace: Pace = DEFAULT_PACE;
+  #highest: QueuePosition | undefined;
+  /** How far each epoch was ever sent, to tell what is sent again. */
+  readonly #sentTo = new Map<Epoch, number>();
+
+  /** Begins to dial at once. */
+  constructor(options: SenderOptions, now: number) {
+    this.#options = options;
+    this.#state = this.#recovering('dialing', now);
+    this.#dial(now);
+  }
+
+  get state(): SenderState {
+    return this.#state;
+  }
+
+  /** Failures since the link last did its work; 0 when it does. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+
+  poll(now: number): SenderAction | undefined {
+    const action = this.#actions.shift();
+    if (action !== undefined) return action;
+    const conversation = this.#conversation;
+    const step = conversation?.proven?.delivery.poll(now);
+    if (conversation === undefined || step === undefined) return undefined;
+    return this.#perform(conversation, step, now);
+  }
+
+  /** When `onTick` is next due; undefined when never. */
+  get nextDeadline(): number | undefined {
+    const state = this.#state;
+    switch (state.name) {
+      case 'Backoff':
+        return state.until;
+      case 'Recovering':
+        return state.deadline;
+      case 'Ready': {
+        const proven = this.#conversation?.proven;
+        if (proven === undefined) return undefined;
+        return Math.min(proven.nextPingAt, this.#progressDeadline(proven));
+      }
+      case 'Stopped':
+        return undefined;
+      default:
+        return assertNever(state);
+    }
+  }
+
+  onTick(now: number): void {
+    const state = this.#state;
+    if (state.name === 'Backoff' && now >= state.until) {
+      this.#go(this.#recovering('dialing', now));
+      this.#dial(now);
+    } else if (state.name === 'Recovering' && now >= state.deadline) {
+      const waitedMs = Math.round(now - state.since);
+      this.#handshakeMs = Math.min(this.#handshakeMs * 2, HANDSHAKE_MS_MAX);
+      this.#fail(new LinkError('deadline', `no answer while ${state.phase}, ${waitedMs} ms`), now);
+    } else if (state.name === 'Ready') {
+      this.#tickReady(now);
+    }
+  }
+
+  onConnected(connection: Connection, now: number): void {
+    if (this.#conversation?.connection !== connection) return;
+    this.#go(this.#recovering('greeting', now));
+  }
+
+  /** The connection ended, whoever ended it. */
+  onClosed(connection: Connection, error: LinkError | undefined, now: number): void {
+    if (this.#conversation?.connection !== connection) return;
+    this.#fail(error ?? new LinkError('closed', 'the connection was closed'), now);
+  }
+
+  onBytes(connection: Connection, bytes: Buffer, now: number): void {
+    const conversation = this.#conversation;
+    if (conversation?.connection !== connection) return;
+    if (conversation.proven) conversation.proven.bytesReceived += bytes.length;
+    try {
+      conversation.framer.push(bytes);
+      for (let raw = conversation.framer.next(); raw; raw = conversation.framer.next()) {
+        this.#onMessage(conversation, raw, now);
+        if (this.#conversation !== conversation) return;
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#fail(protocolLinkError(error), now);
+    }
+  }
+
+  /** What the queue holds, oldest first: for HELLO, and whenever it was asked for. */
+  onHeld(connection: Connection, held: readonly EpochAnnouncement[], now: number): void {
+    const conversation = this.#conversation;
+    if (conversation?.connection !== connection) return;
+    if (conversation.proven) conversation.proven.delivery.onHeld(held);
+    else this.#hello(conversation, held, now);
+  }
+
+  onFrames(connection: Connection, frames: readonly Frame[]): void {
+    this.#deliveryOf(connection)?.onFrames(frames);
+  }
+
+  onGaps(connection: Connection, gaps: readonly Gap[]): void {
+    this.#deliveryOf(connection)?.onGaps(gaps);
+  }
+
+  /** The queue has taken in frames up to here. */
+  onAppended(highest: QueuePosition): void {
+    this.#highest = highest;
+    this.#conversation?.proven?.delivery.onAppended();
+  }
+
+  onGapsChanged(): void {
+    this.#conversation?.proven?.delivery.onGapsChanged();
+  }
+
+  /** Says goodbye and stops for good. What isn't settled stays in the queue. */
+  onStop(now: number): void {
+    if (this.#state.name === 'Stopped') return;
+    const conversation = this.#conversation;
+    if (conversation) {
+      if (conversation.proven) {
+        this.#write(conversation, { kind: 'bye', reason: 'shutdown', retryAfterMs: 0, text: '' });
+      }
+      this.#close(conversation);
+    }
+    this.#go({ name: 'Stopped', since: now });
+  }
+
+  #deliveryOf(connection: Connection): Delivery | undefined {
+    if (this.#conversation?.connection !== connection) return undefined;
+    return this.#conversation.proven?.delivery;
+  }
+
+  #dial(now: number): void {
+    this.#connection += 1;
+    this.#conversation = {
+      connection: this.#connection,
+      startedAt: now,
+      writer: new MessageWriter(),
+      framer: new Framer(),
+    };
+    this.#actions.push({ type: 'dial', connection: this.#connection });
+  }
+
+  #onMessage(conversation: Conversation, raw: RawMessage, now: number): void {
+    const message = decodeBody(raw.kind, raw.flags, raw.body);
+    if (message.kind === 'bye') return this.#fail(byeError(message), now);
+    if (conversation.proven) return this.#onProvenMessage(conversation.proven, message, now);
+    if (message.kind === 'greeting' && !conversation.greeting) {
+      return this.#onGreeting(conversation, message, raw.body, now);
+    }
+    if (message.kind === 'welcome' && conversation.hello) {
+      return this.#onWelcome(conversation, message, raw.body, now);
+    }
+    if (message.kind === 'ping' && conversation.hello) return;
+    throw new ProtocolError('state', `${message.kind.toUpperCase()} before the handshake's end`);
+  }
+
+  #onGreeting(conversation: Conversation, greeting: Greeting, body: Buffer, now: number): void {
+    if (!greeting.versions.includes(PROTOCOL_VERSION)) {
+      const theirs = greeting.versions.join(', ') || 'none';
+      const text = `the server speaks protocol ${theirs}, we speak ${PROTOCOL_VERSION}; upgrade the older side`;
+      return this.#fail(new LinkError('version', text, { retry: 'permanent' }), now);
+    }
+    conversation.greeting = { body, message: greeting };
+    this.#actions.push({ type: 'read-held', connection: conversation.connection });
+  }
+
+  #hello(conversation: Conversation, held: readonly EpochAnnouncement[], now: number): void {
+    const greeting = conversation.greeting;
+    if (!greeting || conversation.hello) return;
+    const announced = held.slice(0, EPOCHS_PER_MESSAGE_MAX);
+    const hello = signHello(this.#options.token, greeting.body, {
+      kind: 'hello',
+      version: PROTOCOL_VERSION,
+      collector: this.#options.collector,
+      instance: this.#options.instance,
+      nonce: this.#options.nonce(),
+      more: held.length > announced.length,
+      epochs: announced,
+    });
+    conversation.hello = { body: this.#write(conversation, hello), announced };
+    this.#go(this.#recovering('welcome', now));
+  }
+
+  #onWelcome(conversation: Conversation, welcome: Welcome, body: Buffer, now: number): void {
+    const { greeting, hello } = conversation;
+    if (!greeting || !hello) return;
+    if (!verifyWelcome(this.#options.token, greeting.body, hello.body, body)) {
+      const text = 'the server could not prove that it holds our token; nothing was sent to it';
+      return this.#fail(new LinkError('unauthorized', text, { retry: 'permanent' }), now);
+    }
+    conversation.framer.liftLimit();
+    const handshakeMs = now - conversation.startedAt;
+    this.#handshakeMs = Math.min(Math.max(HANDSHAKE_MS_MIN, handshakeMs * 2), HANDSHAKE_MS_MAX);
+    this.#rttMs = Math.max(this.#rttMs, handshakeMs);
+    this.#pace = clampPace({ spreadMs: welcome.retrySpreadMs, capMs: welcome.retryCapMs });
+    const asked = welcome.heartbeatIntervalMs;
+    const delivery = new Delivery(hello.announced, welcome, now);
+    conversation.proven = {
+      delivery,
+      storeId: greeting.message.storeId,
+      heartbeatMs: Math.min(Math.max(asked, HEARTBEAT_MS_MIN), HEARTBEAT_MS_MAX),
+      progressAt: now,
+      nextPingAt: now,
+      pingId: 0,
+      pingsSentAt: new Map(),
+      bytesReceived: 0,
+      bytesReceivedByServer: 0,
+    };
+    this.counters.connections += 1;
+    this.#go({ name: 'Ready', since: now });
+    this.#settle(conversation.proven, delivery.onSettledEntries(welcome.settled, now));
+  }
+
+  #onProvenMessage(proven: Proven, message: Message, now: number): void {
+    switch (message.kind) {
+      case 'ack':
+        this.#settle(proven, proven.delivery.onSettledEntries(message.settled, now));
+        return this.#onWorkDone(proven, now);
+      case 'settled':
+        return this.#settle(proven, proven.delivery.onSettled(message, now));
+      case 'reject':
+        return this.#onReject(proven, message, now);
+      case 'ping':
+        this.#onServerCount(proven, message, now);
+        return this.#heartbeat(proven, 'pong', message.id);
+      case 'pong':
+        this.#onServerCount(proven, message, now);
+        return this.#onPong(proven, message.id, now);
+      default:
+        throw new ProtocolError('state', `${message.kind.toUpperCase()} after the handshake`);
+    }
+  }
+
+  #onReject(proven: Proven, reject: Reject, now: number): void {
+    const { epochIndex, seq: from } = reject;
+    const epoch = proven.delivery.epochOf(epochIndex);
+    const entry = { epochIndex, from, to: from, state: 'rejected', code: 0 } as const;
+    proven.delivery.onSettledEntries([entry], now);
+    this.#actions.push({ type: 'reject', storeId: proven.storeId, epoch, reject });
+    this.#onWorkDone(proven, now);
+  }
+
+  #settle(proven: Proven, settlements: readonly Settlement[]): void {
+    for (const { epoch, ranges } of settlements) {
+      this.#actions.push({ type: 'settle', storeId: proven.storeId, epoch, ranges });
+    }
+  }
+
+  /** Something of ours was settled: the link works, whatever came before. */
+  #onWorkDone(proven: Proven, now: number): void {
+    proven.progressAt = now;
+    this.#attempt = 0;
+  }
+
+  #onServerCount(proven: Proven, heartbeat: Heartbeat, now: number): void {
+    if (heartbeat.bytesReceived <= proven.bytesReceivedByServer) return;
+    proven.bytesReceivedByServer = heartbeat.bytesReceived;
+    proven.progressAt = now;
+  }
+
+  #onPong(proven: Proven, id: number, now: number): void {
+    const sentAt = proven.pingsSentAt.get(id);
+    if (sentAt === undefined) return;
+    for (const known of proven.pingsSentAt.keys())
+      if (known <= id) proven.pingsSentAt.delete(known);
+    this.#rttMs = Math.max(now - sentAt, this.#rttMs * RTT_FADE);
+  }
+
+  #tickReady(now: number): void {
+    const proven = this.#conversation?.proven;
+    if (proven === undefined) return;
+    if (now >= this.#progressDeadline(proven)) {
+      const silentMs = Math.round(now - proven.progressAt);
+      const text = `nothing of ours reached the server for ${silentMs} ms: the link is dead`;
+      return this.#fail(new LinkError('no_progress', text), now);
+    }
+    if (now - this.#state.since >= QUIET_MS) this.#attempt = 0;
+    if (now < proven.nextPingAt) return;
+    proven.nextPingAt = now + proven.heartbeatMs;
+    proven.pingId += 1;
+    proven.pingsSentAt.set(proven.pingId, now);
+    this.#heartbeat(proven, 'ping', proven.pingId);
+  }
+
+  #progressDeadline(proven: Proven): number {
+    const patienceMs = Math.max(
+      PROGRESS_MS_MIN * Math.max(1, proven.heartbeatMs / 1_000),
+      3 * this.#rttMs + PROGRESS_MARGIN_MS,
+    );
+    const overtakenAt = proven.delivery.overtakenAt ?? Number.POSITIVE_INFINITY;
+    return Math.min(proven.progressAt, overtakenAt) + patienceMs;
+  }
+
+  #heartbeat(proven: Proven, kind: 'ping' | 'pong', id: number): void {
+    const conversation = this.#conversation;
+    if (conversation === undefined) return;
+    const epochIndex = this.#highest && proven.delivery.epochIndex(this.#highest.epoch);
+    const highest =
+      this.#highest === undefined || epochIndex === undefined
+        ? undefined
+        : { epochIndex, seq: this.#highest.seq };
+    this.#write(conversation, { kind, id, bytesReceived: proven.bytesReceived, highest });
+  }
+
+  #perform(conversation: Conversation, step: DeliveryStep, now: number): SenderAction | undefined {
+    const { connection } = conversation;
+    switch (step.type) {
+      case 'send':
+        if (step.message.kind === 'frames') this.#countResent(conversation, step.message);
+        this.#write(conversation, step.message);
+        return this.poll(now);
+      case 'renew':
+        this.#write(conversation, { kind: 'bye', reason: 'renew', retryAfterMs: 0, text: '' });
+        this.#fail(new LinkError('renew', 'all epoch numbers of this connection are used'), now);
+        return this.poll(now);
+      case 'read-frames':
+      case 'read-gaps':
+      case 'read-held':
+        return { ...step, connection };
+      default:
+        return assertNever(step);
+    }
+  }
+
+  #countResent(conversation: Conversation, message: Extract<Message, { kind: 'frames' }>): void {
+    const epoch = conversation.proven?.delivery.epochOf(message.epochIndex);
+    if (epoch === undefined) return;
+    const sentTo = this.#sentTo.get(epoch) ?? 0;
+    this.counters.resent += message.frames.filter(({ seq }) => seq <= sentTo).length;
+    this.#sentTo.set(epoch, Math.max(sentTo, message.frames.at(-1)?.seq ?? 0));
+  }
+
+  /** Answers the message's body. */
+  #write(conversation: Conversation, message: Message): Buffer {
+    const { bytes, body } = conversation.writer.write(message);
+    this.#actions.push({ type: 'write', connection: conversation.connection, bytes });
+    return body;
+  }
+
+  #close(conversation: Conversation): void {
+    this.#conversation = undefined;
+    this.#actions.push({ type: 'close', connection: conversation.connection });
+  }
+
+  #fail(error: LinkError, now: number): void {
+    const conversation = this.#conversation;
+    if (conversation) this.#close(conversation);
+    this.#attempt += 1;
+    const proven = conversation?.proven !== undefined;
+    const waitMs = backoffMs(this.#attempt, error, proven, this.#pace, this.#options.random);
+    const attempt = this.#attempt;
+    this.#go({ name: 'Backoff', since: now, until: now + waitMs, attempt, error });
+  }
+
+  #recovering(phase: Phase, now: number): SenderState {
+    return { name: 'Recovering', since: now, phase, deadline: now + this.#handshakeMs };
+  }
+
+  #go(to: SenderState): void {
+    const from = this.#state;
+    assertLegalStep(from, to);
+    this.#state = to;
+    this.#actions.push({ type: 'state', from, to });
+  }
+}
