@@ -52,25 +52,35 @@ export class ByteReader {
 
   /** An unsigned LEB128 integer up to 2^53 − 1, in its shortest form. */
   varint(): number {
-    let value = 0;
-    let scale = 1;
-    for (let count = 0; count < VARINT_BYTES_MAX; count += 1) {
-      const byte = this.uint8();
-      value += (byte & 0x7f) * scale;
-      if ((byte & 0x80) === 0) {
-        if (byte === 0 && count > 0) throw decodeError('a varint is not in its shortest form');
-        if (!Number.isSafeInteger(value)) throw decodeError('a varint is over 2^53 - 1');
-        return value;
-      }
-      scale *= 0x80;
-    }
-    throw decodeError(`a varint is longer than ${VARINT_BYTES_MAX} bytes`);
+    return this.#leb128(this.uint8(), 7);
   }
 
-  /** A varint of zigzag form: 0, −1, 1, −2, 2 … */
+  /**
+   * A varint of zigzag form: 0, −1, 1, −2, 2 …, from −2^53 to 2^53 − 1. The sign is taken off the
+   * first byte before the rest is added up, because the doubled value isn't a safe integer.
+   */
   zigzag(): number {
-    const value = this.varint();
-    return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+    const first = this.uint8();
+    const magnitude = this.#leb128((first & 0x80) | ((first & 0x7f) >> 1), 6);
+    return (first & 1) === 0 ? magnitude : -magnitude - 1;
+  }
+
+  /** The rest of a varint whose first byte brought so many bits. */
+  #leb128(first: number, bits: number): number {
+    let byte = first;
+    let value = byte & 0x7f;
+    let scale = 2 ** bits;
+    for (let count = 1; (byte & 0x80) !== 0; count += 1) {
+      if (count === VARINT_BYTES_MAX) {
+        throw decodeError(`a varint is longer than ${VARINT_BYTES_MAX} bytes`);
+      }
+      byte = this.uint8();
+      if (byte === 0) throw decodeError('a varint is not in its shortest form');
+      value += (byte & 0x7f) * scale;
+      scale *= 0x80;
+    }
+    if (!Number.isSafeInteger(value)) throw decodeError('a varint is over 2^53 - 1');
+    return value;
   }
 
   bytes(length: number): Buffer {
@@ -133,22 +143,26 @@ export class ByteWriter {
   }
 
   uint8(value: number): this {
-    this.#bytes.writeUInt8(value, this.#grow(1));
+    const start = this.#grow(1);
+    this.#bytes.writeUInt8(value, start);
     return this;
   }
 
   uint16(value: number): this {
-    this.#bytes.writeUInt16BE(value, this.#grow(2));
+    const start = this.#grow(2);
+    this.#bytes.writeUInt16BE(value, start);
     return this;
   }
 
   uint32(value: number): this {
-    this.#bytes.writeUInt32BE(value, this.#grow(4));
+    const start = this.#grow(4);
+    this.#bytes.writeUInt32BE(value, start);
     return this;
   }
 
   uint64(value: number): this {
-    writeUint64(this.#bytes, value, this.#grow(8));
+    const start = this.#grow(8);
+    writeUint64(this.#bytes, value, start);
     return this;
   }
 
@@ -157,22 +171,14 @@ export class ByteWriter {
   }
 
   varint(value: number): this {
-    let rest = value;
-    let offset = this.#grow(VARINT_BYTES_MAX);
-    const start = offset;
-    while (rest >= 0x80) {
-      const low = rest % 0x80;
-      this.#bytes[offset] = low | 0x80;
-      rest = (rest - low) / 0x80;
-      offset += 1;
-    }
-    this.#bytes[offset] = rest;
-    this.#length = this.#length - VARINT_BYTES_MAX + (offset + 1 - start);
-    return this;
+    const low = value % 0x80;
+    return this.#leb128(low, (value - low) / 0x80);
   }
 
   zigzag(value: number): this {
-    return this.varint(value >= 0 ? value * 2 : -value * 2 - 1);
+    const magnitude = value >= 0 ? value : -value - 1;
+    const low = magnitude % 0x40;
+    return this.#leb128(low * 2 + (value >= 0 ? 0 : 1), (magnitude - low) / 0x40);
   }
 
   bytes(value: Uint8Array): this {
@@ -192,6 +198,24 @@ export class ByteWriter {
     return this.uint16(written).bytes(target.subarray(0, written));
   }
 
+  /** Seven bits first, then the rest, seven bits a byte. */
+  #leb128(first: number, more: number): this {
+    const start = this.#grow(VARINT_BYTES_MAX);
+    let offset = start;
+    let low = first;
+    let rest = more;
+    while (rest > 0) {
+      this.#bytes[offset] = low | 0x80;
+      offset += 1;
+      low = rest % 0x80;
+      rest = (rest - low) / 0x80;
+    }
+    this.#bytes[offset] = low;
+    this.#length = offset + 1;
+    return this;
+  }
+
+  /** Makes room and answers where it starts. Call it before touching #bytes: it may replace it. */
   #grow(length: number): number {
     const start = this.#length;
     const needed = start + length;
