@@ -1,0 +1,63 @@
+/** The window against modelled paths: a rate and a delay, nothing else. */
+import { expect, test } from 'vitest';
+import { type Flight, Window } from '#collector/producer/window.ts';
+
+const CAP_BYTES = 4_194_304;
+
+/** Keeps a path of `rate` bytes/ms and `delayMs` full for a while and answers the window. */
+function settle(rate: number, delayMs: number, durationMs: number): Window {
+  const window = new Window(CAP_BYTES, 0);
+  const flights: { flight: Flight; ackAt: number }[] = [];
+  let freeAt = 0;
+  for (let now = 0; now < durationMs; now += 1) {
+    while (flights[0] && flights[0].ackAt <= now) {
+      const done = flights.shift();
+      if (done) window.onAcked(done.flight, now);
+    }
+    const bytes = Math.floor(window.messageBytes);
+    while (window.admits(bytes)) {
+      freeAt = Math.max(freeAt, now) + bytes / rate;
+      flights.push({ flight: window.onSent(bytes, false, now), ackAt: freeAt + delayMs });
+    }
+  }
+  return window;
+}
+
+test('a fast path gets all that the server allows', () => {
+  expect(settle(50_000, 1, 2_000).bytes).toBe(CAP_BYTES);
+});
+
+test('a thin path gets about a second of what it carries', () => {
+  const window = settle(40, 5, 60_000);
+  expect(window.bytes).toBeGreaterThan(30_000);
+  expect(window.bytes).toBeLessThan(90_000);
+});
+
+test('a path of 4 KB/s never holds more than a few seconds of it', () => {
+  const window = settle(4, 5, 60_000);
+  expect(window.bytes).toBeLessThanOrEqual(16_384);
+  expect(window.messageBytes).toBeLessThanOrEqual(4_096);
+});
+
+test('a long path is kept full: the delay is added to the second', () => {
+  const window = settle(1_000, 2_000, 60_000);
+  expect(window.bytes).toBeGreaterThan(1_000 * 2_000);
+});
+
+test('a source that sends little does not shrink the window', () => {
+  const window = settle(1_000, 5, 5_000);
+  const before = window.bytes;
+  for (let now = 10_000; now < 40_000; now += 1_000) {
+    const flight = window.onSent(100, true, now);
+    window.onAcked(flight, now + 6);
+  }
+  expect(window.bytes).toBeGreaterThan(before * 0.99);
+});
+
+test('something may always leave when nothing is in flight', () => {
+  const window = new Window(1, 0);
+  expect(window.admits(1_000_000)).toBe(true);
+  window.onSent(1_000_000, false, 0);
+  expect(window.admits(1)).toBe(false);
+  expect(window.room).toBe(0);
+});
