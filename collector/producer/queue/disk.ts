@@ -1,0 +1,124 @@
+/**
+ * The queue's file port on the real file system: the only file of the queue that knows `node:fs`
+ * (`lock.ts` apart, which knows SQLite's locks). Directories are made 0700 and files 0600, and a
+ * symbolic link in place of one of our files is never followed.
+ */
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fsyncSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { FileHandle, FilePort } from './file-port.ts';
+
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
+const CHANGE = constants.O_RDWR | constants.O_NOFOLLOW;
+
+function sync(directory: string): void {
+  const handle = openSync(directory, constants.O_RDONLY);
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+export class Disk implements FilePort {
+  readonly #root: string;
+
+  /** Makes the directory, and those above it, when they aren't there, durably. */
+  constructor(root: string) {
+    this.#root = resolve(root);
+    const firstMade = mkdirSync(this.#root, { recursive: true, mode: 0o700 });
+    if (firstMade === undefined) return;
+    const top = dirname(firstMade);
+    for (let parent = dirname(this.#root); parent !== top; parent = dirname(parent)) sync(parent);
+    sync(top);
+  }
+
+  list(directory: string): string[] {
+    try {
+      return readdirSync(join(this.#root, directory));
+    } catch (error) {
+      if (isNotFound(error)) return [];
+      throw error;
+    }
+  }
+
+  size(path: string): number | undefined {
+    return lstatSync(join(this.#root, path), { throwIfNoEntry: false })?.size;
+  }
+
+  makeDirectory(path: string): void {
+    mkdirSync(join(this.#root, path), { recursive: true, mode: 0o700 });
+  }
+
+  create(path: string): FileHandle {
+    return openSync(join(this.#root, path), CREATE, 0o600);
+  }
+
+  open(path: string): FileHandle {
+    return openSync(join(this.#root, path), READ);
+  }
+
+  write(handle: FileHandle, bytes: Uint8Array): void {
+    let written = 0;
+    while (written < bytes.length) {
+      written += writeSync(handle, bytes, written, bytes.length - written, null);
+    }
+  }
+
+  read(handle: FileHandle, target: Uint8Array, position: number): number {
+    let total = 0;
+    while (total < target.length) {
+      const count = readSync(handle, target, total, target.length - total, position + total);
+      if (count === 0) break;
+      total += count;
+    }
+    return total;
+  }
+
+  sync(handle: FileHandle): void {
+    fdatasyncSync(handle);
+  }
+
+  close(handle: FileHandle): void {
+    closeSync(handle);
+  }
+
+  truncate(path: string, bytes: number): void {
+    const handle = openSync(join(this.#root, path), CHANGE);
+    try {
+      ftruncateSync(handle, bytes);
+    } finally {
+      closeSync(handle);
+    }
+  }
+
+  rename(from: string, to: string): void {
+    renameSync(join(this.#root, from), join(this.#root, to));
+  }
+
+  unlink(path: string): void {
+    unlinkSync(join(this.#root, path));
+  }
+
+  syncDirectory(directory: string): void {
+    sync(join(this.#root, directory));
+  }
+}

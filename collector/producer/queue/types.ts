@@ -1,0 +1,108 @@
+/**
+ * The queue's vocabulary: its settings, what it answers and what it tells. Shared by the client on
+ * the main thread, the worker and the core; no behaviour lives here.
+ */
+import type { Epoch, Predecessor } from '#protocol/identity.ts';
+import type { GapReason, SeqRange } from '#protocol/settlement.ts';
+import type { QueueFailedError } from './errors.ts';
+
+export interface QueueOptions {
+  /** The queue's own directory; made (0700) when it isn't there. */
+  readonly path: string;
+  /** What the segments may take on disk, in bytes, at least 64 KiB. Default 1 GiB. */
+  readonly limitBytes?: number;
+  /** At the limit: give up the oldest frames and declare them, or refuse new ones. */
+  readonly whenFull?: 'drop-oldest' | 'refuse';
+  /** A segment is closed at this size. Default 16 MiB; never more than a quarter of the limit. */
+  readonly segmentBytes?: number;
+  /** Payload bytes on their way to the disk at most; further appends wait. Default 8 MiB. */
+  readonly unsyncedBytesMax?: number;
+}
+
+/** A place in the queue: right after this frame. */
+export interface QueuePosition {
+  readonly epoch: Epoch;
+  readonly seq: number;
+}
+
+/** An epoch as the server is told of it. */
+export interface HeldEpoch {
+  readonly epoch: Epoch;
+  /** The lowest seq that is pending, as a frame or in a gap; `highest + 1` when none is. */
+  readonly lowest: number;
+  /** The highest seq ever accepted in it. */
+  readonly highest: number;
+  readonly predecessor: Predecessor | undefined;
+}
+
+/** Seqs that the queue has given up, and why. */
+export interface Gap extends SeqRange {
+  readonly epoch: Epoch;
+  readonly reason: GapReason;
+}
+
+export interface ReadLimits {
+  /** Frames at most, 1 or more. */
+  readonly frames: number;
+  /** Payload bytes at most; a single larger frame is given all the same. */
+  readonly bytes: number;
+}
+
+export interface QueueStats {
+  /** Pending frames: on disk, not settled. */
+  readonly frames: number;
+  /** What the segments take on disk, counted against `limitBytes`. */
+  readonly bytes: number;
+  readonly limitBytes: number;
+  /** Microseconds since 1970 UTC, of the oldest pending frame; up to a second behind. */
+  readonly oldestCapturedAt: number | undefined;
+  /** The newest durable frame. */
+  readonly highest: QueuePosition | undefined;
+  /** The store that confirmed what is settled, once one has. */
+  readonly storeId: string | undefined;
+  /** Frames given up to keep the limit, since the queue was opened. */
+  readonly evicted: number;
+  /** Frames given up because their bytes were damaged or gone, found in this opening or since. */
+  readonly damaged: number;
+  readonly failed: boolean;
+}
+
+/** What the owner must hear without asking. */
+export type QueueEvent =
+  /** Frames up to here are durable; once per group commit. */
+  | { readonly type: 'appended'; readonly epoch: Epoch; readonly seq: number }
+  /** Frames were given up just now. What the opening found is in the recovery report. */
+  | { readonly type: 'gap'; readonly gap: Gap }
+  /** Nothing more is accepted. */
+  | { readonly type: 'failed'; readonly error: QueueFailedError };
+
+/** Something in the directory that was not as the queue left it. */
+export interface Damage {
+  readonly file: string;
+  /**
+   * `damaged`: bytes in it don't match their checksums. `foreign`: not a segment of this queue.
+   * `newer`: written by a later format version. `missing`: frames are known that no file holds.
+   * `unreadable`: the checkpoint can't be used.
+   */
+  readonly kind: 'damaged' | 'foreign' | 'newer' | 'missing' | 'unreadable';
+  /** Where the file is now, for whoever wants to look; relative to the queue's directory. */
+  readonly setAsideAs: string | undefined;
+  /** Frames that still read and were kept under their own identity. */
+  readonly framesSaved: number;
+  /** Bytes that could not be made sense of. */
+  readonly bytesLost: number;
+  /** One sentence for people: what was found, what it means, what to do. */
+  readonly message: string;
+}
+
+/** What the opening found. */
+export interface RecoveryReport {
+  readonly segments: number;
+  /** Pending frames. */
+  readonly frames: number;
+  /** Bytes behind the last whole record that no append was confirmed for; cut off. */
+  readonly tornBytes: number;
+  readonly damage: readonly Damage[];
+  /** Newly declared because of the damage. */
+  readonly gaps: readonly Gap[];
+}
