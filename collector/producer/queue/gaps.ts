@@ -1,0 +1,67 @@
+/**
+ * The gaps that the server does not know of yet, and in which segment each is written down.
+ *
+ * Invariant: each listed gap is covered whole by one record, in the segment `home`. A gap that
+ * grows is written anew as a whole; so the records of its parts are not needed any more.
+ */
+import { GAP_REASONS } from '#protocol/settlement.ts';
+import type { EpochState } from './epochs.ts';
+import type { Gap } from './types.ts';
+
+interface KeptGap extends Gap {
+  readonly state: EpochState;
+  /** The number of the segment that holds its record. */
+  readonly home: number;
+}
+
+export class Gaps {
+  #kept: KeptGap[] = [];
+
+  /** Takes in a gap that is recorded in segment `home`; drops those that it covers. */
+  add(state: EpochState, gap: Gap, home: number): void {
+    state.declare(gap, GAP_REASONS[gap.reason]);
+    this.#kept = this.#kept.filter(
+      (kept) => kept.state !== state || kept.from < gap.from || kept.to > gap.to,
+    );
+    this.#kept.push({ ...gap, state, home });
+  }
+
+  /** The gap to be written for [from, to]: joined with kept ones that touch it. */
+  joined(state: EpochState, gap: Gap): Gap {
+    let { from, to } = gap;
+    for (const kept of this.#kept) {
+      if (kept.state !== state || kept.reason !== gap.reason) continue;
+      if (kept.from <= to + 1 && kept.to >= from - 1) {
+        from = Math.min(from, kept.from);
+        to = Math.max(to, kept.to);
+      }
+    }
+    return { epoch: state.epoch, from, to, reason: gap.reason };
+  }
+
+  /** Forgets the gaps that the server has settled as a whole. */
+  dropSettled(): void {
+    this.#kept = this.#kept.filter(({ state, from, to }) => state.unsettled(from, to).length > 0);
+  }
+
+  /** The gaps whose record is in this segment. */
+  homedIn(segment: number): readonly KeptGap[] {
+    return this.#kept.filter((gap) => gap.home === segment);
+  }
+
+  /** Says the kept gaps of an epoch again that has forgotten them. */
+  declareAgain(state: EpochState): void {
+    for (const gap of this.#kept) {
+      if (gap.state === state) state.declare(gap, GAP_REASONS[gap.reason]);
+    }
+  }
+
+  /** What the server is still to be told, oldest epoch first. */
+  pending(): Gap[] {
+    return this.#kept
+      .toSorted((a, b) => a.state.ordinal - b.state.ordinal || a.from - b.from)
+      .flatMap(({ state, from, to, reason }) =>
+        state.unsettled(from, to).map((run) => ({ epoch: state.epoch, ...run, reason })),
+      );
+  }
+}
