@@ -1,0 +1,392 @@
+/**
+ * The queue itself: appends, group commits, settlement, eviction, reading and upkeep, synchronous
+ * over the file port. No thread, no timer, no clock and no randomness of its own, so that the same
+ * code runs in the worker thread and in the simulation.
+ *
+ * Theory of operation
+ * - `append` stages a frame in memory and gives it its seq; `commit` makes all that is staged
+ *   durable with one write and one sync. Only then does anything here answer for the frame: it
+ *   counts, it can be read, its seq is the epoch's highest.
+ * - The epoch is minted at the first append after the opening, and a file is only written by the
+ *   opening that made it. So no number is ever used twice, whatever became of older files.
+ * - What is given up is declared first: gap records are durable before the frames' segment goes.
+ *   A segment goes when nothing in it is needed any more, and only after the checkpoint remembers
+ *   what of it was settled.
+ *
+ * After a failed write or sync the queue is failed for good: no further byte is written to any
+ * file of it, nothing is cut back and nothing retried, on a full disk neither. The next opening
+ * reads what is really there. Reading goes on, so that what is durable can still be delivered.
+ */
+import { type Epoch, type Frame, uuidToBytes } from '#protocol/identity.ts';
+import type { GapReason, SeqRange, SettledRange } from '#protocol/settlement.ts';
+import { saveCheckpoint } from './checkpoint.ts';
+import { EpochState, type Epochs } from './epochs.ts';
+import { QueueFailedError, QueueReadError } from './errors.ts';
+import type { FilePort } from './file-port.ts';
+import type { Gaps } from './gaps.ts';
+import { type MissingFrames, PendingReader } from './pending-reader.ts';
+import { framesOnDisk, recover } from './recovery.ts';
+import { reasonOf } from './segment.ts';
+import type { Place, Segment } from './segment-index.ts';
+import { SegmentLog, type WritingEpoch } from './segment-log.ts';
+import type {
+  Gap,
+  HeldEpoch,
+  QueuePosition,
+  QueueStats,
+  ReadLimits,
+  RecoveryReport,
+} from './types.ts';
+
+export interface CoreOptions {
+  /** For messages only. */
+  readonly path: string;
+  readonly limitBytes: number;
+  readonly whenFull: 'drop-oldest' | 'refuse';
+  readonly segmentBytes: number;
+  /** Makes a UUIDv7. */
+  readonly mintEpoch: () => Epoch;
+}
+
+/** An active segment of which all is settled is removed from this part of its full size on. */
+const DONE_ACTIVE_SHARE = 1 / 16;
+
+const START: Place = { ordinal: 0, seq: 0 };
+
+export class QueueCore {
+  readonly recovery: RecoveryReport;
+  readonly #files: FilePort;
+  readonly #options: CoreOptions;
+  readonly #epochs: Epochs;
+  readonly #gaps: Gaps;
+  readonly #log: SegmentLog;
+  readonly #reader: PendingReader;
+  /** Looks for the oldest frame, without disturbing where reading goes on. */
+  readonly #peeker: PendingReader;
+  #writing: WritingEpoch | undefined;
+  #storeId: string | undefined;
+  /** Something was settled that the checkpoint doesn't have. */
+  #dirty = false;
+  /** Something was settled or declared since segments were last looked through. */
+  #looseEnds = true;
+  #newGaps: Gap[] = [];
+  #evicted = 0;
+  #damaged = 0;
+  #oldest: { readonly position: QueuePosition; readonly capturedAt: number } | undefined;
+  #failure: QueueFailedError | undefined;
+
+  /**
+   * Opens what is on disk, repairs and declares what has to be.
+   * @throws The port's own errors, or QueueFailedError with one; it can then be tried again.
+   */
+  constructor(files: FilePort, options: CoreOptions) {
+    this.#files = files;
+    this.#options = options;
+    const { epochs, gaps, storeId, segments, nextSegment, missing, ...found } = recover(files);
+    this.#epochs = epochs;
+    this.#gaps = gaps;
+    this.#storeId = storeId;
+    const { segmentBytes } = options;
+    this.#log = new SegmentLog(files, { segmentBytes, segments, nextNumber: nextSegment });
+    this.#reader = new PendingReader(files);
+    this.#peeker = new PendingReader(files);
+    if (missing.length > 0) this.#declareDamaged(missing);
+    this.#findOldest();
+    this.recovery = {
+      segments: segments.length,
+      frames: epochs.pendingFrames,
+      tornBytes: found.tornBytes,
+      damage: found.damage,
+      gaps: this.takeNewGaps(),
+    };
+  }
+
+  /** The reason why nothing more is accepted. */
+  get failure(): QueueFailedError | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Stages a frame. Not durable, and not to be answered for, before `commit`.
+   * @param payload At most PAYLOAD_BYTES_MAX bytes; copied.
+   * @returns its identity, or `undefined` when the queue has no room for it.
+   */
+  append(payload: Uint8Array, capturedAt: number): QueuePosition | undefined {
+    return this.#writes('write frames', () => {
+      if (!this.#makeRoom(payload.length)) return undefined;
+      this.#writing ??= this.#mintEpoch();
+      const seq = this.#log.stageFrame(this.#writing, capturedAt, payload);
+      const position = { epoch: this.#writing.state.epoch, seq };
+      this.#oldest ??= { position, capturedAt };
+      return position;
+    });
+  }
+
+  /** Returns when everything staged is durable. */
+  commit(): void {
+    this.#writes('make frames durable', () => this.#log.commit());
+  }
+
+  /** See `Queue.readPending`. */
+  readPending(after: QueuePosition | undefined, limits: ReadLimits): Frame[] {
+    const state = after && this.#epochs.get(after.epoch);
+    const place = state && after ? { ordinal: state.ordinal, seq: after.seq } : START;
+    for (;;) {
+      const { frames, missing } = this.#reader.read(this.#log.segments, place, limits);
+      if (missing.length > 0) this.#declareDamaged(missing);
+      if (missing.length === 0 || frames.length > 0) return frames;
+    }
+  }
+
+  pendingGaps(): Gap[] {
+    return this.#gaps.pending();
+  }
+
+  /** See `Queue.held`. */
+  held(): HeldEpoch[] {
+    const newest = this.#newest;
+    return this.#epochs.inOrder
+      .filter((state) => state === newest || state.lowestUnsettled <= state.highest)
+      .map((state) => ({
+        epoch: state.epoch,
+        lowest: state.lowestUnsettled,
+        highest: state.highest,
+        predecessor: state.predecessor,
+      }));
+  }
+
+  /**
+   * Takes in what a store has settled. With the first word from another store than before, nothing
+   * counts as settled any more: frames that are still here are pending again, and those that are
+   * gone are declared, as settled elsewhere.
+   */
+  settle(storeId: string, epoch: Epoch, ranges: readonly SettledRange[]): void {
+    if (this.#storeId !== storeId) {
+      if (this.#storeId !== undefined) this.#forgetSettled();
+      this.#storeId = storeId;
+      this.#dirty = true;
+    }
+    const state = this.#epochs.get(epoch);
+    if (state === undefined) return;
+    for (const range of ranges) {
+      if (!state.settle(range)) continue;
+      this.#dirty = true;
+      this.#looseEnds = true;
+    }
+  }
+
+  settled(epoch: Epoch): readonly SettledRange[] {
+    return this.#epochs.get(epoch)?.settled ?? [];
+  }
+
+  /** Gaps declared since this was last asked, those of the opening apart. */
+  takeNewGaps(): Gap[] {
+    const gaps = this.#newGaps;
+    this.#newGaps = [];
+    return gaps;
+  }
+
+  get stats(): QueueStats {
+    const newest = this.#newest;
+    const frames = this.#epochs.pendingFrames;
+    return {
+      frames,
+      bytes: this.#log.usedBytes,
+      limitBytes: this.#options.limitBytes,
+      oldestCapturedAt: frames > 0 ? this.#oldest?.capturedAt : undefined,
+      highest: newest && { epoch: newest.epoch, seq: newest.highest },
+      storeId: this.#storeId,
+      evicted: this.#evicted,
+      damaged: this.#damaged,
+      failed: this.#failure !== undefined,
+    };
+  }
+
+  /** True when `maintain` has something to do. */
+  get maintenanceDue(): boolean {
+    return (this.#dirty || this.#looseEnds) && this.#failure === undefined;
+  }
+
+  /**
+   * Saves what was settled and removes what isn't needed any more. To be called about once a second
+   * while it is due: it syncs, so not after every ack.
+   */
+  maintain(): void {
+    this.#writes('save the checkpoint', () => {
+      this.#log.commit();
+      this.#gaps.dropSettled();
+      this.#looseEnds = false;
+      this.#removeDone(this.#options.segmentBytes * DONE_ACTIVE_SHARE);
+      this.#saveCheckpoint();
+      if (this.#epochs.dropSettled((state) => this.#hasFrames(state))) this.#dirty = true;
+    });
+    this.#findOldest();
+  }
+
+  /** Makes durable what is staged or settled, and lets go of the files. */
+  close(): void {
+    try {
+      if (this.#failure === undefined) {
+        this.#dirty ||= this.#writing !== undefined;
+        this.maintain();
+      }
+    } finally {
+      this.#reader.close();
+      this.#peeker.close();
+      this.#log.abandon();
+    }
+  }
+
+  get #newest(): EpochState | undefined {
+    return this.#epochs.inOrder.findLast(({ highest }) => highest > 0);
+  }
+
+  /** Runs what writes to files; its first failure is the last. */
+  #writes<T>(operation: string, work: () => T): T {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      return work();
+    } catch (error) {
+      this.#failure ??= new QueueFailedError(this.#options.path, operation, error);
+      throw this.#failure;
+    }
+  }
+
+  #mintEpoch(): WritingEpoch {
+    const before = this.#newest;
+    const state = new EpochState(this.#options.mintEpoch());
+    state.predecessor = before && { epoch: before.epoch, lastSeq: before.highest };
+    this.#epochs.add(state);
+    return { state, bytes: uuidToBytes(state.epoch), firstStaged: 1, nextSeq: 1 };
+  }
+
+  /** Makes room for one more frame, by the rule for full queues; false when there is none. */
+  #makeRoom(payloadBytes: number): boolean {
+    const cost = this.#log.costOf(payloadBytes);
+    const { limitBytes, whenFull } = this.#options;
+    if (this.#log.usedBytes + cost <= limitBytes) return true;
+    if (cost > limitBytes) return false;
+    if (this.#looseEnds) this.#removeDone(0);
+    while (this.#log.usedBytes + cost > limitBytes) {
+      if (whenFull === 'refuse' || !this.#evictOldest()) return false;
+    }
+    return true;
+  }
+
+  /** Gives up what the oldest segment still holds. False when there is nothing to give up. */
+  #evictOldest(): boolean {
+    this.#log.commit();
+    const active = this.#log.active;
+    if (this.#log.closed.length === 0 && active !== undefined && active.runs.length > 0) {
+      this.#log.closeActive();
+    }
+    const victim = this.#log.closed[0];
+    if (victim === undefined) return false;
+    for (const { state, from, to } of victim.runs) {
+      for (const open of state.open(from, to)) this.#declare(state, open, 'evicted');
+    }
+    this.#remove([victim]);
+    return true;
+  }
+
+  /** Removes the segments that nothing needs; the active one, too, if it has that many bytes. */
+  #removeDone(activeBytesMin: number): void {
+    const isDone = (segment: Segment): boolean =>
+      segment.isDone && this.#gaps.homedIn(segment.number).length === 0;
+    const active = this.#log.active;
+    if (active !== undefined && active.bytes > activeBytesMin && isDone(active)) {
+      this.#log.closeActive();
+    }
+    const done = this.#log.closed.filter(isDone);
+    if (done.length > 0) this.#remove(done);
+  }
+
+  /** Removes segments; gaps recorded in them are written anew before. */
+  #remove(segments: readonly Segment[]): void {
+    this.#gaps.dropSettled();
+    for (const { number } of segments) {
+      for (const { state, epoch, from, to, reason } of this.#gaps.homedIn(number)) {
+        this.#record(state, { epoch, from, to, reason });
+      }
+    }
+    this.#log.commit();
+    this.#saveCheckpoint();
+    for (const segment of segments) {
+      this.#reader.forget(segment);
+      this.#peeker.forget(segment);
+      this.#log.remove(segment);
+    }
+  }
+
+  #declareDamaged(missing: readonly MissingFrames[]): void {
+    this.#writes('declare damaged frames', () => {
+      for (const { state, from, to } of missing) this.#declare(state, { from, to }, 'damaged');
+      this.#log.commit();
+    });
+  }
+
+  /** Gives up frames. Durable after the next commit. */
+  #declare(state: EpochState, { from, to }: SeqRange, reason: GapReason): void {
+    const gap = { epoch: state.epoch, from, to, reason };
+    this.#record(state, gap);
+    this.#newGaps.push(gap);
+    if (reason === 'evicted') this.#evicted += to - from + 1;
+    if (reason === 'damaged') this.#damaged += to - from + 1;
+    this.#looseEnds = true;
+  }
+
+  /** Writes a gap down, joined with what it touches. */
+  #record(state: EpochState, gap: Gap): void {
+    const joined = this.#gaps.joined(state, gap);
+    this.#gaps.add(state, joined, this.#log.stageGap(joined));
+  }
+
+  /** Another store: what the old one has settled is either still here to be sent, or declared. */
+  #forgetSettled(): void {
+    this.#writes('declare frames as settled elsewhere', () => {
+      const onDisk = framesOnDisk(this.#log.segments);
+      for (const state of this.#epochs.inOrder) {
+        const gone = state.settled.flatMap((range) =>
+          (onDisk.get(state)?.unsettled(range.from, range.to) ?? [range]).map((run) => ({
+            from: run.from,
+            to: run.to,
+            reason: (range.state === 'declared' && reasonOf(range.code)) || 'settled_elsewhere',
+          })),
+        );
+        state.forgetSettled();
+        this.#gaps.declareAgain(state);
+        for (const { reason, ...run } of gone) this.#declare(state, run, reason as GapReason);
+      }
+      this.#log.commit();
+    });
+  }
+
+  #saveCheckpoint(): void {
+    if (!this.#dirty) return;
+    const epochs = this.#epochs.inOrder.filter(({ highest }) => highest > 0);
+    saveCheckpoint(this.#files, { storeId: this.#storeId, epochs });
+    this.#dirty = false;
+  }
+
+  #hasFrames(state: EpochState): boolean {
+    return this.#log.segments.some(({ runs }) => runs.some((run) => run.state === state));
+  }
+
+  /** Looks for the capture time of the oldest pending frame, unless the last one still is it. */
+  #findOldest(): void {
+    const known = this.#oldest?.position;
+    const state = known && this.#epochs.get(known.epoch);
+    if (known && state && known.seq <= state.highest && !state.isClosed(known.seq)) return;
+    this.#oldest = undefined;
+    try {
+      const limits = { frames: 1, bytes: 0 };
+      const [frame] = this.#peeker.read(this.#log.segments, START, limits).frames;
+      if (frame === undefined) return;
+      const { epoch, seq, capturedAt } = frame;
+      this.#oldest = { position: { epoch, seq }, capturedAt };
+    } catch (error) {
+      // Whoever reads frames is told; here it costs a figure in the statistics.
+      if (!(error instanceof QueueReadError)) throw error;
+    }
+  }
+}

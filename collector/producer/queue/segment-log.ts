@@ -1,0 +1,162 @@
+/**
+ * The queue's segment files in a row: closed ones, which only shrink in number, and the one that is
+ * being written. Knows which bytes are durable, how much disk is in use, and when a new file is
+ * due. Not here: what may be removed and what has to be declared before (`core.ts`).
+ */
+import type { Epoch } from '#protocol/identity.ts';
+import type { EpochState } from './epochs.ts';
+import type { FilePort } from './file-port.ts';
+import {
+  EPOCH_RECORD_BYTES,
+  frameRecordBytes,
+  SEGMENT_HEADER_BYTES,
+  segmentName,
+} from './segment.ts';
+import { chargedBytes, Segment } from './segment-index.ts';
+import { SegmentWriter, Staging } from './segment-writer.ts';
+import type { Gap } from './types.ts';
+
+/** The epoch of this opening, as frames are written into it. */
+export interface WritingEpoch {
+  readonly state: EpochState;
+  /** The epoch's 16 bytes. */
+  readonly bytes: Buffer;
+  /** The first seq that is staged and not durable. */
+  firstStaged: number;
+  nextSeq: number;
+}
+
+interface Active {
+  readonly segment: Segment;
+  readonly writer: SegmentWriter;
+  /** The epoch that this segment's head names. */
+  named: Epoch | undefined;
+}
+
+export class SegmentLog {
+  readonly #files: FilePort;
+  readonly #segmentBytes: number;
+  readonly #staging = new Staging();
+  #segments: Segment[];
+  #active: Active | undefined;
+  #writing: WritingEpoch | undefined;
+  #nextNumber: number;
+  #closedBytes = 0;
+
+  constructor(
+    files: FilePort,
+    start: {
+      readonly segmentBytes: number;
+      readonly segments: readonly Segment[];
+      readonly nextNumber: number;
+    },
+  ) {
+    this.#files = files;
+    this.#segmentBytes = start.segmentBytes;
+    this.#segments = [...start.segments];
+    this.#nextNumber = start.nextNumber;
+    this.#countClosedBytes();
+  }
+
+  /** All segments in ascending order, the active one at the end. */
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+
+  /** Those that are not being written any more. */
+  get closed(): readonly Segment[] {
+    return this.#active === undefined ? this.#segments : this.#segments.slice(0, -1);
+  }
+
+  get active(): Segment | undefined {
+    return this.#active?.segment;
+  }
+
+  /** What the segments take on disk, staged records included. */
+  get usedBytes(): number {
+    return this.#closedBytes + (this.#active ? chargedBytes(this.#active.writer.bytes) : 0);
+  }
+
+  /** What one more frame adds to `usedBytes` at most. */
+  costOf(payloadBytes: number): number {
+    return frameRecordBytes(payloadBytes) + EPOCH_RECORD_BYTES + chargedBytes(SEGMENT_HEADER_BYTES);
+  }
+
+  /** Stages the next frame of the epoch of this opening. Answers its seq. */
+  stageFrame(writing: WritingEpoch, capturedAt: number, payload: Uint8Array): number {
+    this.#writing = writing;
+    const active = this.#activeFor(frameRecordBytes(payload.length));
+    const { epoch, predecessor } = writing.state;
+    if (active.named !== epoch) {
+      active.writer.stageEpoch({ epoch, nextSeq: writing.nextSeq, predecessor });
+      active.named = epoch;
+    }
+    const seq = writing.nextSeq;
+    const offset = active.writer.stageFrame(writing.bytes, seq, capturedAt, payload);
+    active.segment.note(writing.state, seq, offset);
+    writing.nextSeq += 1;
+    return seq;
+  }
+
+  /** Stages a gap. Answers the number of the segment that it is in. */
+  stageGap(gap: Gap): number {
+    const active = this.#active ?? this.#start();
+    active.writer.stageGap(gap);
+    return active.segment.number;
+  }
+
+  /** Makes everything staged durable, and only then known as frames of its segment. */
+  commit(): void {
+    if (this.#active === undefined || !this.#active.writer.hasUnsynced) return;
+    const { segment, writer } = this.#active;
+    writer.sync();
+    segment.bytes = writer.bytes;
+    const writing = this.#writing;
+    if (writing === undefined || writing.firstStaged === writing.nextSeq) return;
+    segment.addFrames(writing.state, writing.firstStaged, writing.nextSeq - 1);
+    writing.state.reaches(writing.nextSeq - 1);
+    writing.firstStaged = writing.nextSeq;
+  }
+
+  /** Ends the active segment; the next record starts a new one. */
+  closeActive(): void {
+    this.commit();
+    this.#active?.writer.close();
+    this.#active = undefined;
+    this.#countClosedBytes();
+  }
+
+  /** Lets go of the active file without another write. */
+  abandon(): void {
+    this.#active?.writer.close();
+    this.#active = undefined;
+  }
+
+  /** Removes a closed segment's file. Should that be undone by a crash, the opening removes it. */
+  remove(segment: Segment): void {
+    this.#files.unlink(segmentName(segment.number));
+    this.#segments = this.#segments.filter((kept) => kept !== segment);
+    this.#countClosedBytes();
+  }
+
+  #activeFor(recordBytes: number): Active {
+    const bytes = this.#active?.writer.bytes ?? 0;
+    const isBegun = bytes > SEGMENT_HEADER_BYTES + EPOCH_RECORD_BYTES;
+    if (isBegun && bytes + recordBytes > this.#segmentBytes) this.closeActive();
+    return this.#active ?? this.#start();
+  }
+
+  #start(): Active {
+    const number = this.#nextNumber;
+    this.#nextNumber += 1;
+    const writer = new SegmentWriter(this.#files, number, this.#staging);
+    const segment = new Segment(number, writer.bytes);
+    this.#segments.push(segment);
+    this.#active = { segment, writer, named: undefined };
+    return this.#active;
+  }
+
+  #countClosedBytes(): void {
+    this.#closedBytes = this.closed.reduce((sum, { bytes }) => sum + chargedBytes(bytes), 0);
+  }
+}
