@@ -1,0 +1,47 @@
+/**
+ * The collector's id, made once and kept beside the frames that carry it. It stays with the queue's
+ * volume, not with the host name, which changes with every new container.
+ */
+import { isCollectorId } from '#protocol/identity.ts';
+import { CollectorIdError } from './errors.ts';
+import { type FilePort, readWhole, replaceWhole } from './file-port.ts';
+
+const COLLECTOR_ID_NAME = 'collector-id';
+const HOST_CHARACTERS_MAX = 48;
+const CONTENT_BYTES_MAX = 1_024;
+
+/**
+ * The id in the queue's directory; when there is none, makes it from the host's name and eight
+ * random hex digits.
+ * @throws CollectorIdError when the file holds something else.
+ */
+export function loadCollectorId(
+  files: FilePort,
+  source: { readonly hostName: string; readonly randomHex: string },
+): string {
+  const bytes = files.size(COLLECTOR_ID_NAME);
+  if (bytes === undefined) {
+    const id = makeCollectorId(source.hostName, source.randomHex);
+    replaceWhole(files, COLLECTOR_ID_NAME, Buffer.from(`${id}\n`));
+    return id;
+  }
+  const content = bytes > CONTENT_BYTES_MAX ? `${bytes} bytes` : text(files);
+  if (!isCollectorId(content)) {
+    throw new CollectorIdError(COLLECTOR_ID_NAME, content.slice(0, 80));
+  }
+  return content;
+}
+
+/** A collector id from any host name: what the rule for ids doesn't allow becomes "-". */
+export function makeCollectorId(hostName: string, randomHex: string): string {
+  const host = hostName
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._-]+/g, '-')
+    .replace(/^[^a-z0-9]+/, '')
+    .slice(0, HOST_CHARACTERS_MAX);
+  return `${host === '' ? 'collector' : host}-${randomHex}`;
+}
+
+function text(files: FilePort): string {
+  return readWhole(files, COLLECTOR_ID_NAME).toString().trim();
+}

@@ -1,0 +1,347 @@
+/**
+ * The queue as the rest of the collector sees it: the client, on the main thread, of the worker
+ * that does the work. Here: batching appends for the way, bounding what is on its way to the disk,
+ * and turning answers into promises and events. What happens on disk is the core's.
+ *
+ * Invariants: append batches and their outcomes are first in, first out, so promises resolve in the
+ * order of the calls and seqs ascend with them; at most `unsyncedBytesMax` payload bytes are on
+ * their way, and further appends wait for their turn, holding only a reference to their payload.
+ */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { CAPTURED_AT_MAX, type Epoch, type Frame, PAYLOAD_BYTES_MAX } from '#protocol/identity.ts';
+import type { SettledRange } from '#protocol/settlement.ts';
+import {
+  fromFacts,
+  PayloadTooLargeError,
+  QueueClosedError,
+  QueueFailedError,
+  QueueFullError,
+  QueueOpenError,
+} from './errors.ts';
+import {
+  type Answers,
+  type AppendOutcome,
+  type NewFrame,
+  type Opening,
+  packNewFrames,
+  type Question,
+  type Request,
+  type Turn,
+  unpackFrames,
+} from './thread.ts';
+import type {
+  Gap,
+  HeldEpoch,
+  QueueEvent,
+  QueueOptions,
+  QueuePosition,
+  QueueStats,
+  ReadLimits,
+  RecoveryReport,
+} from './types.ts';
+
+export type * from './types.ts';
+
+const LIMIT_BYTES_MIN = 65_536;
+const DEFAULTS = {
+  limitBytes: 1_073_741_824,
+  whenFull: 'drop-oldest',
+  segmentBytes: 16_777_216,
+  unsyncedBytesMax: 8_388_608,
+} as const;
+
+type Listener = (event: QueueEvent) => void;
+
+/** What a frame counts against `unsyncedBytesMax` beside its payload. */
+const FRAME_OVERHEAD_BYTES = 64;
+
+interface Append extends NewFrame {
+  resolve(position: QueuePosition): void;
+  reject(error: Error): void;
+}
+
+interface Pending {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+export class Queue {
+  /** What the opening found. */
+  readonly recovery: RecoveryReport;
+  readonly #options: Required<QueueOptions>;
+  readonly #port: MessagePort;
+  readonly #ended: Promise<void>;
+  readonly #listeners = new Set<Listener>();
+  readonly #asked = new Map<number, Pending>();
+  #waiting: Append[] = [];
+  readonly #inFlight: Append[][] = [];
+  #inFlightBytes = 0;
+  #pumpScheduled = false;
+  #lastAppend: Promise<unknown> = Promise.resolve();
+  #nextId = 1;
+  #stats: QueueStats;
+  #failure: QueueFailedError | undefined;
+  #workerError: QueueFailedError | undefined;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Opens a queue, or makes it. Repairs and declares what has to be; see `recovery`.
+   * @throws QueueInUseError, QueueOpenError; RangeError for settings out of range.
+   */
+  static async open(options: QueueOptions): Promise<Queue> {
+    const complete = { ...DEFAULTS, ...options };
+    checkOptions(complete);
+    const segmentBytes = Math.min(complete.segmentBytes, Math.floor(complete.limitBytes / 4));
+    const { port1, port2 } = new MessageChannel();
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      name: 'holdfast-queue',
+      workerData: { options: { ...complete, segmentBytes }, port: port2 },
+      transferList: [port2],
+    });
+    const opening = await new Promise<Opening>((resolve, reject) => {
+      port1.once('message', resolve);
+      worker.once('error', (error) => reject(new QueueOpenError(complete.path, error)));
+    });
+    worker.removeAllListeners('error');
+    if ('recovery' in opening)
+      return new Queue({ ...complete, segmentBytes }, worker, port1, opening);
+    port1.close();
+    throw fromFacts(opening.error);
+  }
+
+  private constructor(
+    options: Required<QueueOptions>,
+    worker: Worker,
+    port: MessagePort,
+    opening: Extract<Opening, { recovery: unknown }>,
+  ) {
+    this.#options = options;
+    this.#port = port;
+    this.recovery = opening.recovery;
+    this.#stats = opening.stats;
+    this.#ended = new Promise((resolve) => worker.once('exit', () => resolve()));
+    worker.on('error', (error) => this.#onWorkerError(error));
+    port.on('message', (turn: Turn) => this.#onTurn(turn));
+  }
+
+  /** As of the worker's last message: after each group commit, and while things change. */
+  get stats(): QueueStats {
+    return this.#stats;
+  }
+
+  /** Calls `listener` for what the owner must hear. Answers how to stop that. */
+  on(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Makes a frame of a payload and keeps it. Resolves when it is durable, in the order of the calls.
+   * @param payload 0 to PAYLOAD_BYTES_MAX bytes; not to be changed before the promise is settled.
+   * @param capturedAt Whole microseconds since 1970 UTC.
+   * @throws PayloadTooLargeError, QueueFullError, QueueFailedError, QueueClosedError: the frame was
+   * not accepted, except that after QueueFailedError it may be on disk all the same.
+   */
+  append(payload: Uint8Array, capturedAt: number): Promise<QueuePosition> {
+    const refusal = this.#refusal(payload, capturedAt);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const appended = new Promise<QueuePosition>((resolve, reject) => {
+      this.#waiting.push({ payload, capturedAt, resolve, reject });
+    });
+    this.#lastAppend = appended;
+    this.#schedulePump();
+    return appended;
+  }
+
+  /**
+   * Frames that are neither settled nor given up: oldest epoch first, seqs ascending, behind
+   * `after`; [] when there are none. Their CRC was checked. What turns out to be damaged is skipped
+   * and declared. Going on behind the last frame given costs no search. The frames of one answer
+   * share memory: to keep one for long, copy its payload.
+   * @throws QueueReadError, QueueFailedError, QueueClosedError.
+   */
+  async readPending(after: QueuePosition | undefined, limits: ReadLimits): Promise<Frame[]> {
+    const place = after && { epoch: after.epoch, seq: after.seq };
+    return unpackFrames(await this.#ask({ type: 'read', after: place, limits }));
+  }
+
+  /** Gaps that the server does not know of yet. */
+  pendingGaps(): Promise<Gap[]> {
+    return this.#ask({ type: 'gaps' });
+  }
+
+  /** Epochs with anything pending, oldest first, and always the newest epoch there ever was. */
+  held(): Promise<HeldEpoch[]> {
+    return this.#ask({ type: 'held' });
+  }
+
+  /** What is remembered as settled of an epoch; [] for one that is forgotten or unknown. */
+  settled(epoch: Epoch): Promise<readonly SettledRange[]> {
+    return this.#ask({ type: 'settled', epoch });
+  }
+
+  /**
+   * Takes in what a server says is settled; cheap, and safe to repeat. It is written down within
+   * about a second; should that be lost, frames are sent again, which the server notices.
+   */
+  settle(storeId: string, epoch: Epoch, ranges: readonly SettledRange[]): void {
+    if (this.#closing === undefined) this.#send({ type: 'settle', storeId, epoch, ranges });
+  }
+
+  /**
+   * The collector's id, made at the first call and kept in the queue's directory.
+   * @throws CollectorIdError when the file holds something else.
+   */
+  collectorId(): Promise<string> {
+    return this.#ask({ type: 'collectorId' });
+  }
+
+  /** Resolves when all appends and settlements so far are durable. */
+  async flush(): Promise<void> {
+    await Promise.allSettled([this.#lastAppend]);
+    await this.#ask({ type: 'flush' });
+  }
+
+  /** Finishes what was asked, makes it durable, and gives the queue free. May be called again. */
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  async #finish(): Promise<void> {
+    await Promise.allSettled([this.#lastAppend]);
+    try {
+      await this.#post<undefined>({ type: 'close' });
+    } catch (error) {
+      if (!(error instanceof QueueFailedError)) throw error;
+    }
+    await this.#ended;
+    this.#port.close();
+  }
+
+  #refusal(payload: Uint8Array, capturedAt: number): Error | undefined {
+    if (this.#closing !== undefined) return new QueueClosedError(this.#options.path);
+    if (this.#failure !== undefined) return this.#failure;
+    if (payload.length > PAYLOAD_BYTES_MAX) {
+      return new PayloadTooLargeError(payload.length, PAYLOAD_BYTES_MAX);
+    }
+    if (!Number.isSafeInteger(capturedAt) || capturedAt < 0) {
+      return new RangeError(
+        `capturedAt is ${capturedAt}; it must be whole microseconds, 0 to ${CAPTURED_AT_MAX}`,
+      );
+    }
+    return undefined;
+  }
+
+  #ask<Q extends Question>(question: Q): Promise<Answers[Q['type']]> {
+    if (this.#closing !== undefined)
+      return Promise.reject(new QueueClosedError(this.#options.path));
+    return this.#post(question);
+  }
+
+  #post<T>(question: Question): Promise<T> {
+    if (this.#workerError !== undefined) return Promise.reject(this.#workerError);
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const answer = new Promise<unknown>((resolve, reject) => {
+      this.#asked.set(id, { resolve, reject });
+    });
+    this.#send({ type: 'ask', id, question });
+    return answer as Promise<T>;
+  }
+
+  #send(request: Request, memory: ArrayBuffer[] = []): void {
+    this.#port.postMessage(request, memory);
+  }
+
+  /** Sends at the end of the current microtasks, so that appends made together go together. */
+  #schedulePump(): void {
+    if (this.#pumpScheduled) return;
+    this.#pumpScheduled = true;
+    queueMicrotask(() => {
+      this.#pumpScheduled = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    let count = 0;
+    for (const { payload } of this.#waiting) {
+      const bytes = payload.length + FRAME_OVERHEAD_BYTES;
+      const fits = this.#inFlightBytes + bytes <= this.#options.unsyncedBytesMax;
+      if (!fits && this.#inFlightBytes > 0) break;
+      this.#inFlightBytes += bytes;
+      count += 1;
+    }
+    if (count === 0) return;
+    const taken = this.#waiting.slice(0, count);
+    this.#waiting = this.#waiting.slice(count);
+    this.#inFlight.push(taken);
+    const batch = packNewFrames(taken);
+    this.#send({ type: 'append', batch, count }, [batch]);
+  }
+
+  #onTurn(turn: Turn): void {
+    const before = this.#stats.highest;
+    this.#stats = turn.stats;
+    for (const outcome of turn.appended) this.#onAppended(outcome);
+    if (turn.failure !== undefined) this.#fail(fromFacts(turn.failure));
+    for (const answer of turn.answers) {
+      const asked = this.#asked.get(answer.id);
+      this.#asked.delete(answer.id);
+      if ('error' in answer) asked?.reject(fromFacts(answer.error));
+      else asked?.resolve(answer.value);
+    }
+    for (const gap of turn.gaps) this.#emit({ type: 'gap', gap });
+    const now = turn.stats.highest;
+    if (now !== undefined && (now.seq !== before?.seq || now.epoch !== before.epoch)) {
+      this.#emit({ type: 'appended', ...now });
+    }
+    if (this.#waiting.length > 0) this.#schedulePump();
+  }
+
+  #onAppended({ accepted, epoch, firstSeq }: AppendOutcome): void {
+    const batch = this.#inFlight.shift() ?? [];
+    batch.forEach((append, i) => {
+      this.#inFlightBytes -= append.payload.length + FRAME_OVERHEAD_BYTES;
+      if (i < accepted) append.resolve({ epoch, seq: firstSeq + i });
+      else append.reject(new QueueFullError(this.#options.path, this.#options.limitBytes));
+    });
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined || !(error instanceof QueueFailedError)) return;
+    this.#failure = error;
+    const refused = [...this.#inFlight.flat(), ...this.#waiting];
+    this.#inFlight.length = 0;
+    this.#waiting = [];
+    this.#inFlightBytes = 0;
+    for (const append of refused) append.reject(error);
+    this.#emit({ type: 'failed', error });
+  }
+
+  /** The worker is gone by an error of ours: nobody answers any more. */
+  #onWorkerError(cause: unknown): void {
+    const error = new QueueFailedError(this.#options.path, 'go on working', cause);
+    this.#workerError = error;
+    this.#fail(error);
+    for (const { reject } of this.#asked.values()) reject(error);
+    this.#asked.clear();
+  }
+
+  #emit(event: QueueEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+function checkOptions(options: Required<QueueOptions>): void {
+  const { limitBytes, segmentBytes, unsyncedBytesMax } = options;
+  if (!Number.isSafeInteger(limitBytes) || limitBytes < LIMIT_BYTES_MIN) {
+    throw new RangeError(`limitBytes is ${limitBytes}; it must be at least ${LIMIT_BYTES_MIN}`);
+  }
+  for (const [name, value] of Object.entries({ segmentBytes, unsyncedBytesMax })) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new RangeError(`${name} is ${value}; it must be at least 1`);
+    }
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * What the main thread and the queue's worker thread say to each other, and how frames are packed
+ * for the way. Bytes cross by transfer: never by a copy of the memory that they happen to lie in.
+ */
+import type { Epoch, Frame } from '#protocol/identity.ts';
+import type { SettledRange } from '#protocol/settlement.ts';
+import type { QueueErrorFacts } from './errors.ts';
+import type {
+  Gap,
+  HeldEpoch,
+  QueueOptions,
+  QueuePosition,
+  QueueStats,
+  ReadLimits,
+  RecoveryReport,
+} from './types.ts';
+
+/** What a worker is started with. */
+export interface WorkerStart {
+  readonly options: Required<QueueOptions>;
+  readonly port: MessagePort;
+}
+
+/** The first message of a worker. */
+export type Opening =
+  | { readonly recovery: RecoveryReport; readonly stats: QueueStats }
+  | { readonly error: QueueErrorFacts };
+
+/** Questions and what is answered to each. */
+export interface Answers {
+  read: PackedFrames;
+  gaps: Gap[];
+  held: HeldEpoch[];
+  settled: readonly SettledRange[];
+  collectorId: string;
+  flush: undefined;
+  close: undefined;
+}
+
+export type Question =
+  | {
+      readonly type: 'read';
+      readonly after: QueuePosition | undefined;
+      readonly limits: ReadLimits;
+    }
+  | { readonly type: 'settled'; readonly epoch: Epoch }
+  | { readonly type: 'gaps' | 'held' | 'collectorId' | 'flush' | 'close' };
+
+export type Request =
+  | { readonly type: 'append'; readonly batch: ArrayBuffer; readonly count: number }
+  | { readonly type: 'ask'; readonly id: number; readonly question: Question }
+  | {
+      readonly type: 'settle';
+      readonly storeId: string;
+      readonly epoch: Epoch;
+      readonly ranges: readonly SettledRange[];
+    };
+
+/** What became of one append batch: its first `accepted` frames are durable, from `firstSeq` on. */
+export interface AppendOutcome {
+  readonly accepted: number;
+  readonly epoch: Epoch;
+  readonly firstSeq: number;
+}
+
+export type Answer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: QueueErrorFacts };
+
+/** Everything that a worker has to say after one round of work. */
+export interface Turn {
+  /** For the append batches in the order in which they were sent. */
+  readonly appended: readonly AppendOutcome[];
+  readonly answers: readonly Answer[];
+  readonly gaps: readonly Gap[];
+  /** Set once the queue has failed: append batches without an outcome were not confirmed. */
+  readonly failure: QueueErrorFacts | undefined;
+  readonly stats: QueueStats;
+}
+
+/** A frame on its way to the queue. */
+export interface NewFrame {
+  readonly payload: Uint8Array;
+  readonly capturedAt: number;
+}
+
+/** Copies frames into one piece of memory: for each {captured_at, length} as f64, then payloads. */
+export function packNewFrames(frames: readonly NewFrame[]): ArrayBuffer {
+  const tableBytes = frames.length * 16;
+  const payloadBytes = frames.reduce((sum, { payload }) => sum + payload.length, 0);
+  const batch = new ArrayBuffer(tableBytes + payloadBytes);
+  const table = new Float64Array(batch, 0, frames.length * 2);
+  const bytes = new Uint8Array(batch);
+  let offset = tableBytes;
+  frames.forEach(({ payload, capturedAt }, i) => {
+    table[i * 2] = capturedAt;
+    table[i * 2 + 1] = payload.length;
+    bytes.set(payload, offset);
+    offset += payload.length;
+  });
+  return batch;
+}
+
+/** The frames of a batch, as views of its memory. */
+export function* unpackNewFrames(batch: ArrayBuffer, count: number): Generator<NewFrame> {
+  const table = new Float64Array(batch, 0, count * 2);
+  let offset = count * 16;
+  for (let i = 0; i < count; i += 1) {
+    const [capturedAt = 0, length = 0] = table.subarray(i * 2, i * 2 + 2);
+    yield { capturedAt, payload: new Uint8Array(batch, offset, length) };
+    offset += length;
+  }
+}
+
+/** Frames as a table of numbers and the memory in which their payloads lie. */
+export interface PackedFrames {
+  readonly epochs: readonly Epoch[];
+  readonly buffers: readonly ArrayBuffer[];
+  /** FIELDS numbers for each frame: epoch's index, seq, captured_at, CRC, buffer's index, place. */
+  readonly table: Float64Array<ArrayBuffer>;
+}
+
+const FIELDS = 7;
+
+/** Packs frames whose payloads lie in memory that nothing else uses: it is given away. */
+export function packFrames(frames: readonly Frame[]): PackedFrames {
+  const epochs: Epoch[] = [];
+  const buffers: ArrayBuffer[] = [];
+  const table = new Float64Array(frames.length * FIELDS);
+  frames.forEach(({ epoch, seq, capturedAt, crc, payload }, i) => {
+    if (epochs.at(-1) !== epoch) epochs.push(epoch);
+    const buffer = payload.buffer as ArrayBuffer;
+    if (buffers.at(-1) !== buffer) buffers.push(buffer);
+    const at = i * FIELDS;
+    table[at] = epochs.length - 1;
+    table[at + 1] = seq;
+    table[at + 2] = capturedAt;
+    table[at + 3] = crc;
+    table[at + 4] = buffers.length - 1;
+    table[at + 5] = payload.byteOffset;
+    table[at + 6] = payload.length;
+  });
+  return { epochs, buffers, table };
+}
+
+/** What has to be transferred with packed frames. */
+export function memoryOf(packed: PackedFrames): ArrayBuffer[] {
+  return [...packed.buffers, packed.table.buffer];
+}
+
+export function unpackFrames({ epochs, buffers, table }: PackedFrames): Frame[] {
+  const frames: Frame[] = [];
+  for (let at = 0; at < table.length; at += FIELDS) {
+    const epoch = epochs[table[at] ?? 0];
+    const buffer = buffers[table[at + 4] ?? 0];
+    if (epoch === undefined || buffer === undefined) throw new Error('a frame without its memory');
+    frames.push({
+      epoch,
+      seq: table[at + 1] ?? 0,
+      capturedAt: table[at + 2] ?? 0,
+      crc: table[at + 3] ?? 0,
+      payload: new Uint8Array(buffer, table[at + 5], table[at + 6]),
+    });
+  }
+  return frames;
+}
