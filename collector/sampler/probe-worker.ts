@@ -1,0 +1,48 @@
+/**
+ * The thread in which systeminformation runs: one question, one answer, in any order. The only
+ * place in the process that may call the library, for its rates live in module state.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { primeCpu, readCpu } from './probes/cpu.ts';
+import { readDisk } from './probes/disk.ts';
+import { readFilesystem } from './probes/filesystem.ts';
+import { readMemory } from './probes/memory.ts';
+import { readNetwork } from './probes/network.ts';
+import type { Metric, Scope } from './sample.ts';
+
+export type RemoteProbe = 'cpu' | 'memory' | 'disk' | 'filesystem' | 'network';
+
+export interface ProbeQuestion {
+  readonly id: number;
+  readonly probe: RemoteProbe | 'prime';
+}
+
+export type ProbeAnswer =
+  | { readonly id: number; readonly metrics: readonly Metric[] }
+  | { readonly id: number; readonly error: string };
+
+const scope = workerData as Scope;
+
+const READERS: Readonly<Record<ProbeQuestion['probe'], () => Promise<readonly Metric[]>>> = {
+  prime: async () => {
+    await primeCpu();
+    return [];
+  },
+  cpu: readCpu,
+  memory: () => readMemory(scope),
+  disk: readDisk,
+  filesystem: readFilesystem,
+  network: () => readNetwork(scope),
+};
+
+parentPort?.on('message', async ({ id, probe }: ProbeQuestion) => {
+  parentPort?.postMessage(await answerTo(id, probe));
+});
+
+async function answerTo(id: number, probe: ProbeQuestion['probe']): Promise<ProbeAnswer> {
+  try {
+    return { id, metrics: await READERS[probe]() };
+  } catch (error) {
+    return { id, error: error instanceof Error ? error.message : String(error) };
+  }
+}
