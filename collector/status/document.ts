@@ -1,0 +1,58 @@
+/**
+ * `/status` as JSON: the one place that fixes its names and forms. Scripts, tests and the page read
+ * it, so a field is added, never renamed.
+ *
+ * Times are RFC 3339 UTC with microseconds; what doesn't apply is null, never left out.
+ */
+import type { LastError, ProducerStatus } from '#collector/producer/producer.ts';
+import { formatTime } from '#protocol/identity.ts';
+
+export interface StatusDocument {
+  readonly collector: string;
+  readonly epoch: string | null;
+  readonly state: ProducerStatus['state'];
+  readonly since: string;
+  readonly attempt: number;
+  readonly next_retry_at: string | null;
+  readonly last_error: {
+    readonly code: string;
+    readonly message: string;
+    readonly retry: string;
+    readonly at: string;
+  } | null;
+  readonly queue: {
+    readonly frames: number;
+    readonly bytes: number;
+    readonly oldest_captured_at: string | null;
+    readonly limit_bytes: number;
+  };
+  readonly counters: ProducerStatus['counters'] & { readonly captured: number };
+}
+
+export function statusDocument(status: ProducerStatus, captured: number): StatusDocument {
+  return {
+    collector: status.collector,
+    epoch: status.epoch ?? null,
+    state: status.state,
+    since: formatTime(status.since),
+    attempt: status.attempt,
+    next_retry_at: timeOrNull(status.nextRetryAt),
+    last_error: status.lastError === undefined ? null : errorDocument(status.lastError),
+    queue: {
+      frames: status.queue.frames,
+      bytes: status.queue.bytes,
+      oldest_captured_at: timeOrNull(status.queue.oldestCapturedAt),
+      limit_bytes: status.queue.limitBytes,
+    },
+    counters: { captured, ...status.counters },
+  };
+}
+
+function errorDocument(error: LastError): NonNullable<StatusDocument['last_error']> {
+  const { code, message, retry, at } = error;
+  return { code, message, retry, at: formatTime(at) };
+}
+
+function timeOrNull(timeUs: number | undefined): string | null {
+  return timeUs === undefined ? null : formatTime(timeUs);
+}
