@@ -1,0 +1,105 @@
+/**
+ * The collector's settings: every variable with its default, rule and text. `main.ts` reads them;
+ * docs/configuration.md is made from this table.
+ */
+import { z } from 'zod';
+import { COLLECTOR_ID_RULE, isCollectorId } from '#protocol/identity.ts';
+import { TOKEN_BYTES_MIN } from '#protocol/limits.ts';
+import {
+  choiceSetting,
+  integerSetting,
+  type Setting,
+  type Settings,
+  secretSetting,
+  textSetting,
+} from '#protocol/settings.ts';
+import type { ServerAddress } from './producer/link.ts';
+
+const KIB = 1_024;
+const GIB = 1_024 ** 3;
+
+/** `host:port`, with an IPv6 address in brackets as in URLs. */
+const ADDRESS = /^(?:\[(?<six>[0-9A-Fa-f:.]+)\]|(?<name>[A-Za-z0-9._-]+)):(?<port>\d{1,5})$/;
+
+const server: Setting<ServerAddress> = {
+  name: 'HOLDFAST_SERVER',
+  text: 'Where the server takes frames: host and port.',
+  rule: 'host:port with a port from 1 to 65535, such as 127.0.0.1:9004 or [::1]:9004',
+  default: '127.0.0.1:9004',
+  schema: z.string().transform((text, context): ServerAddress => {
+    const parts = ADDRESS.exec(text)?.groups;
+    const host = parts?.six ?? parts?.name;
+    const port = Number(parts?.port);
+    if (host !== undefined && port >= 1 && port <= 65_535) return { host, port };
+    context.addIssue('no address');
+    return z.NEVER;
+  }),
+};
+
+const collectorId: Setting<string | undefined> = {
+  name: 'HOLDFAST_COLLECTOR_ID',
+  text: 'Name of this collector at the server. Without it one is made and kept with the queue.',
+  rule: COLLECTOR_ID_RULE,
+  default: undefined,
+  optional: true,
+  schema: z.string().refine(isCollectorId),
+};
+
+export const COLLECTOR_SETTINGS = {
+  server,
+  token: secretSetting({
+    name: 'HOLDFAST_TOKEN',
+    text: 'Secret that collectors and server share.',
+    bytesMin: TOKEN_BYTES_MIN,
+  }),
+  collectorId,
+  queuePath: textSetting({
+    name: 'HOLDFAST_QUEUE_PATH',
+    text: 'Directory of the queue; made when it is not there. One collector at a time.',
+    default: './holdfast-queue',
+    rule: 'a path',
+  }),
+  queueLimitBytes: integerSetting({
+    name: 'HOLDFAST_QUEUE_LIMIT_BYTES',
+    text: 'Disk that the queue may take, in bytes. At the limit the oldest frames are given up.',
+    default: GIB,
+    min: 64 * KIB,
+    max: 1_024 * GIB,
+  }),
+  sampleIntervalMs: integerSetting({
+    name: 'HOLDFAST_SAMPLE_INTERVAL_MS',
+    text: 'Time between two samples, in milliseconds.',
+    default: 1_000,
+    min: 100,
+    max: 3_600_000,
+  }),
+  statusHost: textSetting({
+    name: 'HOLDFAST_STATUS_HOST',
+    text: 'Address of /status, /metrics, /healthz, /readyz and the page.',
+    default: '127.0.0.1',
+    rule: 'an address or a host name of this machine',
+    pattern: /^[A-Za-z0-9_.:-]+$/,
+  }),
+  statusPort: integerSetting({
+    name: 'HOLDFAST_STATUS_PORT',
+    text: 'Port of the same; 0 takes a free one.',
+    default: 9_464,
+    min: 0,
+    max: 65_535,
+  }),
+  logLevel: choiceSetting({
+    name: 'HOLDFAST_LOG_LEVEL',
+    text: 'Least serious level that is logged.',
+    default: 'info',
+    choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+  }),
+  stopDeadlineMs: integerSetting({
+    name: 'HOLDFAST_STOP_DEADLINE_MS',
+    text: 'On a stop signal: time to bring waiting frames over, in milliseconds. The rest is kept.',
+    default: 3_000,
+    min: 0,
+    max: 60_000,
+  }),
+} as const;
+
+export type CollectorSettings = Settings<typeof COLLECTOR_SETTINGS>;
