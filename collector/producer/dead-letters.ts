@@ -10,14 +10,14 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Frame, formatTime } from '#protocol/identity.ts';
-import type { RejectCode } from '#protocol/settlement.ts';
 
 const FILE_NAME = 'dead-letters.jsonl';
 
 export interface DeadLetter {
   readonly collector: string;
   readonly frame: Frame;
-  readonly code: RejectCode;
+  /** Why it was refused, as the server named it. */
+  readonly code: string;
   /** The server's words. */
   readonly text: string;
   /** Microseconds since 1970 UTC. */

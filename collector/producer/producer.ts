@@ -10,9 +10,9 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { assertNever } from '#protocol/errors.ts';
-import { type Epoch, frameCrc } from '#protocol/identity.ts';
+import type { Epoch } from '#protocol/identity.ts';
 import { NONCE_BYTES, TOKEN_BYTES_MIN } from '#protocol/limits.ts';
-import { REJECT_CODES, type RejectCode, SettledRanges } from '#protocol/settlement.ts';
+import { SettledRanges, settledReason } from '#protocol/settlement.ts';
 import { keepDeadLetter } from './dead-letters.ts';
 import { Link, type ServerAddress } from './link.ts';
 import type { LinkErrorCode, Retry } from './link-error.ts';
@@ -42,7 +42,8 @@ export type ProducerEvent =
       readonly type: 'rejected';
       readonly epoch: Epoch;
       readonly seq: number;
-      readonly code: RejectCode;
+      /** A reject code of `#protocol/settlement.ts`, or `code_N` of a newer server. */
+      readonly code: string;
       readonly text: string;
     }
   /** The disk failed: nothing more is accepted until the queue is opened anew. */
@@ -93,6 +94,7 @@ export class Producer {
   #timer: NodeJS.Timeout | undefined;
   #lastError: LastError | undefined;
   #running = false;
+  #burial: Promise<void> = Promise.resolve();
   /** What the server confirmed since this opening, so that nothing is counted twice. */
   readonly #stored = new Map<Epoch, SettledRanges>();
   readonly #counters = { accepted: 0, acked: 0, declared: 0, dead: 0 };
@@ -105,22 +107,15 @@ export class Producer {
     if (options.token.length < TOKEN_BYTES_MIN) {
       throw new RangeError(`the token must have at least ${TOKEN_BYTES_MIN} bytes`);
     }
-    let producer: Producer | undefined;
-    const early: QueueEvent[] = [];
-    const queue = await Queue.open(
-      {
-        path: options.queuePath,
-        ...(options.queueLimitBytes === undefined ? {} : { limitBytes: options.queueLimitBytes }),
-      },
-      (event) => {
-        if (producer === undefined) early.push(event);
-        else producer.#onQueueEvent(event);
-      },
-    );
-    producer = new Producer(options, queue, options.collectorId ?? queue.collectorId);
-    for (const event of early) producer.#onQueueEvent(event);
-    producer.#run();
-    return producer;
+    const { queuePath: path, queueLimitBytes: limitBytes } = options;
+    const queue = await Queue.open({ path, ...(limitBytes === undefined ? {} : { limitBytes }) });
+    try {
+      const collector = options.collectorId ?? (await queue.collectorId());
+      return new Producer(options, queue, collector);
+    } catch (error) {
+      await queue.close();
+      throw error;
+    }
   }
 
   private constructor(options: ProducerOptions, queue: Queue, collector: string) {
@@ -144,6 +139,10 @@ export class Producer {
       onClosed: (connection, error) =>
         this.#drive((now) => this.#sender.onClosed(connection, error, now)),
     });
+    queue.on((event) => this.#onQueueEvent(event));
+    this.#drive(() => {
+      if (queue.stats.highest) this.#sender.onAppended(queue.stats.highest);
+    });
   }
 
   /** What opening found: pending frames, a torn tail, damage. */
@@ -166,7 +165,7 @@ export class Producer {
 
   status(): ProducerStatus {
     const state = this.#sender.state;
-    const stats = this.#queue.stats();
+    const stats = this.#queue.stats;
     return {
       collector: this.#collector,
       epoch: stats.highest?.epoch,
@@ -193,7 +192,7 @@ export class Producer {
     const deadline = performance.now() + options.deadlineMs;
     while (
       this.#sender.state.name === 'Ready' &&
-      this.#queue.stats().frames > 0 &&
+      this.#queue.stats.frames > 0 &&
       performance.now() < deadline
     ) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
@@ -201,13 +200,6 @@ export class Producer {
     this.#drive((now) => this.#sender.onStop(now));
     clearTimeout(this.#timer);
     await this.#queue.close();
-  }
-
-  #run(): void {
-    this.#drive(() => {
-      const { highest } = this.#queue.stats();
-      if (highest) this.#sender.onAppended(highest);
-    });
   }
 
   /** Feeds one input, performs what follows, arms the timer. Inputs that come meanwhile queue up. */
@@ -290,19 +282,35 @@ export class Producer {
     }
   }
 
-  /** Keeps a refused frame aside, on disk, before the queue may forget it. */
-  async #bury(action: Extract<SenderAction, { type: 'reject' }>): Promise<void> {
-    const { epoch, reject, storeId } = action;
-    const { seq, code, text } = reject;
-    const [frame] = await this.#queue.readPending({ epoch, seq: seq - 1 }, { frames: 1, bytes: 0 });
-    if (frame?.epoch === epoch && frame.seq === seq && frame.crc === frameCrc(frame)) {
+  /**
+   * Keeps refused frames aside, on disk, before the queue may forget them. One after the other: a
+   * refusal that is told twice finds its frame settled the second time.
+   */
+  #bury(action: Extract<SenderAction, { type: 'reject' }>): Promise<void> {
+    const buried = this.#burial.then(() => this.#buryNow(action));
+    this.#burial = buried.catch(() => undefined);
+    return buried;
+  }
+
+  async #buryNow({
+    storeId,
+    epoch,
+    range,
+    text,
+  }: Extract<SenderAction, { type: 'reject' }>): Promise<void> {
+    const code = settledReason(range) ?? 'unknown';
+    for (let { from: seq } = range; seq <= range.to; seq += 1) {
+      const before = { epoch, seq: seq - 1 };
+      const [frame] = await this.#queue.readPending(before, { frames: 1, bytes: 0 });
+      if (frame?.epoch !== epoch || frame.seq > range.to) break;
+      seq = frame.seq;
       const letter = { collector: this.#collector, frame, code, text, rejectedAt: nowUs() };
       await keepDeadLetter(this.#options.queuePath, letter);
       this.#counters.dead += 1;
+      this.#queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
+      this.#emit({ type: 'rejected', epoch, seq, code, text });
     }
-    const range = { from: seq, to: seq, state: 'rejected', code: REJECT_CODES[code] } as const;
     this.#queue.settle(storeId, epoch, [range]);
-    this.#emit({ type: 'rejected', epoch, seq, code, text });
   }
 
   #onState(from: SenderState, to: SenderState): void {
@@ -330,6 +338,7 @@ export class Producer {
 
   /** A read or a dead letter failed: the disk is not to be trusted, whatever else still works. */
   #onQueueFailure(error: unknown): void {
+    if (this.#sender.state.name === 'Stopped') return;
     this.#drive((now) => this.#sender.onStop(now));
     clearTimeout(this.#timer);
     this.#emit({

@@ -32,7 +32,7 @@ import type {
   Reject,
   Welcome,
 } from '#protocol/messages.ts';
-import type { SettledRange } from '#protocol/settlement.ts';
+import { REJECT_CODES, type SettledRange } from '#protocol/settlement.ts';
 import { backoffMs, clampPace, DEFAULT_PACE, type Pace } from './backoff.ts';
 import { Delivery, type DeliveryStep, type Settlement } from './delivery.ts';
 import { byeError, LinkError, protocolLinkError } from './link-error.ts';
@@ -66,12 +66,14 @@ export type SenderAction =
       readonly epoch: Epoch;
       readonly ranges: readonly SettledRange[];
     }
-  /** The server refused this frame for good: keep it aside, then settle it. */
+  /** The server refuses these frames for good: keep them aside, then settle them. */
   | {
       readonly type: 'reject';
       readonly storeId: string;
       readonly epoch: Epoch;
-      readonly reject: Reject;
+      readonly range: SettledRange;
+      /** The server's words; empty where a connection was lost before they came. */
+      readonly text: string;
     }
   | { readonly type: 'state'; readonly from: SenderState; readonly to: SenderState };
 
@@ -378,17 +380,24 @@ export class Sender {
   }
 
   #onReject(proven: Proven, reject: Reject, now: number): void {
-    const { epochIndex, seq: from } = reject;
-    const epoch = proven.delivery.epochOf(epochIndex);
-    const entry = { epochIndex, from, to: from, state: 'rejected', code: 0 } as const;
-    proven.delivery.onSettledEntries([entry], now);
-    this.#actions.push({ type: 'reject', storeId: proven.storeId, epoch, reject });
+    const { epochIndex, seq, code, text } = reject;
+    const range = { from: seq, to: seq, state: 'rejected', code: REJECT_CODES[code] } as const;
+    this.#settle(proven, proven.delivery.onSettledEntries([{ epochIndex, ...range }], now), text);
     this.#onWorkDone(proven, now);
   }
 
-  #settle(proven: Proven, settlements: readonly Settlement[]): void {
+  /** Hands out what the server settled; what it refused has to be kept aside first. */
+  #settle(proven: Proven, settlements: readonly Settlement[], text = ''): void {
+    const { storeId } = proven;
     for (const { epoch, ranges } of settlements) {
-      this.#actions.push({ type: 'settle', storeId: proven.storeId, epoch, ranges });
+      const settled = ranges.filter(({ state }) => state !== 'rejected');
+      if (settled.length > 0) {
+        this.#actions.push({ type: 'settle', storeId, epoch, ranges: settled });
+      }
+      for (const range of ranges) {
+        if (range.state !== 'rejected') continue;
+        this.#actions.push({ type: 'reject', storeId, epoch, range, text });
+      }
     }
   }
 

@@ -66,12 +66,12 @@ export class Segment {
     }
   }
 
-  /** An offset from which on the frame at `place` is found after at most a stride. */
-  offsetBefore(place: Place, otherwise: number): number {
-    let offset = otherwise;
+  /** The offset, `least` or further on, from which the frame at `place` is at most a stride away. */
+  offsetBefore(place: Place, least: number): number {
+    let offset = least;
     for (const entry of this.#index) {
       if (isBefore(place, entry)) break;
-      offset = entry.offset;
+      offset = Math.max(offset, entry.offset);
     }
     return offset;
   }

@@ -11,7 +11,7 @@ import {
   stepOf,
 } from '#collector/producer/sender-state.ts';
 import type { Message } from '#protocol/messages.ts';
-import { EPOCH, epochNumber, frame, Rig } from './rig.ts';
+import { EPOCH, epochNumber, frame, Rig, STORE_ID } from './rig.ts';
 
 const REFUSED = new LinkError('refused', 'nothing listens there');
 
@@ -245,11 +245,29 @@ describe('delivery', () => {
     rig.append(frame(EPOCH, 1), frame(EPOCH, 2));
     rig.ready();
     rig.fromServer({ kind: 'reject', epochIndex: 0, seq: 1, code: 'too_large', text: 'no' });
-    expect(rig.log.at(-1)).toMatchObject({ type: 'reject', epoch: EPOCH, reject: { seq: 1 } });
+    const range = { from: 1, to: 1, state: 'rejected', code: 2 };
+    expect(rig.log.at(-1)).toEqual({
+      type: 'reject',
+      storeId: STORE_ID,
+      epoch: EPOCH,
+      range,
+      text: 'no',
+    });
+    expect(rig.settled).toEqual([]);
     rig.ack(0, 2, 2);
     rig.append(frame(EPOCH, 3));
     expect(rig.sentSeqs()).toEqual([1, 2, 3]);
     expect(rig.state.name).toBe('Ready');
+  });
+
+  test('a refusal that was lost with its connection is learned from WELCOME', () => {
+    const rig = new Rig();
+    rig.append(frame(EPOCH, 1), frame(EPOCH, 2));
+    rig.connect();
+    rig.greet();
+    rig.welcome([{ epochIndex: 0, from: 1, to: 1, state: 'rejected', code: 2 }]);
+    expect(rig.log.at(-1)).toMatchObject({ type: 'reject', range: { from: 1, to: 1, code: 2 } });
+    expect(rig.settled).toEqual([]);
   });
 
   test('never more is in flight than the server allows', () => {
