@@ -18,7 +18,7 @@ export interface HandoverOptions {
 }
 
 /** Too many samples wait for the disk; the newest one was dropped. */
-export class HandoverFullError extends Error {
+class HandoverFullError extends Error {
   override readonly name = 'HandoverFullError';
   readonly code = 'handover_full';
 

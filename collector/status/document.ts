@@ -26,10 +26,11 @@ export interface StatusDocument {
     readonly oldest_captured_at: string | null;
     readonly limit_bytes: number;
   };
-  readonly counters: ProducerStatus['counters'] & { readonly captured: number };
+  readonly counters: { readonly captured: number } & ProducerStatus['counters'];
 }
 
 export function statusDocument(status: ProducerStatus, captured: number): StatusDocument {
+  const { accepted, acked, declared, dead, resent, connections } = status.counters;
   return {
     collector: status.collector,
     epoch: status.epoch ?? null,
@@ -44,7 +45,7 @@ export function statusDocument(status: ProducerStatus, captured: number): Status
       oldest_captured_at: timeOrNull(status.queue.oldestCapturedAt),
       limit_bytes: status.queue.limitBytes,
     },
-    counters: { captured, ...status.counters },
+    counters: { captured, accepted, acked, declared, dead, resent, connections },
   };
 }
 
