@@ -1,0 +1,68 @@
+/**
+ * The audit of one epoch: what became of each of its seqs, from what was announced and what is
+ * settled. Pure; never looks at frames, so its cost follows the number of settled ranges.
+ *
+ * The rule: an epoch reaches up to the highest seq that was announced, that a successor named as
+ * its last, or that is settled. What isn't settled in there is *pending* while its holder still has
+ * it (the epoch is named in the latest complete announcement and the seq was announced), and
+ * *missing* otherwise. Silence changes nothing: a collector that is cut off still holds what it
+ * announced.
+ */
+import { type SettledRange, SettledRanges, settledReason } from '#protocol/settlement.ts';
+import type { AuditRange, EpochAudit } from './store.ts';
+
+/** A row of the table `streams`. */
+export interface StreamFacts {
+  readonly epoch: string;
+  readonly lowest: number;
+  readonly highest: number;
+  readonly lastNamed: number;
+  readonly held: boolean;
+  readonly duplicatesRefused: number;
+  readonly conflictsRefused: number;
+}
+
+/** `settled` is sorted and disjoint, as the table keeps it. */
+export function auditEpoch(stream: StreamFacts, settled: readonly SettledRange[]): EpochAudit {
+  const last = Math.max(stream.highest, stream.lastNamed, settled.at(-1)?.to ?? 0);
+  const pending: AuditRange[] = [];
+  const missing: AuditRange[] = [];
+  for (const { from, to } of new SettledRanges(settled).unsettled(1, last)) {
+    const heldFrom = stream.held ? Math.max(from, stream.lowest) : to + 1;
+    const heldTo = Math.min(to, stream.highest);
+    if (heldFrom > heldTo) {
+      missing.push({ from, to });
+      continue;
+    }
+    if (from < heldFrom) missing.push({ from, to: heldFrom - 1 });
+    pending.push({ from: heldFrom, to: heldTo });
+    if (heldTo < to) missing.push({ from: heldTo + 1, to });
+  }
+  return {
+    epoch: stream.epoch,
+    first: Math.min(1, last),
+    last,
+    stored: count(settled.filter((range) => range.state === 'stored')),
+    declared: listOf(settled, 'declared'),
+    rejected: listOf(settled, 'rejected'),
+    pruned: listOf(settled, 'pruned'),
+    pending,
+    missing,
+    duplicatesRefused: stream.duplicatesRefused,
+    conflictsRefused: stream.conflictsRefused,
+  };
+}
+
+/** How many seqs the ranges hold. */
+export function count(ranges: readonly AuditRange[]): number {
+  return ranges.reduce((sum, range) => sum + range.to - range.from + 1, 0);
+}
+
+function listOf(settled: readonly SettledRange[], state: SettledRange['state']): AuditRange[] {
+  return settled
+    .filter((range) => range.state === state)
+    .map((range) => {
+      const reason = settledReason(range);
+      return { from: range.from, to: range.to, ...(reason === undefined ? {} : { reason }) };
+    });
+}

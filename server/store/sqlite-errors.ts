@@ -1,0 +1,56 @@
+/**
+ * SQLite's errors as StoreErrors: what happened, what it means for the data, what to do.
+ */
+import { StoreError, type StoreErrorCode } from './store.ts';
+
+/** The primary result codes that have a meaning of their own here. */
+const CODES: Readonly<Record<number, { readonly code: StoreErrorCode; readonly text: string }>> = {
+  5: {
+    code: 'busy',
+    text: 'another process holds the lock of the store; nothing was acknowledged and collectors keep their frames. End that process, or wait for it',
+  },
+  6: {
+    code: 'busy',
+    text: 'the store is locked; nothing was acknowledged and collectors keep their frames',
+  },
+  8: {
+    code: 'path',
+    text: "the store can't be written: it is read-only. Give this user the right to write its directory",
+  },
+  10: {
+    code: 'io',
+    text: 'the disk of the store failed; nothing was acknowledged that is not on disk. The server ends and verifies the store at its next start; look at the disk',
+  },
+  11: {
+    code: 'corrupt',
+    text: 'the store is damaged; what was acknowledged may be lost. Keep the files, restore a backup or take another directory: the collectors send again what they still hold',
+  },
+  13: {
+    code: 'full',
+    text: 'no room on the disk of the store; nothing was acknowledged and collectors keep their frames. Make room: it goes on by itself',
+  },
+  14: {
+    code: 'path',
+    text: "the store's files can't be opened. Look at the rights on its directory and at the limit of open files",
+  },
+  26: {
+    code: 'foreign',
+    text: 'the file is not a SQLite database. It was left as it is; name another directory or restore a backup',
+  },
+};
+
+/** The StoreError for what a call to SQLite threw; `doing` says what was attempted, on what. */
+export function storeErrorOf(error: unknown, doing: string): StoreError {
+  if (error instanceof StoreError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  const known = CODES[primaryCodeOf(error)];
+  if (known === undefined) {
+    return new StoreError('internal', `${doing}: ${reason}`, { cause: error });
+  }
+  return new StoreError(known.code, `${doing}: ${known.text} (${reason})`, { cause: error });
+}
+
+function primaryCodeOf(error: unknown): number {
+  if (!(error instanceof Error) || !('errcode' in error)) return -1;
+  return typeof error.errcode === 'number' ? error.errcode & 0xff : -1;
+}

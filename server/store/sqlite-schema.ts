@@ -1,0 +1,248 @@
+/**
+ * The SQLite file: its tables, how it is made, and how one is opened. docs/store-format.md
+ * describes it for people.
+ *
+ * Invariants: a store appears whole or not at all (it is made under another name and renamed); a
+ * file that isn't ours, or is of a newer version, is refused without being touched; a store that
+ * is damaged or half there is refused, never started over.
+ */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { storeErrorOf } from './sqlite-errors.ts';
+import { StoreError } from './store.ts';
+
+export const STORE_FILE = 'holdfast.db';
+
+/** Grows with each change of the tables; in the file's header as `user_version`. */
+export const SCHEMA_VERSION = 1;
+/** "HOLD" in ASCII; in the file's header as `application_id`. */
+const APPLICATION_ID = 0x484f4c44;
+
+/** Older ones can lose a commit when a checkpoint and a writer meet. */
+const SQLITE_VERSION_MIN = [3, 51, 3] as const;
+const BUSY_TIMEOUT_MS = 2_000;
+
+const TABLES = `
+  CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE collectors (
+    collector TEXT PRIMARY KEY,
+    instance TEXT NOT NULL,
+    first_heard_at INTEGER NOT NULL,
+    last_heard_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE streams (
+    id INTEGER PRIMARY KEY,
+    collector TEXT NOT NULL REFERENCES collectors (collector),
+    epoch TEXT NOT NULL,
+    predecessor_epoch TEXT,
+    predecessor_last INTEGER,
+    lowest INTEGER NOT NULL,
+    highest INTEGER NOT NULL,
+    last_named INTEGER NOT NULL DEFAULT 0,
+    held INTEGER NOT NULL CHECK (held IN (0, 1)),
+    announced_in TEXT,
+    announced_at INTEGER,
+    duplicates_refused INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (collector, epoch)
+  ) STRICT;
+
+  CREATE TABLE frames (
+    stream_id INTEGER NOT NULL REFERENCES streams (id),
+    seq INTEGER NOT NULL CHECK (seq > 0),
+    captured_at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    crc INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    PRIMARY KEY (stream_id, seq)
+  ) STRICT;
+
+  CREATE INDEX frames_by_capture ON frames (stream_id, captured_at, seq);
+
+  CREATE TABLE settled (
+    stream_id INTEGER NOT NULL REFERENCES streams (id),
+    first INTEGER NOT NULL CHECK (first > 0),
+    last INTEGER NOT NULL CHECK (last >= first),
+    state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 4),
+    code INTEGER NOT NULL,
+    PRIMARY KEY (stream_id, first)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE conflicts (
+    stream_id INTEGER NOT NULL REFERENCES streams (id),
+    seq INTEGER NOT NULL,
+    captured_at INTEGER NOT NULL,
+    crc INTEGER NOT NULL,
+    first_refused_at INTEGER NOT NULL,
+    last_refused_at INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    PRIMARY KEY (stream_id, seq)
+  ) STRICT, WITHOUT ROWID;
+`;
+
+/** What a new store is made with. */
+export interface NewStore {
+  readonly storeId: string;
+  readonly createdAt: number;
+}
+
+/**
+ * Opens the store in a directory for writing; makes it when there is none.
+ * Throws StoreError `path`, `foreign`, `newer`, `corrupt`, `busy`, `full`, `io`.
+ */
+export function openForWriting(directory: string, fresh: NewStore): DatabaseSync {
+  checkSqliteVersion();
+  const path = join(directory, STORE_FILE);
+  prepareDirectory(directory);
+  if (existsSync(path)) checkHeader(path);
+  else create(directory, path, fresh);
+  const database = open(path, false);
+  try {
+    setUp(database, [
+      ['journal_mode', 'wal'],
+      ['synchronous', 2],
+      ['wal_autocheckpoint', 0],
+      ['foreign_keys', 1],
+      ['trusted_schema', 0],
+      ['cell_size_check', 1],
+      ['cache_size', -32_768],
+    ]);
+    return database;
+  } catch (error) {
+    database.close();
+    throw storeErrorOf(error, `opening the store ${path}`);
+  }
+}
+
+/** Opens a store that {@link openForWriting} has opened, for reading. */
+export function openForReading(directory: string): DatabaseSync {
+  const database = open(join(directory, STORE_FILE), true);
+  setUp(database, [
+    ['query_only', 1],
+    ['trusted_schema', 0],
+    ['cell_size_check', 1],
+    ['cache_size', -16_384],
+  ]);
+  return database;
+}
+
+export function readStoreId(database: DatabaseSync): string {
+  const row = database.prepare("SELECT value FROM meta WHERE key = 'store_id'").get();
+  if (typeof row?.value !== 'string') {
+    throw new StoreError('corrupt', 'the store has lost its id; restore a backup');
+  }
+  return row.value;
+}
+
+function checkSqliteVersion(): void {
+  const parts = (process.versions.sqlite ?? '0').split('.').map(Number);
+  for (const [index, least] of SQLITE_VERSION_MIN.entries()) {
+    const part = parts[index] ?? 0;
+    if (part > least) return;
+    if (part < least) {
+      const text = `this Node carries SQLite ${process.versions.sqlite}, older than ${SQLITE_VERSION_MIN.join('.')}, which can lose commits; take a newer Node`;
+      throw new StoreError('internal', text);
+    }
+  }
+}
+
+function prepareDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const text = `the store's directory ${directory} can't be made or used (${reason}); make it, or set HOLDFAST_STORE_PATH`;
+    throw new StoreError('path', text, { cause: error });
+  }
+}
+
+/** Reads the header by hand: SQLite would already write to a file that has a WAL beside it. */
+function checkHeader(path: string): void {
+  const header = Buffer.alloc(100);
+  let length: number;
+  try {
+    const file = openSync(path, 'r');
+    length = readSync(file, header);
+    closeSync(file);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StoreError('path', `the store ${path} can't be read (${reason})`, { cause: error });
+  }
+  const ours =
+    length === header.length &&
+    header.toString('latin1', 0, 16) === 'SQLite format 3\0' &&
+    header.readUInt32BE(68) === APPLICATION_ID;
+  if (!ours) {
+    const text = `${path} is not a Holdfast store (${length < header.length ? 'it is cut short' : 'another file has its name'}). It was left as it is; restore a backup, or set HOLDFAST_STORE_PATH to another directory`;
+    throw new StoreError('foreign', text);
+  }
+  const version = header.readUInt32BE(60);
+  if (version > SCHEMA_VERSION) {
+    const text = `the store ${path} is of version ${version}, this server knows ${SCHEMA_VERSION}. It was left as it is; start a newer Holdfast`;
+    throw new StoreError('newer', text);
+  }
+}
+
+function create(directory: string, path: string, fresh: NewStore): void {
+  if (existsSync(`${path}-wal`)) {
+    const text = `${path} is gone but its write-ahead log is still there: the store was lost in part. Nothing was touched; restore a backup, or move both away to begin anew`;
+    throw new StoreError('corrupt', text);
+  }
+  const making = `${path}.new`;
+  try {
+    rmSync(making, { force: true });
+    rmSync(`${making}-journal`, { force: true });
+    const database = new DatabaseSync(making);
+    database.exec('PRAGMA synchronous = FULL; BEGIN');
+    database.exec(TABLES);
+    const insert = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+    insert.run('store_id', fresh.storeId);
+    insert.run('created_at', String(fresh.createdAt));
+    database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    database.exec('COMMIT');
+    database.close();
+    renameSync(making, path);
+    const entry = openSync(directory, 'r');
+    fsyncSync(entry);
+    closeSync(entry);
+  } catch (error) {
+    throw storeErrorOf(error, `making the store ${path}`);
+  }
+}
+
+function open(path: string, readOnly: boolean): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { readOnly, timeout: BUSY_TIMEOUT_MS });
+  } catch (error) {
+    throw storeErrorOf(error, `opening the store ${path}`);
+  }
+}
+
+/** Sets each PRAGMA and reads it back: SQLite ignores what it doesn't know or can't do. */
+function setUp(
+  database: DatabaseSync,
+  pragmas: readonly (readonly [string, string | number])[],
+): void {
+  for (const [name, wanted] of pragmas) {
+    database.exec(`PRAGMA ${name} = ${wanted}`);
+    const got = database.prepare(`PRAGMA ${name}`).get()?.[name];
+    if (got !== wanted) {
+      throw new StoreError('internal', `SQLite has ${name} = ${got}, not ${wanted}`);
+    }
+  }
+}

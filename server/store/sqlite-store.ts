@@ -1,0 +1,200 @@
+/**
+ * The store on SQLite: the port of `store.ts` over a writer's and a reader's thread, because every
+ * call of SQLite blocks its thread for as long as the disk takes.
+ *
+ * Lives here: group commit, when to checkpoint, the state that `status` and `failed` tell. Not
+ * here: SQL.
+ */
+
+import { GroupCommit } from './group-commit.ts';
+import type { ExportPosition } from './sqlite-reader.ts';
+import type { NewStore } from './sqlite-schema.ts';
+import type { JobResult } from './sqlite-writer.ts';
+import {
+  type AnnounceAnswer,
+  type Announcement,
+  type CollectorAudit,
+  type CommitOutcome,
+  type ExportFilter,
+  type FramePage,
+  type FrameQuery,
+  type Heard,
+  type KnownCollector,
+  type Store,
+  type StoredFrame,
+  StoreError,
+  type StoreStatus,
+  type StreamBatch,
+} from './store.ts';
+import { WorkerCalls } from './worker-calls.ts';
+
+/** The log is emptied past this. Smaller: more fsyncs; larger: slower starts and reads. */
+const WAL_BYTES_MAX = 33_554_432;
+/** How long a sign of life may wait to be kept, and how often a failing store is tried again. */
+const TICK_MS = 1_000;
+
+/** What was committed, for metrics. */
+export interface CommitReport {
+  readonly durationMs: number;
+  readonly frames: number;
+  readonly walBytes: number;
+}
+
+export interface SqliteStoreOptions {
+  /** Made when it isn't there. */
+  readonly directory: string;
+  /** Used when the store has to be made. */
+  readonly fresh: NewStore;
+  readonly onCommit?: (report: CommitReport) => void;
+}
+
+export class SqliteStore implements Store {
+  readonly storeId: string;
+  readonly failed: Promise<StoreError>;
+  readonly #writer: WorkerCalls;
+  readonly #reader: WorkerCalls;
+  readonly #group: GroupCommit;
+  readonly #onCommit: (report: CommitReport) => void;
+  readonly #tick: NodeJS.Timeout;
+  #heard = new Map<string, Heard>();
+  #status: StoreStatus = { writable: true };
+  #closed = false;
+  /** After a failure that waiting doesn't mend nothing is tried again: only a restart knows. */
+  #broken: StoreError | undefined;
+  #fail: (error: StoreError) => void = () => {};
+
+  /** Throws StoreError when the directory holds something that can't be used as a store. */
+  static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
+    const writer = new WorkerCalls(new URL('./writer-worker.ts', import.meta.url), 'store-writer');
+    const reader = new WorkerCalls(new URL('./reader-worker.ts', import.meta.url), 'store-reader');
+    try {
+      const { directory, fresh } = options;
+      const { storeId } = await writer.call<{ storeId: string }>('open', { directory, fresh });
+      await reader.call('open', directory);
+      return new SqliteStore(storeId, writer, reader, options.onCommit);
+    } catch (error) {
+      await Promise.all([writer.terminate(), reader.terminate()]);
+      throw error;
+    }
+  }
+
+  private constructor(
+    storeId: string,
+    writer: WorkerCalls,
+    reader: WorkerCalls,
+    onCommit: (report: CommitReport) => void = () => {},
+  ) {
+    this.storeId = storeId;
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#onCommit = onCommit;
+    this.failed = new Promise((resolve) => {
+      this.#fail = resolve;
+    });
+    void writer.died.then((error) => this.#refused(error));
+    void reader.died.then((error) => this.#refused(error));
+    this.#group = new GroupCommit({
+      run: async (job) => {
+        if (this.#broken) throw this.#broken;
+        const buffers = [job.packed.numbers.buffer, job.packed.payloads.buffer];
+        return this.#writer.call<JobResult>('run', job, buffers);
+      },
+      committed: (result, frames) => this.#committed(result, frames),
+      refused: (error) => this.#refused(error),
+    });
+    this.#tick = setInterval(() => this.#onTick(), TICK_MS);
+    this.#tick.unref();
+  }
+
+  get status(): StoreStatus {
+    return this.#status;
+  }
+
+  async announce(announcement: Announcement): Promise<AnnounceAnswer> {
+    this.#checkOpen();
+    return (await this.#group.add({ kind: 'announce', announcement })) as AnnounceAnswer;
+  }
+
+  async commit(batch: StreamBatch): Promise<CommitOutcome> {
+    this.#checkOpen();
+    return (await this.#group.add({ kind: 'batch', batch })) as CommitOutcome;
+  }
+
+  heard(heard: Heard): void {
+    const known = this.#heard.get(heard.collector);
+    this.#heard.set(heard.collector, { ...heard, highest: heard.highest ?? known?.highest });
+  }
+
+  collectors(): Promise<readonly KnownCollector[]> {
+    return this.#reader.call('collectors');
+  }
+
+  audit(collector?: string): Promise<readonly CollectorAudit[]> {
+    return this.#reader.call('audit', collector);
+  }
+
+  frames(query: FrameQuery): Promise<FramePage> {
+    return this.#reader.call('frames', query);
+  }
+
+  async *export(filter: ExportFilter): AsyncIterable<readonly StoredFrame[]> {
+    let after: ExportPosition | undefined;
+    for (;;) {
+      const chunk = await this.#reader.call<StoredFrame[]>('exportChunk', { filter, after });
+      const last = chunk.at(-1);
+      if (last === undefined) return;
+      after = { collector: last.collector, epoch: last.epoch, seq: last.seq };
+      yield chunk;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    clearInterval(this.#tick);
+    this.#keepHeard();
+    this.#closed = true;
+    await this.#group.idle();
+    try {
+      await this.#reader.call('close');
+      await this.#writer.call('close');
+    } finally {
+      await Promise.all([this.#reader.terminate(), this.#writer.terminate()]);
+    }
+  }
+
+  async #committed(result: JobResult, frames: number): Promise<void> {
+    this.#status = { writable: true };
+    const { durationMs, walBytes } = result;
+    this.#onCommit({ durationMs, frames, walBytes });
+    if (walBytes <= WAL_BYTES_MAX) return;
+    try {
+      await this.#writer.call('checkpoint');
+    } catch (error) {
+      this.#refused(error as StoreError);
+    }
+  }
+
+  #refused(error: StoreError): void {
+    if (this.#closed && error.code === 'closed') return;
+    this.#status = { writable: false, reason: error.message };
+    if (error.retry === 'later' || this.#broken) return;
+    this.#broken = error;
+    this.#fail(error);
+  }
+
+  #onTick(): void {
+    // A store that refused is tried even when nobody has anything for it: readiness must come back.
+    if (this.#heard.size > 0 || !this.#status.writable) this.#keepHeard();
+  }
+
+  #keepHeard(): void {
+    const heard = [...this.#heard.values()];
+    this.#heard = new Map();
+    // Its failure is told by `status` and `failed`; the next sign of life makes up for it.
+    this.#group.add({ kind: 'heard', heard }).catch(() => {});
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new StoreError('closed', 'the store was closed');
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * Everything that changes the SQLite store, one transaction a job. Synchronous; runs in the
+ * writer's thread (`writer-worker.ts`).
+ *
+ * Invariants: a job is committed whole or not at all; an answer is given only after COMMIT; a frame's
+ * row, the settled range that speaks of it and the counters change in the same transaction.
+ */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { RANGES_PER_MESSAGE_MAX } from '#protocol/limits.ts';
+import type { WireFrame } from '#protocol/messages.ts';
+import { GAP_REASONS, REJECT_CODES, type SettledRange } from '#protocol/settlement.ts';
+import { type PackedFrames, type PackedSlice, unpackFrames } from './packing.ts';
+import { SettledTable } from './settled-table.ts';
+import { storeErrorOf } from './sqlite-errors.ts';
+import { STORE_FILE } from './sqlite-schema.ts';
+import type {
+  AnnounceAnswer,
+  Announcement,
+  CommitOutcome,
+  Heard,
+  StreamBatch,
+  StreamId,
+} from './store.ts';
+import { StreamTable } from './stream-table.ts';
+
+export type WriterItem =
+  | { readonly kind: 'announce'; readonly announcement: Announcement }
+  | {
+      readonly kind: 'batch';
+      readonly batch: Omit<StreamBatch, 'frames'>;
+      readonly frames: PackedSlice;
+    }
+  | { readonly kind: 'heard'; readonly heard: readonly Heard[] };
+
+export interface WriterJob {
+  readonly items: readonly WriterItem[];
+  readonly packed: PackedFrames;
+}
+
+/** The answer to an item, at the item's place. */
+export type ItemResult = AnnounceAnswer | CommitOutcome | undefined;
+
+export interface JobResult {
+  readonly results: readonly ItemResult[];
+  /** From BEGIN until COMMIT returned. */
+  readonly durationMs: number;
+  /** Length of the write-ahead log's file after it. */
+  readonly walBytes: number;
+}
+
+/** Readers are short, so a checkpoint that meets one gives up soon and is tried again later. */
+const CHECKPOINT_WAIT_MS = 50;
+const COMMIT_WAIT_MS = 2_000;
+
+export class SqliteWriter {
+  readonly #database: DatabaseSync;
+  readonly #path: string;
+  readonly #settled: SettledTable;
+  readonly #streams: StreamTable;
+  readonly #insertFrame: StatementSync;
+  readonly #readFrame: StatementSync;
+  readonly #insertConflict: StatementSync;
+  readonly #conflictsWithin: StatementSync;
+
+  constructor(database: DatabaseSync, directory: string) {
+    this.#database = database;
+    this.#path = join(directory, STORE_FILE);
+    this.#settled = new SettledTable(database);
+    this.#streams = new StreamTable(database);
+    this.#insertFrame = database.prepare(`
+      INSERT INTO frames (stream_id, seq, captured_at, received_at, crc, payload)
+      VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`);
+    this.#readFrame = database.prepare(
+      'SELECT captured_at, crc, payload FROM frames WHERE stream_id = ? AND seq = ?',
+    );
+    this.#insertConflict = database.prepare(`
+      INSERT INTO conflicts
+        (stream_id, seq, captured_at, crc, first_refused_at, last_refused_at, refused)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?5, 1)
+      ON CONFLICT DO UPDATE SET
+        captured_at = ?3, crc = ?4, last_refused_at = ?5, refused = refused + 1`);
+    this.#conflictsWithin = database.prepare(
+      'SELECT seq FROM conflicts WHERE stream_id = ? AND seq BETWEEN ? AND ? ORDER BY seq',
+    );
+  }
+
+  /** Commits a job. Throws StoreError; then nothing of it is in the store. */
+  run(job: WriterJob): JobResult {
+    const startedAt = performance.now();
+    try {
+      this.#database.exec('BEGIN IMMEDIATE');
+      const results = job.items.map((item) => this.#apply(item, job.packed));
+      this.#database.exec('COMMIT');
+      return { results, durationMs: performance.now() - startedAt, walBytes: this.#walBytes() };
+    } catch (error) {
+      this.#rollBack();
+      throw storeErrorOf(error, `committing to the store ${this.#path}`);
+    }
+  }
+
+  /**
+   * Moves the write-ahead log into the database and empties it, unless a reader is in the way.
+   * SQLite's automatic checkpoint is off because it swallows errors of fsync; this one throws.
+   */
+  checkpoint(): { readonly walBytes: number } {
+    try {
+      this.#database.exec(`PRAGMA busy_timeout = ${CHECKPOINT_WAIT_MS}`);
+      const moved = this.#database.prepare('PRAGMA wal_checkpoint(PASSIVE)').get();
+      if (moved?.log === moved?.checkpointed)
+        this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      this.#database.exec(`PRAGMA busy_timeout = ${COMMIT_WAIT_MS}`);
+      return { walBytes: this.#walBytes() };
+    } catch (error) {
+      throw storeErrorOf(error, `checkpointing the store ${this.#path}`);
+    }
+  }
+
+  close(): void {
+    try {
+      this.checkpoint();
+    } finally {
+      this.#database.close();
+    }
+  }
+
+  #apply(item: WriterItem, packed: PackedFrames): ItemResult {
+    switch (item.kind) {
+      case 'announce':
+        return this.#announce(item.announcement);
+      case 'batch':
+        return this.#commit({ ...item.batch, frames: unpackFrames(packed, item.frames) });
+      case 'heard':
+        for (const heard of item.heard) this.#streams.heard(heard);
+        return undefined;
+    }
+  }
+
+  #announce(announcement: Announcement): AnnounceAnswer {
+    const streams = this.#streams.announce(announcement);
+    const settled = announcement.epochs.map(({ lowest, highest }, index) => {
+      const stream = streams[index] ?? 0;
+      return this.#answerWithin(stream, lowest, highest);
+    });
+    return { streams, settled, collectorsKnown: this.#streams.collectorsKnown() };
+  }
+
+  #answerWithin(stream: StreamId, from: number, to: number): SettledRange[] {
+    const ranges = this.#settled.within(stream, { from, to }, RANGES_PER_MESSAGE_MAX);
+    const last = ranges.at(-1)?.to ?? 0;
+    const conflicts = this.#conflictsWithin.all(stream, from, last).map((row) => Number(row.seq));
+    return without(ranges, conflicts).slice(0, RANGES_PER_MESSAGE_MAX);
+  }
+
+  #commit(batch: StreamBatch): CommitOutcome {
+    const { stream, frames } = batch;
+    const taken = this.#refusedAndGaps(batch);
+    const runs = runsOf(frames);
+    const before = this.#settled.around(stream, [...runs, ...taken]);
+    const { conflicts, duplicates } = this.#insertFrames(batch, before);
+    const stored = without(runs, conflicts);
+    const after = this.#settled.settle(stream, before, [...taken, ...stored]);
+    this.#streams.reached(stream, highestOf([...runs, ...taken]));
+    if (duplicates > 0) this.#streams.countDuplicates(stream, duplicates);
+    const settled = [...stored, ...taken].flatMap(({ from, to }) => after.within(from, to));
+    return { settled, conflicts, duplicates };
+  }
+
+  /** The gaps and rejections of a batch as the ranges that they settle. */
+  #refusedAndGaps({ gaps, rejects }: StreamBatch): SettledRange[] {
+    return [
+      ...gaps.map(
+        ({ from, to, reason }): SettledRange => ({
+          from,
+          to,
+          state: 'declared',
+          code: GAP_REASONS[reason],
+        }),
+      ),
+      ...rejects.map(
+        ({ seq, code }): SettledRange => ({
+          from: seq,
+          to: seq,
+          state: 'rejected',
+          code: REJECT_CODES[code],
+        }),
+      ),
+    ];
+  }
+
+  #insertFrames(
+    { stream, receivedAt, frames }: StreamBatch,
+    before: readonly SettledRange[],
+  ): { conflicts: number[]; duplicates: number } {
+    const conflicts: number[] = [];
+    let duplicates = 0;
+    const pruned = before.filter((range) => range.state === 'pruned');
+    for (const frame of frames) {
+      const { seq, capturedAt, crc, payload } = frame;
+      if (pruned.some((range) => range.from <= seq && seq <= range.to)) {
+        duplicates += 1;
+        continue;
+      }
+      const { changes } = this.#insertFrame.run(stream, seq, capturedAt, receivedAt, crc, payload);
+      if (changes === 1) continue;
+      if (this.#isStored(stream, frame)) {
+        duplicates += 1;
+      } else {
+        conflicts.push(seq);
+        this.#insertConflict.run(stream, seq, capturedAt, crc, receivedAt);
+      }
+    }
+    return { conflicts, duplicates };
+  }
+
+  /** True when the row under this frame's identity holds the same frame. */
+  #isStored(stream: StreamId, frame: WireFrame): boolean {
+    const row = this.#readFrame.get(stream, frame.seq);
+    return (
+      row?.crc === frame.crc &&
+      row.captured_at === frame.capturedAt &&
+      row.payload instanceof Uint8Array &&
+      Buffer.compare(row.payload, frame.payload) === 0
+    );
+  }
+
+  #rollBack(): void {
+    // SQLite has often rolled back by itself, and then there is nothing to be done.
+    if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec('ROLLBACK');
+  }
+
+  #walBytes(): number {
+    return statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  }
+}
+
+/** The seqs of frames as runs of stored ones. */
+function runsOf(frames: readonly WireFrame[]): SettledRange[] {
+  const runs: SettledRange[] = [];
+  let from = 0;
+  let to = 0;
+  for (const { seq } of frames) {
+    if (seq !== to + 1 || from === 0) {
+      if (from > 0) runs.push({ from, to, state: 'stored', code: 0 });
+      from = seq;
+    }
+    to = seq;
+  }
+  if (from > 0) runs.push({ from, to, state: 'stored', code: 0 });
+  return runs;
+}
+
+/** Ranges (sorted) with some seqs (sorted) taken out of them. */
+function without(ranges: readonly SettledRange[], seqs: readonly number[]): SettledRange[] {
+  if (seqs.length === 0) return [...ranges];
+  const result: SettledRange[] = [];
+  for (const range of ranges) {
+    let { from } = range;
+    for (const seq of seqs) {
+      if (seq < from || seq > range.to) continue;
+      if (seq > from) result.push({ ...range, from, to: seq - 1 });
+      from = seq + 1;
+    }
+    if (from <= range.to) result.push({ ...range, from });
+  }
+  return result;
+}
+
+function highestOf(ranges: readonly SettledRange[]): number {
+  return ranges.reduce((highest, range) => Math.max(highest, range.to), 0);
+}
