@@ -5,6 +5,7 @@
  * must not fill the disk that the queue needs, so what repeats is logged ever more rarely, and
  * each line says how many were left out.
  */
+import { createHash } from 'node:crypto';
 import { assertNever } from '#protocol/errors.ts';
 import { formatTime } from '#protocol/identity.ts';
 import type { Logger } from './logger.ts';
@@ -12,6 +13,7 @@ import type { LinkError } from './producer/link-error.ts';
 import type { ProducerEvent } from './producer/producer.ts';
 import type { Gap, RecoveryReport } from './producer/queue/queue.ts';
 import type { SenderState } from './producer/sender-state.ts';
+import type { Receipt } from './sampler/handover.ts';
 import type { SamplerEvent } from './sampler/sampler.ts';
 import { Throttle } from './throttle.ts';
 
@@ -95,6 +97,25 @@ export class EventLog {
       default:
         assertNever(event);
     }
+  }
+
+  /**
+   * A line for each frame, at level debug: with the digest it is a record of what was captured that
+   * lies outside queue and store, to compare the store with.
+   */
+  onAccepted({ epoch, seq }: Receipt, payload: Uint8Array, capturedAt: number): void {
+    if (!this.#logger.isLevelEnabled('debug')) return;
+    const digest = createHash('sha256').update(payload).digest('hex');
+    this.#logger.debug(
+      {
+        event: 'accepted',
+        epoch,
+        seq,
+        captured_at: formatTime(capturedAt),
+        payload_sha256: digest,
+      },
+      'a sample is durable',
+    );
   }
 
   /** A sample that never became a frame. */

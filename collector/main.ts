@@ -6,6 +6,7 @@
  * queue, sampler. The stop runs backwards. Exit codes: 0 stopped as asked, 1 failed (a supervisor
  * should start it again), 2 usage or settings, 130 at the second signal.
  */
+import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import {
@@ -19,7 +20,7 @@ import { codeOf, EventLog } from './event-log.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { Producer } from './producer/producer.ts';
 import { systemClock } from './sampler/clock.ts';
-import { Handover } from './sampler/handover.ts';
+import { Handover, type Receipt } from './sampler/handover.ts';
 import { type HostProbes, openHostProbes } from './sampler/host-probes.ts';
 import { Sampler } from './sampler/sampler.ts';
 import { HttpServer, ListenError } from './status/http-server.ts';
@@ -59,7 +60,9 @@ class Collector {
     this.#logger = logger;
     this.#log = new EventLog(logger, systemClock.monotonicMs);
     this.#handover = new Handover({
-      send: async (payload, capturedAt) => this.#producer?.send(payload, { capturedAt }),
+      send: (payload, capturedAt) => this.#send(payload, capturedAt),
+      onAccepted: (receipt, payload, capturedAt) =>
+        this.#log.onAccepted(receipt, payload, capturedAt),
       onRefused: (error, capturedAt) => this.#log.onRefused(error, capturedAt),
     });
   }
@@ -137,6 +140,11 @@ class Collector {
     });
     const facts = { event: 'sampling', interval_ms: intervalMs, container: resource.container };
     this.#logger.info(facts, `sampling every ${intervalMs} ms`);
+  }
+
+  async #send(payload: Uint8Array, capturedAt: number): Promise<Receipt> {
+    assert(this.#producer !== undefined, 'sampling starts after the producer');
+    return this.#producer.send(payload, { capturedAt });
   }
 
   #snapshot(): Snapshot {

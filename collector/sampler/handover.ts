@@ -10,9 +10,16 @@
 /** Samples on their way to the disk. At one a second, a disk that stalls for minutes. */
 const OUTSTANDING_MAX = 256;
 
+/** The identity under which the queue took a sample. */
+export interface Receipt {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
 export interface HandoverOptions {
   /** Resolves when the payload is durable. */
-  readonly send: (payload: Uint8Array, capturedAt: number) => Promise<unknown>;
+  readonly send: (payload: Uint8Array, capturedAt: number) => Promise<Receipt>;
+  readonly onAccepted: (receipt: Receipt, payload: Uint8Array, capturedAt: number) => void;
   /** A sample was lost before the queue took it; the only such place in the collector. */
   readonly onRefused: (error: Error, capturedAt: number) => void;
 }
@@ -62,20 +69,24 @@ export class Handover {
       this.#refuse(new HandoverFullError(), capturedAt);
       return;
     }
-    const sending = this.#options
-      .send(payload, capturedAt)
-      .catch((error: unknown) =>
-        this.#refuse(error instanceof Error ? error : new Error(String(error)), capturedAt),
-      )
-      .then(() => {
-        this.#outstanding.delete(sending);
-      });
+    const sending = this.#send(payload, capturedAt).then(() => {
+      this.#outstanding.delete(sending);
+    });
     this.#outstanding.add(sending);
   }
 
   /** Resolves when the queue has answered for each sample that was submitted before. */
   async settled(): Promise<void> {
     await Promise.all(this.#outstanding);
+  }
+
+  async #send(payload: Uint8Array, capturedAt: number): Promise<void> {
+    const { send, onAccepted } = this.#options;
+    const outcome = await send(payload, capturedAt).catch((error: unknown) =>
+      error instanceof Error ? error : new Error(String(error)),
+    );
+    if (outcome instanceof Error) this.#refuse(outcome, capturedAt);
+    else onAccepted(outcome, payload, capturedAt);
   }
 
   #refuse(error: Error, capturedAt: number): void {

@@ -13,10 +13,10 @@ interface Line {
   readonly [field: string]: unknown;
 }
 
-function start() {
+function start(level = 'info') {
   const lines: Line[] = [];
   const logger = pino(
-    { level: 'info', formatters: { level: (level) => ({ level }) } },
+    { level, formatters: { level: (level) => ({ level }) } },
     { write: (line: string) => lines.push(JSON.parse(line)) },
   );
   const clock = { nowMs: 0 };
@@ -82,6 +82,24 @@ describe('the log of the data', () => {
     const gap = { epoch: 'e', from: 3, to: 9, reason: 'evicted' } as const;
     log.onProducer({ type: 'gap', gap });
     expect(lines).toMatchObject([{ level: 'error', event: 'frames_declared', ...gap, frames: 7 }]);
+  });
+
+  test('at level debug each frame is told with the digest of its bytes, else not at all', () => {
+    const [quiet, loud] = [start(), start('debug')];
+    for (const { log } of [quiet, loud]) {
+      log.onAccepted({ epoch: 'e', seq: 9 }, Buffer.from('abc'), 1_000_001);
+    }
+    expect(quiet.lines).toEqual([]);
+    expect(loud.lines).toMatchObject([
+      {
+        event: 'accepted',
+        epoch: 'e',
+        seq: 9,
+        captured_at: '1970-01-01T00:00:01.000001Z',
+        // SHA-256 of "abc", from FIPS 180-2.
+        payload_sha256: 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
+      },
+    ]);
   });
 
   test('a flood of refused samples takes a line a minute that counts the others', () => {
