@@ -31,6 +31,9 @@ export class EventLog {
   readonly #refused = new Throttle(REPEAT_MS);
   readonly #rejected = new Throttle(REPEAT_MS);
   readonly #skipped = new Throttle(REPEAT_MS);
+  readonly #probes = new Map<string, Throttle>();
+  /** Whose failure was told, and not yet the recovery. */
+  readonly #failedProbes = new Set<string>();
   #outage: Outage | undefined;
 
   constructor(logger: Logger, monotonicMs: () => number) {
@@ -74,12 +77,9 @@ export class EventLog {
   onSampler(event: SamplerEvent): void {
     switch (event.type) {
       case 'probe_failed':
-        this.#logger.warn(
-          { event: event.type, probe: event.probe },
-          `probe ${event.probe}: ${event.error}; samples lack its values until it recovers`,
-        );
-        return;
+        return this.#onProbeFailed(event);
       case 'probe_recovered':
+        if (!this.#failedProbes.delete(event.probe)) return;
         this.#logger.info(
           { event: event.type, probe: event.probe },
           `probe ${event.probe} is back`,
@@ -130,6 +130,19 @@ export class EventLog {
         omitted,
       },
       `a sample was lost: ${error.message}`,
+    );
+  }
+
+  /** One that fails and recovers by turns is told once a minute; its recovery only when it was. */
+  #onProbeFailed({ type, probe, error }: Extract<SamplerEvent, { type: 'probe_failed' }>): void {
+    const throttle = this.#probes.get(probe) ?? new Throttle(REPEAT_MS);
+    this.#probes.set(probe, throttle);
+    const omitted = throttle.pass(this.#monotonicMs());
+    if (omitted === undefined) return;
+    this.#failedProbes.add(probe);
+    this.#logger.warn(
+      { event: type, probe, omitted },
+      `probe ${probe}: ${error}; samples lack its values until it recovers`,
     );
   }
 

@@ -142,6 +142,21 @@ describe('the log of the data', () => {
   });
 });
 
+test('a probe that fails and recovers by turns takes a pair of lines a minute', () => {
+  const { log, lines, clock } = start();
+  for (let second = 0; second < 120; second += 1) {
+    clock.nowMs = second * 1_000;
+    log.onSampler({ type: 'probe_failed', probe: 'disk', error: 'deadline of 80 ms passed' });
+    log.onSampler({ type: 'probe_recovered', probe: 'disk' });
+  }
+  expect(lines.map(({ event, omitted }) => [event, omitted])).toEqual([
+    ['probe_failed', 0],
+    ['probe_recovered', undefined],
+    ['probe_failed', 59],
+    ['probe_recovered', undefined],
+  ]);
+});
+
 test('a throttle lets one through per period and counts what it held back', () => {
   const throttle = new Throttle(1_000);
   const passed = [0, 10, 999, 1_000, 1_001, 5_000].map((nowMs) => throttle.pass(nowMs));
