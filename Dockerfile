@@ -1,0 +1,20 @@
+# The image of both programs, collector and server; the command chooses. The lab builds it from a
+# staged folder (lab/staging.ts) that holds the sources and the production packages, because a build
+# may have no package registry to reach. BASE is an image with Node.js 26: the official one, or the
+# stand-in that the lab makes where there is no image registry.
+ARG BASE
+FROM ${BASE}
+
+# A fresh named volume takes its owner and mode from the image's folder.
+RUN mkdir -p /app /queue /store && chown 1000:1000 /queue /store && chmod 0700 /queue /store
+
+WORKDIR /app
+ENV NODE_ENV=production
+# From what changes least to what changes most, so that an edit rebuilds only the last layers.
+COPY node_modules ./node_modules
+COPY package.json ./
+COPY protocol ./protocol
+COPY server ./server
+COPY collector ./collector
+
+USER 1000:1000

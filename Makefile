@@ -1,0 +1,52 @@
+# Every target is one call of ./holdfast, which carries the exit codes (make itself can only say 0
+# or 2). Nothing is built by make: it is here because people type it.
+.DEFAULT_GOAL := help
+.PHONY: help up down clean status logs doctor cut slow restore \
+  test test-unit test-integration check
+
+# What `make slow` adds, in each direction: LATENCY_MS milliseconds, RATE_KBPS kilobytes a second.
+LATENCY_MS ?= 250
+RATE_KBPS ?= 64
+export LATENCY_MS RATE_KBPS
+
+help:
+	@./holdfast help
+
+up:
+	@./holdfast up
+
+down:
+	@./holdfast down
+
+clean:
+	@./holdfast clean
+
+status:
+	@./holdfast status
+
+logs:
+	@./holdfast logs
+
+doctor:
+	@./holdfast doctor
+
+cut:
+	@./holdfast cut
+
+slow:
+	@./holdfast slow
+
+restore:
+	@./holdfast restore
+
+test:
+	@./holdfast test
+
+test-unit:
+	@./holdfast test-unit
+
+test-integration:
+	@./holdfast test-integration
+
+check:
+	@./holdfast check

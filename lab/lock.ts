@@ -1,0 +1,59 @@
+/**
+ * One set-up at a time: the lock that commands which install, build or start hold in a checkout.
+ * What it guards is the callers' business.
+ */
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
+import { EXIT, interrupted, LabError } from '#lab/errors.ts';
+import { PATHS } from '#lab/paths.ts';
+import { ensureStateFolder } from '#lab/state.ts';
+
+const LOCK_WAIT_MS = 30 * 60_000;
+const LOCK_POLL_MS = 500;
+const SQLITE_BUSY = 5;
+
+/**
+ * Runs `work` while no other ./holdfast sets up in this checkout. The lock is an exclusive
+ * transaction, which the kernel ends with its holder: there are no stale locks.
+ * @param onWait called once when another holds it.
+ * @throws LabError `lab_busy` after half an hour of waiting.
+ */
+export async function withLabLock<T>(
+  onWait: () => void,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  ensureStateFolder();
+  const database = new DatabaseSync(PATHS.lock);
+  try {
+    const deadline = performance.now() + LOCK_WAIT_MS;
+    for (let waited = false; !tryLock(database); waited = true) {
+      if (!waited) onWait();
+      if (performance.now() > deadline) throw busy();
+      await delay(LOCK_POLL_MS);
+      if (signal.aborted) throw interrupted();
+    }
+    return await work();
+  } finally {
+    database.close();
+  }
+}
+
+function tryLock(database: DatabaseSync): boolean {
+  try {
+    database.exec('BEGIN EXCLUSIVE');
+    return true;
+  } catch (error) {
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return false;
+    throw error;
+  }
+}
+
+function busy(): LabError {
+  return new LabError({
+    code: 'lab_busy',
+    exitCode: EXIT.failed,
+    message: 'another ./holdfast has been setting up this lab for half an hour',
+    next: ['Look for it: ps -ef | grep lab/main.ts'],
+  });
+}

@@ -1,0 +1,115 @@
+/**
+ * The lab's program: reads settings and command line, wires the commands, handles the signals, and
+ * ends with the exit codes that ./holdfast promises. What the commands do is in their own files.
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { readConfig } from '#lab/config.ts';
+import { Docker } from '#lab/docker.ts';
+import { EXIT, explain, LabError } from '#lab/errors.ts';
+import { Link } from '#lab/link.ts';
+import { PATHS } from '#lab/paths.ts';
+import { Programs } from '#lab/process.ts';
+import type { LabContext } from '#lab/setup.ts';
+import { labInForce } from '#lab/state.ts';
+import { clean, down } from '#lab/stop.ts';
+import { up } from '#lab/up.ts';
+
+const abort = new AbortController();
+const print = (line: string) => process.stdout.write(`${line}\n`);
+const printError = (line: string) => process.stderr.write(`${line}\n`);
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (abort.signal.aborted) process.exit(EXIT.interrupted);
+    printError(`\n${signal}: stopping what runs; once more to leave at once`);
+    abort.abort();
+  });
+}
+
+function context(): LabContext {
+  const programs = new Programs(abort.signal);
+  const config = readConfig(process.env, PATHS.dotEnv);
+  return { config, programs, docker: new Docker(programs), signal: abort.signal };
+}
+
+function link(): Link {
+  return new Link(labInForce(readConfig(process.env, PATHS.dotEnv)).toxiproxyPort);
+}
+
+const program = new Command('holdfast')
+  .description('The lab of Holdfast')
+  .showHelpAfterError('(./holdfast help lists the commands)')
+  .exitOverride();
+
+program
+  .command('up')
+  .description('install what is missing, start the pipeline, prove that frames arrive')
+  .action(() => up(context(), print));
+program
+  .command('down')
+  .description('stop the pipeline; queue and store stay')
+  .action(() => down(context(), print));
+program
+  .command('clean')
+  .description('stop the pipeline and drop its data, secret, images and leftovers')
+  .action(() => clean(context(), print));
+program
+  .command('cut')
+  .description('cut the link: every connection on it ends, new ones are refused')
+  .action(async () => {
+    await link().cut();
+    print('The link is cut. The collector goes on capturing: make status; make restore');
+  });
+program
+  .command('slow')
+  .description('slow the link, in both directions')
+  .addOption(
+    new Option('--latency-ms <ms>', 'milliseconds added in each direction')
+      .env('LATENCY_MS')
+      .default(250)
+      .argParser(wholeNumber(0, 60_000)),
+  )
+  .addOption(
+    new Option('--rate-kbps <kbps>', 'kilobytes a second in each direction')
+      .env('RATE_KBPS')
+      .default(64)
+      .argParser(wholeNumber(1, 1_000_000)),
+  )
+  .action(async (slowness: { latencyMs: number; rateKbps: number }) => {
+    const { toxics } = await link().slow(slowness);
+    print(`The link is slow: ${toxics.join(', ')}. Undo: make restore`);
+  });
+program
+  .command('restore')
+  .description('make the link whole again')
+  .action(async () => {
+    await link().restore();
+    print('The link is whole.');
+  });
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeFor(error);
+} finally {
+  // Whatever a failed step left running beside it ends now; the process ends with the last of it.
+  abort.abort();
+}
+
+/** Prints what a person can act on, and nothing twice: Commander has printed its own. */
+function exitCodeFor(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.held : EXIT.usage;
+  if (error instanceof LabError) {
+    for (const line of explain(error)) printError(line);
+    return error.exitCode;
+  }
+  throw error;
+}

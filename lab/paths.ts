@@ -1,0 +1,24 @@
+/**
+ * Where the lab keeps its things. Everything generated lives in two ignored folders of the checkout:
+ * .lab/ is this lab's state (secret, generated environment, lock), .tools/ is cache (Node.js, staged
+ * packages): removing .tools/ costs only time.
+ */
+import { join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '..');
+const state = join(root, '.lab');
+const tools = join(root, '.tools');
+
+export const PATHS = {
+  root,
+  composeFile: join(root, 'docker-compose.yml'),
+  dockerfile: join(root, 'Dockerfile'),
+  dotEnv: join(root, '.env'),
+  results: join(root, 'test-output'),
+  tools,
+  state,
+  lock: join(state, 'lock.sqlite'),
+  labEnv: join(state, 'lab.env'),
+  secrets: join(state, 'secrets'),
+  token: join(state, 'secrets', 'token'),
+} as const;

@@ -1,0 +1,83 @@
+/**
+ * The ports that the lab publishes on 127.0.0.1: whether each is free, and what to say when not.
+ */
+import { createServer } from 'node:net';
+import { LAB_SETTINGS, type LabConfig, PORTS } from '#lab/config.ts';
+import type { Docker } from '#lab/docker.ts';
+import { EXIT, LabError } from '#lab/errors.ts';
+
+const PORT_MAX = 65_535;
+
+/** True when this process could listen on the port of 127.0.0.1. */
+export function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
+      server.close(() => resolve(true));
+    });
+  });
+}
+
+export interface TakenPort {
+  port: number;
+  /** The variable that moves it. */
+  variable: string;
+  purpose: string;
+  /** The container that publishes it, when it is one. */
+  holder: string | null;
+  /** A free port near it, to offer instead. */
+  instead: number | null;
+}
+
+/**
+ * The lab's ports that something other than this lab holds.
+ * @param own names of this lab's containers, whose ports are rightly taken.
+ */
+export async function takenPorts(
+  config: LabConfig,
+  docker: Docker,
+  own: ReadonlySet<string>,
+): Promise<TakenPort[]> {
+  const taken: TakenPort[] = [];
+  const spoken = new Set(PORTS.map(({ key }) => config[key]));
+  for (const { key, purpose } of PORTS) {
+    const port = config[key];
+    if (await isFree(port)) continue;
+    const holder = await docker.publisherOf(port);
+    if (holder !== null && own.has(holder)) continue;
+    const instead = await freePortAfter(port, spoken);
+    if (instead !== null) spoken.add(instead);
+    taken.push({ port, variable: LAB_SETTINGS[key].name, purpose, holder, instead });
+  }
+  return taken;
+}
+
+/** @throws LabError `port_taken` naming each port, who needs it, and the variable that moves it. */
+export function refuseTakenPorts(taken: readonly TakenPort[]): void {
+  if (taken.length === 0) return;
+  const moves = taken.map(({ variable, port, instead }) => `${variable}=${instead ?? port + 1}`);
+  throw new LabError({
+    code: 'port_taken',
+    exitCode: EXIT.usage,
+    message: 'a port that the lab needs is in use by something else',
+    details: taken.map(describeTaken),
+    next: [
+      `Free it, or move the lab: ${moves.join(' ')} make up`,
+      'To keep that, put the same lines into the file .env beside the Makefile.',
+    ],
+  });
+}
+
+export function describeTaken(taken: TakenPort): string {
+  const by = taken.holder === null ? '' : ` by the container ${taken.holder}`;
+  return `127.0.0.1:${taken.port} is in use${by}; ${taken.purpose} needs it (${taken.variable})`;
+}
+
+async function freePortAfter(port: number, spoken: ReadonlySet<number>): Promise<number | null> {
+  const last = Math.min(port + 100, PORT_MAX);
+  for (let candidate = port + 1; candidate <= last; candidate += 1) {
+    if (!spoken.has(candidate) && (await isFree(candidate))) return candidate;
+  }
+  return null;
+}

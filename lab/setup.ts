@@ -1,0 +1,150 @@
+/**
+ * Set-up: the steps that make a machine able to run the lab and its tests (engine, images), and the
+ * environment file that says what was chosen. `up` goes on from there to the services, `test` to
+ * the tests.
+ */
+import { existsSync, statfsSync } from 'node:fs';
+import { type ComposeProgram, ensureCompose } from '#lab/compose.ts';
+import type { LabConfig } from '#lab/config.ts';
+import type { Docker, Engine } from '#lab/docker.ts';
+import { ensureEngine } from '#lab/engine.ts';
+import { EXIT, LabError } from '#lab/errors.ts';
+import {
+  BASE,
+  ensureAppImage,
+  ensureForeignImage,
+  type ForeignImage,
+  TOXIPROXY,
+} from '#lab/images.ts';
+import { PATHS } from '#lab/paths.ts';
+import type { Programs } from '#lab/process.ts';
+import { ensureToken, writeLabEnvironment } from '#lab/state.ts';
+import type { Step, StepPlan } from '#lab/steps.ts';
+
+/** What all commands of the lab are given. */
+export interface LabContext {
+  config: LabConfig;
+  programs: Programs;
+  docker: Docker;
+  /** Aborted by Ctrl-C and signals. */
+  signal: AbortSignal;
+}
+
+/** Space that images, packages and the data of a first run take, with something to spare. */
+export const DISK_BYTES_MIN = 1_500_000_000;
+
+/** What the steps find out, each filling in its part. */
+export interface Ground {
+  engine?: Engine;
+  compose?: ComposeProgram;
+  base?: ForeignImage;
+  toxiproxy?: ForeignImage;
+}
+
+/** The steps up to the written environment file; `ground` is filled in as they run. */
+export function setupSteps(context: LabContext, ground: Ground): StepPlan[] {
+  const within = (step: Step) => ({ ...context, step, engine: known(ground.engine) });
+  return [
+    {
+      title: 'Docker engine',
+      run: async (step) => {
+        ground.engine = await ensureEngine({ ...context, step });
+        return ground.engine.version;
+      },
+    },
+    {
+      title: 'Compose',
+      run: async (step) => {
+        ground.compose = await ensureCompose({ ...context, step });
+        return ground.compose.version;
+      },
+    },
+    {
+      title: 'Images from elsewhere',
+      parallel: [
+        {
+          title: 'base',
+          run: async (step) => {
+            await requireDisk(context.docker);
+            ground.base = await ensureForeignImage(BASE, within(step));
+            return describeImage(ground.base);
+          },
+        },
+        {
+          title: 'Toxiproxy',
+          run: async (step) => {
+            ground.toxiproxy = await ensureForeignImage(TOXIPROXY, within(step));
+            return describeImage(ground.toxiproxy);
+          },
+        },
+      ],
+    },
+    {
+      title: 'Holdfast image',
+      run: async (step) => {
+        const app = await ensureAppImage(known(ground.base), within(step));
+        ensureToken();
+        writeChoices(context.config, app.reference, known(ground.base), known(ground.toxiproxy));
+        return `${app.reference}, ${app.built ? 'built' : 'unchanged'}`;
+      },
+    },
+  ];
+}
+
+/** For what an earlier step has filled in. */
+export function known<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('a set-up step ran before the one it stands on');
+  return value;
+}
+
+export function describeImage({ reference, origin }: ForeignImage): string {
+  const from = { registry: 'from the registry', 'stand-in': 'made here', named: 'as configured' };
+  return `${reference}, ${from[origin]}`;
+}
+
+function writeChoices(
+  config: LabConfig,
+  app: string,
+  base: ForeignImage,
+  toxiproxy: ForeignImage,
+): void {
+  const offline = base.origin === 'stand-in' || toxiproxy.origin === 'stand-in';
+  writeLabEnvironment({
+    HOLDFAST_PROJECT: config.project,
+    HOLDFAST_IMAGE: app,
+    HOLDFAST_TOXIPROXY_IMAGE: toxiproxy.reference,
+    HOLDFAST_API_PORT: String(config.apiPort),
+    HOLDFAST_STATUS_PORT: String(config.statusPort),
+    HOLDFAST_LINK_PORT: String(config.linkPort),
+    HOLDFAST_TOXIPROXY_PORT: String(config.toxiproxyPort),
+    TESTCONTAINERS_RYUK_DISABLED: offline ? 'true' : 'false',
+  });
+}
+
+/** Free bytes where the engine keeps its images (when that is on this host) and here. */
+export async function freeBytes(docker: Docker): Promise<{ path: string; bytes: number }[]> {
+  const engine = await docker.rootDirectory();
+  const paths = engine !== null && existsSync(engine) ? [engine, PATHS.root] : [PATHS.root];
+  return paths.map((path) => {
+    const { bavail, bsize } = statfsSync(path);
+    return { path, bytes: bavail * bsize };
+  });
+}
+
+async function requireDisk(docker: Docker): Promise<void> {
+  const short = (await freeBytes(docker)).filter(({ bytes }) => bytes < DISK_BYTES_MIN);
+  if (short.length === 0) return;
+  throw new LabError({
+    code: 'disk_full',
+    exitCode: EXIT.usage,
+    message: `the lab needs ${gigabytes(DISK_BYTES_MIN)} of free disk`,
+    details: short.map(({ path, bytes }) => `${path} has ${gigabytes(bytes)} left`),
+    next: [
+      'docker system df shows what the engine keeps; docker system prune frees what is unused.',
+    ],
+  });
+}
+
+export function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}

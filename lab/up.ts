@@ -1,0 +1,189 @@
+/**
+ * `up`: set-up, then the services, then the proof that the whole path works: a frame captured after
+ * the start has reached the store. Leaves the link whole, whatever an earlier run did to it.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { callCompose } from '#lab/compose.ts';
+import { EXIT, interrupted, LabError } from '#lab/errors.ts';
+import { Link } from '#lab/link.ts';
+import { withLabLock } from '#lab/lock.ts';
+import { Pipeline } from '#lab/pipeline.ts';
+import { refuseTakenPorts, takenPorts } from '#lab/ports.ts';
+import { type Ground, known, type LabContext, setupSteps } from '#lab/setup.ts';
+import { runSteps, type Step } from '#lab/steps.ts';
+
+const COMPOSE_TIMEOUT_MS = 180_000;
+/** The newest stored frame must grow newer within this; a long backlog may take many times that. */
+const PROGRESS_TIMEOUT_MS = 60_000;
+const TOXIPROXY_TIMEOUT_MS = 30_000;
+const POLL_MS = 100;
+const LOG_LINES_SHOWN = '15';
+
+/**
+ * Brings the lab up.
+ * @returns the lines to print at the end: addresses, how long the first frame took, what to try.
+ * @throws LabError of set-up, `port_taken`, `command_failed` (Compose) or `path_unproven`.
+ */
+export async function up(context: LabContext, print: (line: string) => void): Promise<void> {
+  const { config, docker } = context;
+  const ground: Ground = {};
+  let firstFrameMs = 0;
+  let startedMs = 0;
+  const waiting = () => print('Another ./holdfast is setting up in this checkout; waiting for it.');
+  await withLabLock(waiting, context.signal, () =>
+    runSteps([
+      ...setupSteps(context, ground),
+      {
+        title: 'Ports',
+        run: async () => {
+          const label = `com.docker.compose.project=${config.project}`;
+          const own = new Set((await docker.containers([label])).map(({ name }) => name));
+          refuseTakenPorts(await takenPorts(config, docker, own));
+          const { apiPort, statusPort, linkPort, toxiproxyPort } = config;
+          return [apiPort, statusPort, linkPort, toxiproxyPort].join(', ');
+        },
+      },
+      {
+        title: 'Services',
+        run: async (step) => {
+          startedMs = Date.now();
+          await startServices(context, ground, step);
+          return 'server, toxiproxy, collector';
+        },
+      },
+      { title: 'The link', run: () => restoreLink(context) },
+      {
+        title: 'The path, end to end',
+        run: async (step) => {
+          firstFrameMs = await provePath(context, ground, startedMs, step);
+          return 'a frame captured after the start is stored';
+        },
+      },
+    ]),
+  );
+  for (const line of summary(context, firstFrameMs)) print(line);
+}
+
+async function startServices(context: LabContext, ground: Ground, step: Step): Promise<void> {
+  const result = await callCompose(
+    context.programs,
+    known(ground.compose),
+    context.config.project,
+    ['up', '--detach', '--remove-orphans'],
+    { timeoutMs: COMPOSE_TIMEOUT_MS, onLine: step.progress },
+  );
+  if (result.exitCode === 0) return;
+  throw new LabError({
+    code: 'command_failed',
+    message: 'Compose could not start the services',
+    details: result.lastLines,
+    next: ['To see how they stand: make status', 'To see their logs: make logs'],
+  });
+}
+
+/** Faults from an earlier run would make a new one look broken. */
+async function restoreLink({ config, signal }: LabContext): Promise<string> {
+  const link = new Link(config.toxiproxyPort);
+  const deadline = performance.now() + TOXIPROXY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      const state = await link.read();
+      if (state.kind === 'whole') return 'whole';
+      await link.restore();
+      return `restored; an earlier run had left it ${state.kind} (${state.toxics.join(', ') || 'no connections'})`;
+    } catch (error) {
+      if (signal.aborted) throw interrupted();
+      if (performance.now() > deadline) throw error;
+    }
+    await delay(POLL_MS);
+  }
+}
+
+/** Milliseconds from `startedMs` until the proof. */
+async function provePath(
+  context: LabContext,
+  ground: Ground,
+  startedMs: number,
+  step: Step,
+): Promise<number> {
+  const pipeline = new Pipeline(context.config);
+  let newest: number | null = null;
+  let deadline = performance.now() + PROGRESS_TIMEOUT_MS;
+  for (;;) {
+    const answer = await pipeline.newestStoredMs();
+    if (answer.ok && answer.value !== null) {
+      if (answer.value > startedMs) return Date.now() - startedMs;
+      if (newest === null || answer.value > newest) {
+        newest = answer.value;
+        deadline = performance.now() + PROGRESS_TIMEOUT_MS;
+        step.progress(`the backlog arrives: captured at ${new Date(newest).toISOString()}`);
+      }
+    }
+    if (context.signal.aborted) throw interrupted();
+    if (performance.now() > deadline) throw await unproven(context, ground);
+    await delay(POLL_MS);
+  }
+}
+
+/** Says which station of the path is broken, and shows its log. */
+async function unproven(context: LabContext, ground: Ground): Promise<LabError> {
+  const { config, programs } = context;
+  const { findings, suspect } = await examine(context);
+  const logs = await callCompose(
+    programs,
+    known(ground.compose),
+    config.project,
+    ['logs', '--no-color', '--tail', LOG_LINES_SHOWN, suspect],
+    { timeoutMs: 30_000 },
+  );
+  return new LabError({
+    code: 'path_unproven',
+    exitCode: EXIT.failed,
+    message: `no new frame reached the store within ${PROGRESS_TIMEOUT_MS / 1000} s`,
+    details: [...findings, `the last lines of ${suspect}:`, ...logs.lastLines],
+    next: [`Its whole log: ./holdfast logs ${suspect}`, 'Everything at a glance: make status'],
+  });
+}
+
+/** The stations from end to beginning: the first that does not answer is the suspect. */
+async function examine({ config }: LabContext): Promise<{ findings: string[]; suspect: string }> {
+  const pipeline = new Pipeline(config);
+  const findings: string[] = [];
+  let suspect = 'collector';
+  const status = await pipeline.collectorStatus();
+  if (status.ok) {
+    const { state, last_error: error, queue } = status.value;
+    const why = error == null ? '' : `, last error ${error.code ?? ''} ${error.message ?? ''}`;
+    findings.push(`collector: ${state}, ${queue?.frames ?? 0} frames in its queue${why}`);
+  } else findings.push(`collector: ${status.reason}`);
+  const server = await pipeline.serverReady();
+  findings.push(`server: ${server.ok ? 'ready' : server.reason}`);
+  try {
+    findings.push(`toxiproxy: the link is ${(await new Link(config.toxiproxyPort).read()).kind}`);
+  } catch (error) {
+    findings.push(`toxiproxy: ${(error as Error).message}`);
+    suspect = 'toxiproxy';
+  }
+  if (!server.ok) suspect = 'server';
+  if (!status.ok) suspect = 'collector';
+  return { findings, suspect };
+}
+
+function summary({ config }: LabContext, firstFrameMs: number): string[] {
+  const api = `http://127.0.0.1:${config.apiPort}`;
+  return [
+    '',
+    `Running. The first new frame was stored ${(firstFrameMs / 1000).toFixed(1)} s after the start.`,
+    '',
+    `  ${api}/               the collectors and their newest values`,
+    `  ${api}/api/v1/audit   what is stored, pending and missing`,
+    `  http://127.0.0.1:${config.statusPort}/status         the collector and its queue`,
+    '',
+    'Three things to try next:',
+    `  1. open ${api}/ and watch the samples come in`,
+    `  2. make cut; curl -s ${api}/api/v1/audit; make restore; make status`,
+    '  3. make test',
+    'To stop: make down (keeps the data)',
+  ];
+}
