@@ -91,6 +91,7 @@ export class QueueCore {
     this.#reader = new PendingReader(files);
     this.#peeker = new PendingReader(files);
     if (missing.length > 0) this.#declareDamaged(missing);
+    this.#writes('remove settled segments', () => this.#removeDone(Number.POSITIVE_INFINITY));
     this.#findOldest();
     this.recovery = {
       segments: segments.length,

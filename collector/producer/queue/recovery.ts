@@ -202,10 +202,13 @@ class Recovery {
   #lacksConfirmed(facts: SegmentFacts, checkpoint: Checkpoint | undefined): boolean {
     const newest = checkpoint?.epochs.at(-1);
     if (newest === undefined) return false;
-    const settled = new SettledRanges(newest.settled);
+    const accounted = new SettledRanges(newest.settled);
+    for (const { epoch, from, to } of [...this.#kept, facts].flatMap(({ gaps }) => gaps)) {
+      if (epoch === newest.epoch) accounted.add({ from, to, state: 'declared', code: 0 });
+    }
     const here = facts.runs.findLast(({ epoch }) => epoch === newest.epoch)?.to;
     const found = here ?? this.#lastSeqs.get(newest.epoch) ?? 0;
-    return newest.highest > found && settled.unsettled(found + 1, newest.highest).length > 0;
+    return newest.highest > found && accounted.unsettled(found + 1, newest.highest).length > 0;
   }
 
   /**

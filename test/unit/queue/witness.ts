@@ -1,0 +1,93 @@
+/**
+ * Who knows from outside what a queue was given, what it confirmed and what was settled, and holds
+ * an opened queue against that.
+ */
+import { expect } from 'vitest';
+import type { QueueCore } from '#collector/producer/queue/core.ts';
+import type { QueuePosition } from '#collector/producer/queue/types.ts';
+import { payloadOf, readAll, STORE } from './support.ts';
+
+export class Witness {
+  /** By epoch and seq: which frame was appended. */
+  readonly #attempted: Map<string, { n: number; bytes: number }>;
+  readonly #confirmed: Set<string>;
+  readonly #settled: Set<string>;
+  #staged: string[] = [];
+  #frames: number;
+
+  /** @param before Another witness, of whose past this one knows, too. */
+  constructor(before?: Witness) {
+    this.#attempted = new Map(before === undefined ? [] : before.#attempted);
+    this.#confirmed = new Set(before === undefined ? [] : before.#confirmed);
+    this.#settled = new Set(before === undefined ? [] : before.#settled);
+    this.#frames = before === undefined ? 0 : before.#frames;
+  }
+
+  stage(core: QueueCore, bytes: number): void {
+    this.#frames += 1;
+    const position = core.append(payloadOf(this.#frames, bytes), this.#frames);
+    if (position === undefined) return;
+    const name = nameOf(position);
+    if (this.#attempted.has(name)) throw new Error(`${name} was given out twice`);
+    this.#attempted.set(name, { n: this.#frames, bytes });
+    this.#staged.push(name);
+  }
+
+  commit(core: QueueCore): void {
+    core.commit();
+    for (const name of this.#staged) this.#confirmed.add(name);
+    this.#staged = [];
+  }
+
+  append(core: QueueCore, count: number, bytes: number): void {
+    for (let i = 0; i < count; i += 1) this.stage(core, bytes);
+    this.commit(core);
+  }
+
+  /** Settles up to `count` pending frames from the `skip`-th on, as a server does that has them. */
+  settle(core: QueueCore, count: number, skip = 0): void {
+    const frames = core.readPending(undefined, { frames: skip + count, bytes: 1e6 });
+    for (const { epoch, seq } of frames.slice(skip)) {
+      this.#settled.add(nameOf({ epoch, seq }));
+      core.settle(STORE, epoch, [{ from: seq, to: seq, state: 'stored', code: 0 }]);
+    }
+  }
+
+  /** What was staged and not confirmed before a crash: it may or may not be there. */
+  crashed(): void {
+    this.#staged = [];
+  }
+
+  /**
+   * What was confirmed is pending, settled, or in a gap because the queue was full. What is pending
+   * was appended, with these bytes and this time.
+   */
+  check(core: QueueCore): void {
+    expect(core.recovery.damage).toEqual([]);
+    const found = new Set<string>(this.#settled);
+    const frames = readAll(core);
+    for (const frame of frames) {
+      const attempted = this.#attempted.get(nameOf(frame));
+      if (attempted === undefined) throw new Error(`${nameOf(frame)} was never appended`);
+      const payload = payloadOf(attempted.n, attempted.bytes);
+      if (frame.capturedAt !== attempted.n || payload.compare(frame.payload) !== 0) {
+        throw new Error(`${nameOf(frame)} is not frame ${attempted.n} as it was appended`);
+      }
+      found.add(nameOf(frame));
+    }
+    expect(core.stats.frames).toBe(frames.length);
+    for (const { epoch, from, to, reason } of core.pendingGaps()) {
+      if (reason !== 'evicted') throw new Error(`a gap ${reason} over ${epoch} ${from}-${to}`);
+      for (let seq = from; seq <= to; seq += 1) {
+        const name = nameOf({ epoch, seq });
+        if (!this.#attempted.has(name)) throw new Error(`a gap over ${name}, never appended`);
+        found.add(name);
+      }
+    }
+    expect([...this.#confirmed].filter((name) => !found.has(name))).toEqual([]);
+  }
+}
+
+function nameOf({ epoch, seq }: QueuePosition): string {
+  return `${epoch}/${seq}`;
+}
