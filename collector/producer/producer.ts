@@ -93,6 +93,9 @@ export class Producer {
   readonly #link: Link;
   #timer: NodeJS.Timeout | undefined;
   #lastError: LastError | undefined;
+  /** Wall times are taken once, at each step: they don't move with later jumps of the clock. */
+  #stateSince = nowUs();
+  #nextRetryAt: number | undefined;
   #running = false;
   #burial: Promise<void> = Promise.resolve();
   /** What the server confirmed since this opening, so that nothing is counted twice. */
@@ -170,9 +173,9 @@ export class Producer {
       collector: this.#collector,
       epoch: stats.highest?.epoch,
       state: state.name,
-      since: wallUs(state.since),
+      since: this.#stateSince,
       attempt: this.#sender.attempt,
-      nextRetryAt: state.name === 'Backoff' ? wallUs(state.until) : undefined,
+      nextRetryAt: state.name === 'Backoff' ? this.#nextRetryAt : undefined,
       lastError: this.#lastError,
       queue: {
         frames: stats.frames,
@@ -314,9 +317,11 @@ export class Producer {
   }
 
   #onState(from: SenderState, to: SenderState): void {
+    this.#stateSince = nowUs();
     if (to.name === 'Backoff') {
       const { code, message, retry } = to.error;
-      this.#lastError = { code, message, retry, at: wallUs(to.since) };
+      this.#lastError = { code, message, retry, at: this.#stateSince };
+      this.#nextRetryAt = this.#stateSince + Math.round((to.until - to.since) * 1_000);
     }
     this.#emit({ type: 'state', from, to });
   }
@@ -354,10 +359,5 @@ export class Producer {
 
 /** The wall clock in microseconds since 1970 UTC. */
 function nowUs(): number {
-  return Math.round((performance.timeOrigin + performance.now()) * 1_000);
-}
-
-/** A moment of the monotonic clock as wall time, as of now: clock jumps don't move timers. */
-function wallUs(monotonicMs: number): number {
-  return Date.now() * 1_000 + Math.round((monotonicMs - performance.now()) * 1_000);
+  return Number(Temporal.Now.instant().epochNanoseconds / 1_000n);
 }
