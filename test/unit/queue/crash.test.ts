@@ -100,6 +100,12 @@ function checkAndGoOn(left: ModelledFiles, { witness: before, options }: Crashed
   const witness = new Witness(before);
   witness.check(core);
   witness.append(core, 2, 60);
+  witness.check(
+    openCore(
+      left.afterPowerLoss(() => 0),
+      options,
+    ),
+  );
   core.maintain();
   witness.check(openCore(left.afterKill(), options));
 }

@@ -3,9 +3,9 @@
  * whose directory was not synced. For tests of what the queue does at a crash.
  *
  * The model: a file has synced and unsynced content; a directory has synced names and a list of
- * unsynced changes, which survive from the first up to some point, as with a journal. Of unsynced
- * appended bytes some first part survives, its last bytes possibly as garbage. A rename within a
- * directory is one change, one across directories is two.
+ * unsynced changes, of which any may survive without the others. Of unsynced appended bytes some
+ * first part survives, its last bytes possibly as garbage. A rename within a directory is one
+ * change, one across directories is two.
  */
 import type { FileHandle, FilePort } from '#collector/producer/queue/file-port.ts';
 
@@ -142,8 +142,8 @@ export class ModelledFiles implements FilePort {
     const survivors = new Map<File, File>();
     for (const [path, directory] of this.#directories) {
       const names = new Map(directory.synced);
-      for (const change of directory.changes.slice(0, choose(directory.changes.length))) {
-        applyTo(names, change);
+      for (const change of directory.changes) {
+        if (choose(1) === 1) applyTo(names, change);
       }
       const copies = new Map<string, File>();
       for (const [name, file] of names) {
