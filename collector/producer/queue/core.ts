@@ -88,8 +88,8 @@ export class QueueCore {
     this.#storeId = storeId;
     const { segmentBytes } = options;
     this.#log = new SegmentLog(files, { segmentBytes, segments, nextNumber: nextSegment });
-    this.#reader = new PendingReader(files);
-    this.#peeker = new PendingReader(files);
+    this.#reader = new PendingReader(files, options.path);
+    this.#peeker = new PendingReader(files, options.path);
     if (missing.length > 0) this.#declareDamaged(missing);
     this.#writes('remove settled segments', () => this.#removeDone(Number.POSITIVE_INFINITY));
     this.#findOldest();
@@ -219,7 +219,9 @@ export class QueueCore {
       this.#looseEnds = false;
       this.#removeDone(this.#options.segmentBytes * DONE_ACTIVE_SHARE);
       this.#saveCheckpoint();
-      if (this.#epochs.dropSettled((state) => this.#hasFrames(state))) this.#dirty = true;
+      const isOnDisk = (state: EpochState): boolean =>
+        this.#log.segments.some((segment) => segment.speaksOf(state));
+      if (this.#epochs.dropSettled(isOnDisk)) this.#dirty = true;
     });
     this.#findOldest();
   }
@@ -315,8 +317,8 @@ export class QueueCore {
     for (const segment of segments) {
       this.#reader.forget(segment);
       this.#peeker.forget(segment);
-      this.#log.remove(segment);
     }
+    this.#log.remove(segments);
   }
 
   #declareDamaged(missing: readonly MissingFrames[]): void {
@@ -339,7 +341,7 @@ export class QueueCore {
   /** Writes a gap down, joined with what it touches. */
   #record(state: EpochState, gap: Gap): void {
     const joined = this.#gaps.joined(state, gap);
-    this.#gaps.add(state, joined, this.#log.stageGap(joined));
+    this.#gaps.add(state, joined, this.#log.stageGap(state, joined));
   }
 
   /** Another store: what the old one has settled is either still here to be sent, or declared. */
@@ -367,10 +369,6 @@ export class QueueCore {
     const epochs = this.#epochs.inOrder.filter(({ highest }) => highest > 0);
     saveCheckpoint(this.#files, { storeId: this.#storeId, epochs });
     this.#dirty = false;
-  }
-
-  #hasFrames(state: EpochState): boolean {
-    return this.#log.segments.some(({ runs }) => runs.some((run) => run.state === state));
   }
 
   /** Looks for the capture time of the oldest pending frame, unless the last one still is it. */

@@ -137,14 +137,14 @@ export class Epochs {
   }
 
   /**
-   * Forgets the oldest epochs as long as each is settled as a whole, not the newest, and without
-   * frames on disk. Always from the oldest on: so an unknown epoch is older than all known ones.
+   * Forgets the oldest epochs as long as each is settled as a whole, not the newest, and no file
+   * speaks of it: or the next opening would know of it again, but not that it is settled. Always
+   * from the oldest on: so an unknown epoch is older than all known ones.
    * @returns true when any was forgotten.
    */
-  dropSettled(hasFrames: (state: EpochState) => boolean): boolean {
+  dropSettled(isOnDisk: (state: EpochState) => boolean): boolean {
     const kept = this.#inOrder.findIndex(
-      (state) =>
-        state === this.newest || state.lowestUnsettled <= state.highest || hasFrames(state),
+      (state) => state === this.newest || state.lowestUnsettled <= state.highest || isOnDisk(state),
     );
     const dropped = this.#inOrder.slice(0, Math.max(kept, 0));
     for (const state of dropped) this.#byEpoch.delete(state.epoch);

@@ -2,6 +2,7 @@
  * The collector's id, made once and kept beside the frames that carry it. It stays with the queue's
  * volume, not with the host name, which changes with every new container.
  */
+import { join } from 'node:path';
 import { isCollectorId } from '#protocol/identity.ts';
 import { CollectorIdError } from './errors.ts';
 import { type FilePort, readWhole, replaceWhole } from './file-port.ts';
@@ -13,11 +14,12 @@ const CONTENT_BYTES_MAX = 1_024;
 /**
  * The id in the queue's directory; when there is none, makes it from the host's name and eight
  * random hex digits.
+ * @param source.path The queue's directory, for messages.
  * @throws CollectorIdError when the file holds something else.
  */
 export function loadCollectorId(
   files: FilePort,
-  source: { readonly hostName: string; readonly randomHex: string },
+  source: { readonly path: string; readonly hostName: string; readonly randomHex: string },
 ): string {
   const bytes = files.size(COLLECTOR_ID_NAME);
   if (bytes === undefined) {
@@ -27,7 +29,7 @@ export function loadCollectorId(
   }
   const content = bytes > CONTENT_BYTES_MAX ? `${bytes} bytes` : text(files);
   if (!isCollectorId(content)) {
-    throw new CollectorIdError(COLLECTOR_ID_NAME, content.slice(0, 80));
+    throw new CollectorIdError(join(source.path, COLLECTOR_ID_NAME), content.slice(0, 80));
   }
   return content;
 }

@@ -6,6 +6,7 @@
  * or gone shows as a jump in the seqs, whatever the bytes in between look like. Reading goes on
  * where the last call ended; from any other place the sparse index leads to the spot.
  */
+import { join } from 'node:path';
 import type { Frame } from '#protocol/identity.ts';
 import type { EpochState } from './epochs.ts';
 import { QueueReadError } from './errors.ts';
@@ -42,11 +43,14 @@ interface Cursor {
 
 export class PendingReader {
   readonly #files: FilePort;
+  readonly #path: string;
   #cursor: Cursor | undefined;
   #open: { readonly segment: Segment; readonly handle: FileHandle } | undefined;
 
-  constructor(files: FilePort) {
+  /** @param path The queue's directory, for messages. */
+  constructor(files: FilePort, path: string) {
     this.#files = files;
+    this.#path = path;
   }
 
   /**
@@ -100,7 +104,7 @@ export class PendingReader {
     try {
       return this.#readOpenSegment(segment, this.#handleOf(segment), first, from, batch);
     } catch (error) {
-      throw new QueueReadError(segmentName(segment.number), error);
+      throw new QueueReadError(join(this.#path, segmentName(segment.number)), error);
     }
   }
 

@@ -43,6 +43,8 @@ import type {
 export type * from './types.ts';
 
 const LIMIT_BYTES_MIN = 65_536;
+/** Offsets in a segment are written in 32 bits. */
+const SEGMENT_BYTES_MAX = 1_073_741_824;
 const DEFAULTS = {
   limitBytes: 1_073_741_824,
   whenFull: 'drop-oldest',
@@ -339,9 +341,10 @@ function checkOptions(options: Required<QueueOptions>): void {
   if (!Number.isSafeInteger(limitBytes) || limitBytes < LIMIT_BYTES_MIN) {
     throw new RangeError(`limitBytes is ${limitBytes}; it must be at least ${LIMIT_BYTES_MIN}`);
   }
-  for (const [name, value] of Object.entries({ segmentBytes, unsyncedBytesMax })) {
-    if (!Number.isSafeInteger(value) || value < 1) {
-      throw new RangeError(`${name} is ${value}; it must be at least 1`);
-    }
+  if (!Number.isSafeInteger(segmentBytes) || segmentBytes < 1 || segmentBytes > SEGMENT_BYTES_MAX) {
+    throw new RangeError(`segmentBytes is ${segmentBytes}; it must be 1 to ${SEGMENT_BYTES_MAX}`);
+  }
+  if (!Number.isSafeInteger(unsyncedBytesMax) || unsyncedBytesMax < 1) {
+    throw new RangeError(`unsyncedBytesMax is ${unsyncedBytesMax}; it must be at least 1`);
   }
 }

@@ -263,6 +263,10 @@ function toSegment(facts: SegmentFacts, epochs: Epochs): Segment {
     const state = epochs.get(epoch);
     if (state !== undefined) segment.addFrames(state, from, to);
   }
+  for (const { epoch } of facts.gaps) {
+    const state = epochs.get(epoch);
+    if (state !== undefined) segment.addGap(state);
+  }
   for (const { epoch, seq, offset } of facts.places) {
     const state = epochs.get(epoch);
     if (state !== undefined) segment.note(state, seq, offset);

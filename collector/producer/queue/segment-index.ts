@@ -34,6 +34,7 @@ export class Segment {
   /** Bytes that are durable: what may be read. */
   bytes: number;
   readonly #runs: FrameRun[] = [];
+  readonly #gapStates = new Set<EpochState>();
   readonly #index: IndexEntry[] = [];
   #frames = 0;
 
@@ -56,6 +57,16 @@ export class Segment {
     if (last?.state === state && last.to + 1 === from) last.to = to;
     else this.#runs.push({ state, from, to });
     this.#frames += to - from + 1;
+  }
+
+  /** Takes note that a gap of this epoch is recorded here. */
+  addGap(state: EpochState): void {
+    this.#gapStates.add(state);
+  }
+
+  /** True when the file speaks of frames of this epoch, whatever became of them. */
+  speaksOf(state: EpochState): boolean {
+    return this.#gapStates.has(state) || this.#runs.some((run) => run.state === state);
   }
 
   /** Takes note of where a frame lies, if the last note is far enough away. */

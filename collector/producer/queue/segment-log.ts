@@ -99,9 +99,10 @@ export class SegmentLog {
   }
 
   /** Stages a gap. Answers the number of the segment that it is in. */
-  stageGap(gap: Gap): number {
+  stageGap(state: EpochState, gap: Gap): number {
     const active = this.#active ?? this.#start();
     active.writer.stageGap(gap);
+    active.segment.addGap(state);
     return active.segment.number;
   }
 
@@ -132,10 +133,11 @@ export class SegmentLog {
     this.#active = undefined;
   }
 
-  /** Removes a closed segment's file. Should that be undone by a crash, the opening removes it. */
-  remove(segment: Segment): void {
-    this.#files.unlink(segmentName(segment.number));
-    this.#segments = this.#segments.filter((kept) => kept !== segment);
+  /** Removes closed segments' files, durably: the checkpoint may then forget what was in them. */
+  remove(segments: readonly Segment[]): void {
+    for (const { number } of segments) this.#files.unlink(segmentName(number));
+    this.#files.syncDirectory('');
+    this.#segments = this.#segments.filter((kept) => !segments.includes(kept));
     this.#countClosedBytes();
   }
 

@@ -31,6 +31,7 @@ import {
 const MAINTENANCE_INTERVAL_MS = 1_000;
 
 class QueueWorker {
+  readonly #path: string;
   readonly #port: MessagePort;
   readonly #files: Disk;
   readonly #lock: QueueLock;
@@ -42,6 +43,7 @@ class QueueWorker {
   #memory: ArrayBuffer[] = [];
 
   constructor(options: WorkerStart['options'], port: MessagePort) {
+    this.#path = options.path;
     this.#port = port;
     this.#files = new Disk(options.path);
     this.#lock = lockQueue(options.path);
@@ -136,6 +138,7 @@ class QueueWorker {
         return this.#core.settled(question.epoch);
       case 'collectorId':
         return loadCollectorId(this.#files, {
+          path: this.#path,
           hostName: hostname(),
           randomHex: randomBytes(4).toString('hex'),
         });

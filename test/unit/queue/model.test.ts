@@ -14,7 +14,7 @@ type Step =
   | { readonly do: 'append'; readonly count: number; readonly bytes: number }
   | { readonly do: 'stage'; readonly bytes: number }
   | { readonly do: 'settle'; readonly count: number; readonly skip: number }
-  | { readonly do: 'maintain' | 'close' | 'kill' | 'check' }
+  | { readonly do: 'settleGaps' | 'maintain' | 'close' | 'kill' | 'check' }
   | { readonly do: 'powerLoss'; readonly seed: number };
 
 const STEP: fc.Arbitrary<Step> = fc.oneof(
@@ -34,14 +34,14 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       do: fc.constant('settle' as const),
-      count: fc.integer({ min: 1, max: 60 }),
+      count: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.constant(10_000)),
       skip: fc.oneof(fc.constant(0), fc.nat({ max: 20 })),
     }),
   },
   {
     weight: 5,
     arbitrary: fc.record({
-      do: fc.constantFrom('maintain' as const, 'close' as const, 'kill' as const, 'check' as const),
+      do: fc.constantFrom('settleGaps', 'maintain', 'close', 'kill', 'check'),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('powerLoss' as const), seed: fc.nat() }) },
@@ -67,6 +67,8 @@ class History {
         return this.#witness.stage(this.#core, step.bytes);
       case 'settle':
         return this.#witness.settle(this.#core, step.count, step.skip);
+      case 'settleGaps':
+        return this.#witness.settleGaps(this.#core);
       case 'maintain':
         return this.#core.maintain();
       case 'check':

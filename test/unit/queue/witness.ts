@@ -53,6 +53,14 @@ export class Witness {
     }
   }
 
+  /** Settles the gaps that are told, as a server does that took note of them. */
+  settleGaps(core: QueueCore): void {
+    for (const { epoch, from, to } of core.pendingGaps()) {
+      for (let seq = from; seq <= to; seq += 1) this.#settled.add(nameOf({ epoch, seq }));
+      core.settle(STORE, epoch, [{ from, to, state: 'declared', code: 1 }]);
+    }
+  }
+
   /** What was staged and not confirmed before a crash: it may or may not be there. */
   crashed(): void {
     this.#staged = [];
