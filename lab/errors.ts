@@ -29,8 +29,7 @@ export type LabErrorCode =
   | 'lab_busy'
   | 'link_failed'
   | 'path_unproven'
-  | 'port_taken'
-  | 'tests_failed';
+  | 'port_taken';
 
 /**
  * A failure that its reader can act on.

@@ -29,7 +29,7 @@ export interface ForeignImage {
   origin: ImageOrigin;
 }
 
-interface ForeignPlan {
+export interface ForeignPlan {
   official: string;
   standIn: string;
   setting: 'baseImage' | 'toxiproxyImage';
@@ -38,7 +38,7 @@ interface ForeignPlan {
 
 export const BASE: ForeignPlan = {
   official: 'node:26-bookworm-slim',
-  standIn: 'holdfast-node:26',
+  standIn: `holdfast-node:${process.versions.node}`,
   setting: 'baseImage',
   make: makeBase,
 };

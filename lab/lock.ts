@@ -1,7 +1,8 @@
 /**
- * One set-up at a time: the lock that commands which install, build or start hold in a checkout.
+ * One at a time: the locks that commands hold in a checkout, one for set-up and one for test runs.
  * What it guards is the callers' business.
  */
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT, interrupted, LabError } from '#lab/errors.ts';
@@ -13,23 +14,24 @@ const LOCK_POLL_MS = 500;
 const SQLITE_BUSY = 5;
 
 /**
- * Runs `work` while no other ./holdfast sets up in this checkout. The lock is an exclusive
+ * Runs `work` while no other ./holdfast holds the lock of that name in this checkout. The lock is an exclusive
  * transaction, which the kernel ends with its holder: there are no stale locks.
  * @param onWait called once when another holds it.
  * @throws LabError `lab_busy` after half an hour of waiting.
  */
-export async function withLabLock<T>(
+export async function withLock<T>(
+  name: 'lab' | 'tests',
   onWait: () => void,
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
   ensureStateFolder();
-  const database = new DatabaseSync(PATHS.lock);
+  const database = new DatabaseSync(join(PATHS.state, `${name}.lock.sqlite`));
   try {
     const deadline = performance.now() + LOCK_WAIT_MS;
     for (let waited = false; !tryLock(database); waited = true) {
       if (!waited) onWait();
-      if (performance.now() > deadline) throw busy();
+      if (performance.now() > deadline) throw busy(name);
       await delay(LOCK_POLL_MS);
       if (signal.aborted) throw interrupted();
     }
@@ -49,11 +51,11 @@ function tryLock(database: DatabaseSync): boolean {
   }
 }
 
-function busy(): LabError {
+function busy(name: string): LabError {
   return new LabError({
     code: 'lab_busy',
     exitCode: EXIT.failed,
-    message: 'another ./holdfast has been setting up this lab for half an hour',
+    message: `another ./holdfast has held the lock "${name}" of this checkout for half an hour`,
     next: ['Look for it: ps -ef | grep lab/main.ts'],
   });
 }

@@ -2,16 +2,22 @@
  * The lab's program: reads settings and command line, wires the commands, handles the signals, and
  * ends with the exit codes that ./holdfast promises. What the commands do is in their own files.
  */
+
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { acceptance } from '#lab/acceptance.ts';
 import { readConfig } from '#lab/config.ts';
 import { Docker } from '#lab/docker.ts';
-import { EXIT, explain, LabError } from '#lab/errors.ts';
+import { doctor } from '#lab/doctor.ts';
+import { EXIT, type ExitCode, explain, LabError } from '#lab/errors.ts';
 import { Link } from '#lab/link.ts';
+import { logs } from '#lab/logs.ts';
 import { PATHS } from '#lab/paths.ts';
 import { Programs } from '#lab/process.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { labInForce } from '#lab/state.ts';
+import { status } from '#lab/status.ts';
 import { clean, down } from '#lab/stop.ts';
+import { test } from '#lab/test-run.ts';
 import { up } from '#lab/up.ts';
 
 const abort = new AbortController();
@@ -86,6 +92,50 @@ program
     await link().restore();
     print('The link is whole.');
   });
+
+program
+  .command('status')
+  .description("services, the link, the collector's queue, the server's audit")
+  .action(ending(() => status(context(), print)));
+program
+  .command('logs')
+  .description("the services' logs, followed on a terminal")
+  .argument('[services...]', 'server, collector, toxiproxy; all by default')
+  .action(ending((services: string[]) => logs(services, context())));
+program
+  .command('doctor')
+  .description('what is here, what was chosen, what to mend; installs nothing')
+  .action(ending(() => doctor(context(), print)));
+program
+  .command('test')
+  .description('everything: check, unit tests, integration tests')
+  .action(ending(() => test(['check', 'unit', 'integration'], context(), print)));
+program
+  .command('test-unit')
+  .description('unit tests')
+  .action(ending(() => test(['unit'], context(), print)));
+program
+  .command('test-integration')
+  .description('tests on the real images and a real Toxiproxy in containers')
+  .action(ending(() => test(['integration'], context(), print)));
+program
+  .command('check')
+  .description('types, lint, dead code')
+  .action(ending(() => test(['check'], context(), print)));
+program
+  .command('acceptance')
+  .description('the tour in one go: up, cut, restore, down, judged by the audit')
+  .option('--add-result', 'add the counts of the last test run to the closing line', false)
+  .action(ending((options: { addResult: boolean }) => acceptance(options, context(), print)));
+
+/** For commands whose answer is their exit code. */
+function ending<Args extends unknown[]>(
+  command: (...args: Args) => Promise<ExitCode>,
+): (...args: Args) => Promise<void> {
+  return async (...args) => {
+    process.exitCode = await command(...args);
+  };
+}
 
 function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -17,7 +17,6 @@ export const PATHS = {
   results: join(root, 'test-output'),
   tools,
   state,
-  lock: join(state, 'lock.sqlite'),
   labEnv: join(state, 'lab.env'),
   secrets: join(state, 'secrets'),
   token: join(state, 'secrets', 'token'),

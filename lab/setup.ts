@@ -3,7 +3,7 @@
  * environment file that says what was chosen. `up` goes on from there to the services, `test` to
  * the tests.
  */
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync, statfsSync, statSync } from 'node:fs';
 import { type ComposeProgram, ensureCompose } from '#lab/compose.ts';
 import type { LabConfig } from '#lab/config.ts';
 import type { Docker, Engine } from '#lab/docker.ts';
@@ -124,7 +124,9 @@ function writeChoices(
 /** Free bytes where the engine keeps its images (when that is on this host) and here. */
 export async function freeBytes(docker: Docker): Promise<{ path: string; bytes: number }[]> {
   const engine = await docker.rootDirectory();
-  const paths = engine !== null && existsSync(engine) ? [engine, PATHS.root] : [PATHS.root];
+  const engineHere = engine !== null && existsSync(engine);
+  const oneDisk = engineHere && statSync(engine).dev === statSync(PATHS.root).dev;
+  const paths = [...(engineHere ? [engine] : []), ...(oneDisk ? [] : [PATHS.root])];
   return paths.map((path) => {
     const { bavail, bsize } = statfsSync(path);
     return { path, bytes: bavail * bsize };

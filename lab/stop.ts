@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs';
 import { callCompose, findCompose } from '#lab/compose.ts';
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
+import { withLock } from '#lab/lock.ts';
 import { PATHS } from '#lab/paths.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { labInForce, readLabEnvironment } from '#lab/state.ts';
@@ -18,28 +19,38 @@ export const TEST_LABEL = 'dev.holdfast.test=true';
 export async function down(context: LabContext, print: (line: string) => void): Promise<void> {
   if (!(await engineAnswers(context, print))) return;
   const { project } = labInForce(context.config);
-  await stopServices(context, project);
+  await alone(context, print, () => stopServices(context, project));
   print('Stopped. The queue and the store are kept (make clean drops them); make up goes on.');
 }
 
 /** Stops all, removes data, secret, images and whatever a killed test run left; says what went. */
 export async function clean(context: LabContext, print: (line: string) => void): Promise<void> {
-  if (await engineAnswers(context, print)) {
-    const { project } = labInForce(context.config);
-    const { docker } = context;
-    await stopServices(context, project);
-    const removed = [
-      ...(await docker.sweep(
-        ['container', 'network', 'volume', 'image'],
-        [`dev.holdfast.project=${project}`],
-      )),
-      ...(await sweepTests(context)),
-    ];
+  const answers = await engineAnswers(context, print);
+  await alone(context, print, async () => {
+    const removed = answers ? await removeAll(context) : [];
     for (const what of removed) print(`removed ${what}`);
-  }
-  rmSync(PATHS.state, { recursive: true, force: true });
+    rmSync(PATHS.state, { recursive: true, force: true });
+  });
   print('removed .lab/ (the shared secret and what set-up had chosen)');
   print('Kept: the base and Toxiproxy images, .tools/ and node_modules/, which only cost time.');
+}
+
+async function removeAll(context: LabContext): Promise<string[]> {
+  const { project } = labInForce(context.config);
+  await stopServices(context, project);
+  const kinds = ['container', 'network', 'volume', 'image'] as const;
+  const labels = [`dev.holdfast.project=${project}`];
+  return [...(await context.docker.sweep(kinds, labels)), ...(await sweepTests(context))];
+}
+
+/** Not in the middle of another command's set-up. */
+function alone(
+  { signal }: LabContext,
+  print: (line: string) => void,
+  work: () => Promise<void>,
+): Promise<void> {
+  const waiting = () => print('Another ./holdfast is at work in this checkout; waiting for it.');
+  return withLock('lab', waiting, signal, work);
 }
 
 /** Removes what an integration run left behind, networks of the same session included. */

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { callCompose } from '#lab/compose.ts';
 import { EXIT, interrupted, LabError } from '#lab/errors.ts';
 import { Link } from '#lab/link.ts';
-import { withLabLock } from '#lab/lock.ts';
+import { withLock } from '#lab/lock.ts';
 import { Pipeline } from '#lab/pipeline.ts';
 import { refuseTakenPorts, takenPorts } from '#lab/ports.ts';
 import { type Ground, known, type LabContext, setupSteps } from '#lab/setup.ts';
@@ -31,7 +31,7 @@ export async function up(context: LabContext, print: (line: string) => void): Pr
   let firstFrameMs = 0;
   let startedMs = 0;
   const waiting = () => print('Another ./holdfast is setting up in this checkout; waiting for it.');
-  await withLabLock(waiting, context.signal, () =>
+  await withLock('lab', waiting, context.signal, () =>
     runSteps([
       ...setupSteps(context, ground),
       {

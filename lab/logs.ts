@@ -1,0 +1,35 @@
+/** `logs`: the services' logs, followed when a person watches, printed once otherwise. */
+import { composeArguments, findCompose } from '#lab/compose.ts';
+import { refuseWhatCannotBeMended } from '#lab/engine.ts';
+import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
+import { PATHS } from '#lab/paths.ts';
+import type { LabContext } from '#lab/setup.ts';
+import { labInForce, readLabEnvironment } from '#lab/state.ts';
+
+const LINES = '200';
+
+/** @throws LabError when the lab was never set up, or Compose is not here. */
+export async function logs(services: readonly string[], context: LabContext): Promise<ExitCode> {
+  const { config, docker, programs } = context;
+  refuseWhatCannotBeMended(await docker.probe());
+  const compose = await findCompose(programs);
+  if (compose === null || readLabEnvironment() === null) {
+    throw new LabError({
+      code: 'compose_missing',
+      exitCode: EXIT.usage,
+      message: 'the lab is not set up here, so it has no logs',
+      next: ['To start it: make up'],
+    });
+  }
+  const follow = process.stdout.isTTY ? ['--follow'] : ['--no-color'];
+  const args = [...composeArguments(compose, labInForce(config).project), 'logs', ...follow];
+  const exitCode = await programs.onTerminal(
+    compose.file,
+    [...args, '--tail', LINES, ...services],
+    {
+      cwd: PATHS.root,
+    },
+  );
+  // Following ends with Ctrl-C; that is how it is meant to end.
+  return exitCode === 0 || context.signal.aborted ? EXIT.held : EXIT.failed;
+}

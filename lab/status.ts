@@ -1,0 +1,86 @@
+/**
+ * `status`: services, link, collector and the server's audit on one screen. Each part is asked on
+ * its own, so it works, and says what does not, when half of the lab is down.
+ */
+import { refuseWhatCannotBeMended } from '#lab/engine.ts';
+import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
+import { Link } from '#lab/link.ts';
+import { type AuditedCollector, type CollectorStatus, Pipeline } from '#lab/pipeline.ts';
+import type { LabContext } from '#lab/setup.ts';
+import { labInForce } from '#lab/state.ts';
+
+/** Prints the state and returns the exit code: 0 when every part answers. */
+export async function status(
+  context: LabContext,
+  print: (line: string) => void,
+): Promise<ExitCode> {
+  const lab = labInForce(context.config);
+  const probe = await context.docker.probe();
+  if (probe.kind !== 'ready') {
+    refuseWhatCannotBeMended(probe);
+    print('No Docker engine answers here, so nothing is running. To start: make up');
+    return EXIT.failed;
+  }
+  const label = `com.docker.compose.project=${lab.project}`;
+  const services = await context.docker.containers([label]);
+  if (services.length === 0) {
+    print('The lab is not running. To start it: make up');
+    return EXIT.failed;
+  }
+  print('Services');
+  for (const { service, status: words } of services) print(`  ${service.padEnd(10)} ${words}`);
+  const pipeline = new Pipeline(lab);
+  const [link, collector, audit] = await Promise.all([
+    describeLink(lab.toxiproxyPort),
+    pipeline.collectorStatus(),
+    pipeline.audit(),
+  ]);
+  print('Link');
+  print(`  ${link.text}`);
+  print('Collector');
+  for (const line of collector.ok ? describeCollector(collector.value) : [collector.reason]) {
+    print(`  ${line}`);
+  }
+  print('Server');
+  for (const line of audit.ok ? audit.value.map(describeAudit) : [audit.reason]) print(`  ${line}`);
+  if (audit.ok && audit.value.length === 0) print('  no collector has been heard yet');
+  const running = services.every(({ state }) => state === 'running');
+  return running && link.ok && collector.ok && audit.ok ? EXIT.held : EXIT.failed;
+}
+
+async function describeLink(port: number): Promise<{ ok: boolean; text: string }> {
+  try {
+    const { kind, toxics } = await new Link(port).read();
+    const undo = kind === 'whole' ? '' : '; undo: make restore';
+    const how = toxics.length === 0 ? '' : ` (${toxics.join(', ')})`;
+    return { ok: true, text: `${kind}${how}${undo}` };
+  } catch (error) {
+    if (error instanceof LabError) return { ok: false, text: error.message };
+    throw error;
+  }
+}
+
+export function describeCollector(status: CollectorStatus): string[] {
+  const { collector, state, since, next_retry_at: retry, last_error: error, queue } = status;
+  const lines = [`${collector ?? 'no id yet'}: ${state ?? 'unknown'} since ${since ?? 'unknown'}`];
+  if (retry != null) lines.push(`next attempt at ${retry}`);
+  if (error != null) lines.push(`last error: ${error.code ?? ''} ${error.message ?? ''}`.trimEnd());
+  if (queue != null) {
+    const oldest =
+      queue.oldest_captured_at == null
+        ? ''
+        : `, the oldest captured at ${queue.oldest_captured_at}`;
+    lines.push(`queue: ${queue.frames} frames, ${queue.bytes} bytes${oldest}`);
+  }
+  return lines;
+}
+
+export function describeAudit(audited: AuditedCollector): string {
+  const { collector, totals, silent_since: silentSince } = audited;
+  const heard = silentSince === null ? 'connected' : `silent since ${silentSince}`;
+  const { stored, pending, missing, declared, rejected } = totals;
+  return (
+    `${collector}: ${heard}; stored ${stored}, pending ${pending}, missing ${missing}, ` +
+    `declared ${declared}, rejected ${rejected}`
+  );
+}

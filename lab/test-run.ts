@@ -1,0 +1,119 @@
+/**
+ * `test` and its parts: the checks and the test runners, their output live, their reports in
+ * test-output/, and one closing line counted from those reports. A part in which nothing ran, or
+ * something was skipped, has failed.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { add, type Counts, closingLine, countVitest, held, NOTHING } from '#lab/counts.ts';
+import { EXIT, type ExitCode, interrupted } from '#lab/errors.ts';
+import { withLock } from '#lab/lock.ts';
+import { PATHS } from '#lab/paths.ts';
+import { type LabContext, setupSteps } from '#lab/setup.ts';
+import { readLabEnvironment } from '#lab/state.ts';
+import { runSteps } from '#lab/steps.ts';
+import { sweepTests } from '#lab/stop.ts';
+
+export type Part = 'check' | 'unit' | 'integration';
+
+/** The checks, each a program of node_modules; each counts as one test. */
+const CHECKS = [
+  { name: 'types', command: ['tsc', '--noEmit'] },
+  { name: 'lint', command: ['biome', 'check', '--error-on-warnings', '.'] },
+  { name: 'dead code', command: ['knip'] },
+] as const;
+
+/**
+ * Runs the parts in their order, all of them whatever fails, and prints the counts, last of all.
+ * @throws LabError `interrupted`, and those of set-up.
+ */
+export async function test(
+  parts: readonly Part[],
+  context: LabContext,
+  print: (line: string) => void,
+): Promise<ExitCode> {
+  mkdirSync(PATHS.results, { recursive: true });
+  if (parts.includes('integration')) await setUp(context, print);
+  const results = new Map<Part, Counts>();
+  for (const part of parts) {
+    print(`\n== ${part}`);
+    results.set(part, await runPart(part, context, print));
+    if (context.signal.aborted) throw interrupted();
+  }
+  const total = [...results.values()].reduce(add, NOTHING);
+  print('');
+  for (const [part, counts] of results) print(`${part.padEnd(12)} ${closingLine(counts)}`);
+  const broken = [...results].filter(([, counts]) => !held(counts));
+  const exitCode = broken.length === 0 ? EXIT.held : EXIT.failed;
+  const result = { ...total, exit_code: exitCode };
+  writeFileSync(join(PATHS.results, 'result.json'), `${JSON.stringify(result)}\n`);
+  for (const [part, counts] of broken) print(`✗ ${part} did not hold${whyNot(counts)}`);
+  if (broken.length > 0) print(`  → reports and logs: ${PATHS.results}`);
+  print(closingLine(total));
+  return exitCode;
+}
+
+/** What a part without a failed test lacks. */
+function whyNot(counts: Counts): string {
+  if (counts.failed > 0) return '';
+  if (counts.passed === 0) return ': nothing ran';
+  return ': a skipped test proves nothing, so it counts as a failure here';
+}
+
+async function setUp(context: LabContext, print: (line: string) => void): Promise<void> {
+  const waiting = () => print('Another ./holdfast is setting up in this checkout; waiting for it.');
+  await withLock('lab', waiting, context.signal, () => runSteps(setupSteps(context, {})));
+}
+
+function runPart(part: Part, context: LabContext, print: (line: string) => void): Promise<Counts> {
+  if (part === 'check') return check(context, print);
+  if (part === 'unit') return vitest('unit', context, {});
+  return integration(context, print);
+}
+
+async function check(context: LabContext, print: (line: string) => void): Promise<Counts> {
+  let counts = NOTHING;
+  for (const { name, command } of CHECKS) {
+    const [program, ...args] = command;
+    print(`-- ${name}: ${command.join(' ')}`);
+    const exitCode = await context.programs.onTerminal(binary(program), args, { cwd: PATHS.root });
+    const good = exitCode === 0;
+    counts = add(counts, { passed: good ? 1 : 0, failed: good ? 0 : 1, skipped: 0 });
+  }
+  return counts;
+}
+
+/** On the images and with the environment that set-up chose; one run at a time in a checkout. */
+function integration(context: LabContext, print: (line: string) => void): Promise<Counts> {
+  const waiting = () => print('Another integration run is under way in this checkout; waiting.');
+  return withLock('tests', waiting, context.signal, async () => {
+    // Vitest runs no teardown when it is interrupted: what such a run left is swept here.
+    for (const what of await sweepTests(context)) print(`removed a leftover: ${what}`);
+    const counts = await vitest('integration', context, readLabEnvironment() ?? {});
+    if (!context.signal.aborted) await sweepTests(context);
+    return counts;
+  });
+}
+
+async function vitest(
+  project: 'unit' | 'integration',
+  context: LabContext,
+  env: Readonly<Record<string, string>>,
+): Promise<Counts> {
+  const report = join(PATHS.results, `${project}.json`);
+  rmSync(report, { force: true });
+  const args = [
+    ...['run', '--project', project],
+    // Named, or Vitest chooses its reporters by the kind of shell that it believes to be in.
+    ...['--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+  ];
+  const exitCode = await context.programs.onTerminal(binary('vitest'), args, {
+    cwd: PATHS.root,
+    env,
+  });
+  return countVitest(existsSync(report) ? readFileSync(report, 'utf8') : null, exitCode);
+}
+
+function binary(name: string): string {
+  return join(PATHS.root, 'node_modules', '.bin', name);
+}
