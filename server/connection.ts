@@ -1,0 +1,331 @@
+/**
+ * One collector's socket: feeds the session, does what it polls, and brings the store's answers
+ * back. No decisions about the protocol here.
+ *
+ * Invariants: an error listener before anything else; an answer that comes late, after the end,
+ * changes nothing; never half-closed (a proxy would cut off what is under way); what the peer
+ * doesn't read is bounded.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Logger } from 'pino';
+import { NONCE_BYTES } from '#protocol/limits.ts';
+import type { Terms } from '#protocol/messages.ts';
+import type { Events } from './events.ts';
+import type { CommitRequest } from './intake.ts';
+import type { Metrics } from './metrics.ts';
+import type { Member, Registry } from './registry.ts';
+import { Session, type SessionAction } from './session.ts';
+import { type CommitOutcome, type Store, StoreError } from './store/store.ts';
+
+/** Where time and unpredictable bytes come from. */
+export interface Surroundings {
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Microseconds since 1970 UTC. */
+  readonly wallTime: () => number;
+  readonly randomBytes: (length: number) => Uint8Array;
+}
+
+export interface ConnectionOptions {
+  readonly store: Store;
+  readonly registry: Registry<Connection>;
+  readonly events: Events;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly surroundings: Surroundings;
+  readonly token: Uint8Array;
+  readonly heartbeatMs: number;
+  readonly payloadBytesMax: number;
+  readonly windowBytes: number;
+  readonly termsFor: (collectorsKnown: number) => Terms;
+  readonly onGone: (connection: Connection) => void;
+}
+
+/** Acks and heartbeats that the peer may leave unread: hours of heartbeats, thousands of acks. */
+const UNREAD_BYTES_MAX = 1_048_576;
+/** How long a goodbye may take to leave before the socket is destroyed. */
+const GOODBYE_MS = 500;
+/** How long a collector is asked to wait while the store can't commit. */
+const STORE_RETRY_MS = 2_000;
+
+export class Connection implements Member {
+  readonly connectedAt: number;
+  readonly #options: ConnectionOptions;
+  readonly #socket: Socket;
+  readonly #session: Session;
+  readonly #id = randomUUID();
+  readonly #address: string;
+  #collector = '';
+  #instance = '';
+  #heardAt: number;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #leaving = false;
+
+  constructor(socket: Socket, options: ConnectionOptions) {
+    this.#options = options;
+    this.#socket = socket;
+    this.#address = `${socket.remoteAddress}:${socket.remotePort}`;
+    let failure = 'closed by the other side';
+    socket.on('error', (error) => {
+      failure = error.message;
+    });
+    socket.on('data', (bytes: Buffer) => this.#onData(bytes));
+    socket.on('close', () => this.#onClose(failure));
+    socket.setNoDelay(true);
+    const { surroundings, store } = options;
+    this.connectedAt = surroundings.wallTime();
+    this.#heardAt = this.connectedAt;
+    const nonce = surroundings.randomBytes(NONCE_BYTES);
+    const { token, heartbeatMs, payloadBytesMax, windowBytes } = options;
+    const { storeId } = store;
+    const session = { token, storeId, nonce, heartbeatMs, payloadBytesMax, windowBytes };
+    this.#session = new Session(session, surroundings.now());
+    this.#pump();
+  }
+
+  get collector(): string {
+    return this.#collector;
+  }
+
+  get instance(): string {
+    return this.#instance;
+  }
+
+  get open(): boolean {
+    return this.#session.state.name === 'open';
+  }
+
+  isLive(): boolean {
+    const quietMs = this.#options.surroundings.now() - this.#session.heardAt;
+    return this.#session.paused || quietMs <= 2 * this.#options.heartbeatMs;
+  }
+
+  /** Ends once what has come is committed and acknowledged. */
+  shutDown(): void {
+    this.#session.onShutdown(this.#options.surroundings.now());
+    this.#pump();
+  }
+
+  /** Ends now, without a word. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #onData(bytes: Buffer): void {
+    const { metrics, surroundings } = this.#options;
+    metrics.onReceived(bytes.length);
+    this.#heardAt = surroundings.wallTime();
+    this.#session.onBytes(bytes, surroundings.now());
+    this.#pump();
+  }
+
+  #onClose(reason: string): void {
+    clearTimeout(this.#timer);
+    this.#timerAt = Number.NEGATIVE_INFINITY;
+    this.#session.onDisconnected(reason);
+    this.#leave();
+    this.#options.onGone(this);
+  }
+
+  /** Does all that the session wants, then arms the timer. */
+  #pump(): void {
+    this.#socket.cork();
+    for (let action = this.#session.poll(); action; action = this.#session.poll()) {
+      this.#perform(action);
+    }
+    this.#socket.uncork();
+    if (this.#socket.writableLength > UNREAD_BYTES_MAX && !this.#leaving) {
+      this.#session.onEnd('overloaded', `${this.#socket.writableLength} bytes are not being read`);
+      this.#socket.destroy();
+      return this.#leave();
+    }
+    if (this.#session.paused) this.#socket.pause();
+    else if (this.#socket.isPaused()) this.#socket.resume();
+    this.#arm();
+  }
+
+  #perform(action: SessionAction): void {
+    switch (action.type) {
+      case 'write':
+        this.#socket.write(action.bytes);
+        return;
+      case 'close':
+        return this.#close();
+      case 'admit':
+        return this.#admit(action.collector, action.instance);
+      case 'announce':
+        void this.#announce(action.epochs, action.complete);
+        return;
+      case 'commit':
+        void this.#commit(action);
+        return;
+      case 'heard': {
+        const { collector } = this;
+        this.#options.store.heard({ collector, at: this.#heardAt, highest: action.highest });
+      }
+    }
+  }
+
+  #admit(collector: string, instance: string): void {
+    const { registry, heartbeatMs, log } = this.#options;
+    this.#collector = collector;
+    this.#instance = instance;
+    const admission = registry.admit(this);
+    if (!admission.admitted) {
+      const { holder } = admission;
+      log.warn(
+        { event: 'collector_in_use', collector, instance, holder: holder.instance },
+        `${collector} is already connected as another process; this one has to wait. Give each collector an id and a queue of its own`,
+      );
+      const text = `${collector} is connected as instance ${holder.instance}`;
+      return this.#session.onEnd('in_use', text, 2 * heartbeatMs);
+    }
+    admission.superseded?.supersede();
+    this.#session.onAdmitted();
+  }
+
+  /** A newer connection has taken over. */
+  supersede(): void {
+    this.#session.onEnd('superseded', 'a newer connection of this collector has taken over');
+    this.#pump();
+  }
+
+  async #announce(
+    epochs: Extract<SessionAction, { type: 'announce' }>['epochs'],
+    complete: boolean,
+  ): Promise<void> {
+    const { store, surroundings, termsFor, events, log } = this.#options;
+    const { collector, instance } = this;
+    const at = surroundings.wallTime();
+    const announcement = { collector, instance, connection: this.#id, at, epochs, complete };
+    try {
+      const answer = await store.announce(announcement);
+      const wasOpen = this.open;
+      this.#session.onAnnounced(answer, termsFor(answer.collectorsKnown), surroundings.now());
+      if (this.open && !wasOpen) {
+        const address = this.#address;
+        log.info({ event: 'collector_connected', collector, instance, address }, 'connected');
+        events.publish({ type: 'collector', collector, connected: true, at });
+      }
+    } catch (error) {
+      this.#onStoreError(error);
+    }
+    this.#pump();
+  }
+
+  async #commit({ request, epoch, ...batch }: CommitRequest): Promise<void> {
+    const { store, surroundings } = this.#options;
+    try {
+      const { stream, frames, gaps, rejects } = batch;
+      const receivedAt = surroundings.wallTime();
+      const outcome = await store.commit({ stream, receivedAt, frames, gaps, rejects });
+      this.#tell(epoch, batch, outcome);
+      this.#session.onCommitted(request, outcome, surroundings.now());
+    } catch (error) {
+      this.#onStoreError(error);
+    }
+    this.#pump();
+  }
+
+  /** Whatever ended the store is told by the store; the collector has only to wait. */
+  #onStoreError(error: unknown): void {
+    if (!(error instanceof StoreError)) throw error;
+    this.#session.onEnd('store_unavailable', 'the store cannot commit now', STORE_RETRY_MS);
+  }
+
+  /** Metrics, events and the log: what became of a batch. */
+  #tell(
+    epoch: string,
+    { frames, gaps, rejects }: Omit<CommitRequest, 'request' | 'epoch'>,
+    { conflicts, duplicates }: CommitOutcome,
+  ): void {
+    const { metrics, events, log } = this.#options;
+    const { collector } = this;
+    const stored = frames.length - duplicates - conflicts.length;
+    metrics.onFrames('stored', stored);
+    metrics.onFrames('duplicate', duplicates);
+    metrics.onFrames('conflict', conflicts.length);
+    metrics.onFrames('rejected', rejects.length);
+    metrics.onDeclared(gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0));
+    const newest = frames.at(-1);
+    if (newest !== undefined && stored > 0) {
+      const { seq: to, capturedAt } = newest;
+      events.publish({ type: 'stored', collector, epoch, to, capturedAt });
+    }
+    if (gaps.length > 0) {
+      const text = 'the collector declared frames lost';
+      log.warn({ event: 'frames_declared', collector, epoch, gaps }, text);
+    }
+    if (rejects.length > 0) {
+      const text = 'frames were refused for good; the collector keeps them as dead letters';
+      log.error({ event: 'frames_rejected', collector, epoch, rejects }, text);
+    }
+    if (conflicts.length > 0) {
+      const text =
+        'frames came whose identity is taken by other bytes; the stored ones stay, the collector keeps these as dead letters. A queue was copied or restored: find out which';
+      log.error({ event: 'frames_conflict', collector, epoch, conflicts }, text);
+    }
+  }
+
+  #close(): void {
+    const socket = this.#socket;
+    this.#leave();
+    if (socket.destroyed) return;
+    const timer = setTimeout(() => socket.destroy(), GOODBYE_MS);
+    socket.on('close', () => clearTimeout(timer));
+    socket.write('', () => socket.destroy());
+  }
+
+  /** Once, when it is over: makes room for the collector's next connection. */
+  #leave(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    const { registry, store, events, metrics } = this.#options;
+    const { state } = this.#session;
+    if (state.name === 'closed') {
+      metrics.onClosed(state.ending.reason);
+      this.#logEnd(state.ending.reason, state.ending.text);
+    }
+    const { collector } = this;
+    if (collector === '') return;
+    // One that was refused or superseded has nothing to say about its collector any more.
+    if (!registry.leave(this)) return;
+    store.heard({ collector, at: this.#heardAt });
+    events.publish({ type: 'collector', collector, connected: false, at: this.#heardAt });
+  }
+
+  #logEnd(reason: string, text: string): void {
+    const { collector, instance } = this;
+    const about = { event: 'connection_closed', reason, address: this.#address };
+    const log = this.#options.log;
+    if (collector !== '') log.info({ ...about, collector, instance }, text || 'closed');
+    else if (reason === 'unauthorized' || reason === 'version') log.warn(about, text);
+    else log.debug(about, text);
+  }
+
+  #arm(): void {
+    const deadline = this.#session.nextDeadline;
+    if (deadline === undefined) {
+      clearTimeout(this.#timer);
+      this.#timerAt = Number.POSITIVE_INFINITY;
+    } else if (deadline < this.#timerAt) {
+      clearTimeout(this.#timer);
+      this.#timerAt = deadline;
+      const waitMs = Math.max(0, deadline - this.#options.surroundings.now());
+      this.#timer = setTimeout(() => this.#onTimer(), waitMs);
+    }
+  }
+
+  #onTimer(): void {
+    // After a freeze of this process the timer is due at once, with unread bytes in the socket that
+    // prove the peer alive: those are read first.
+    setImmediate(() => {
+      if (this.#timerAt === Number.NEGATIVE_INFINITY) return;
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.#session.onTick(this.#options.surroundings.now());
+      this.#pump();
+    });
+  }
+}

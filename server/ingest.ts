@@ -1,0 +1,115 @@
+/**
+ * The listener for collectors: accepts connections up to a cap, tells them the terms, and lets
+ * them end in order. What happens on a connection is `connection.ts`.
+ */
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import type { Logger } from 'pino';
+import type { Terms } from '#protocol/messages.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
+
+export interface IngestOptions
+  extends Omit<ConnectionOptions, 'termsFor' | 'onGone' | 'heartbeatMs'> {
+  readonly host: string;
+  readonly port: number;
+  readonly connectionsMax: number;
+}
+
+const HEARTBEAT_MS = 1_000;
+/** Dials that a server just restarted should have to meet, per second. */
+const DIALS_PER_SECOND = 500;
+/** A fleet of this size or less may dial at once. */
+const SMALL_FLEET = 50;
+const RETRY_CAP_MS_MIN = 1_000;
+/** Connections that the kernel may hold ready: a fleet that comes back comes at once. */
+const BACKLOG = 1_024;
+/** How long the connections may take to end when the server stops. */
+const SHUTDOWN_MS = 3_000;
+
+export class Ingest {
+  readonly #options: IngestOptions;
+  readonly #log: Logger;
+  readonly #server: Server;
+  readonly #connections = new Set<Connection>();
+  #emptied: (() => void) | undefined;
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#server = createServer({ pauseOnConnect: false }, (socket) => {
+      options.metrics.onOpened();
+      const connection = new Connection(socket, {
+        ...options,
+        heartbeatMs: HEARTBEAT_MS,
+        termsFor: (collectorsKnown) => this.#terms(collectorsKnown),
+        onGone: (gone) => this.#onGone(gone),
+      });
+      this.#connections.add(connection);
+    });
+    this.#server.maxConnections = options.connectionsMax;
+    this.#server.on('drop', () => {
+      options.metrics.onRefused();
+      this.#log.warn({ event: 'connection_refused' }, 'too many connections: one was closed');
+    });
+  }
+
+  get listening(): boolean {
+    return this.#server.listening;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Rejects with the system's error when the address can't be had. */
+  listen(): Promise<AddressInfo> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
+        this.#server.off('error', reject);
+        // Out of file handles: accepting failed once, and is tried again with the next connection.
+        this.#server.on('error', (error) => {
+          this.#log.error({ event: 'accept_failed', err: error }, 'a connection was not accepted');
+        });
+        resolve(this.#server.address() as AddressInfo);
+      });
+    });
+  }
+
+  /** Takes nobody more; lets everybody end what is under way, for a bounded time. */
+  async close(): Promise<void> {
+    if (this.#server.listening) this.#server.close();
+    for (const connection of this.#connections) connection.shutDown();
+    if (this.#connections.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        for (const connection of this.#connections) connection.destroy();
+      }, SHUTDOWN_MS);
+      this.#emptied = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #onGone(connection: Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#emptied?.();
+  }
+
+  /**
+   * The larger the fleet, the wider its dials are spread: at once after a loss by `spread`, and
+   * while the server is away by `cap`, for a wait is random up to it.
+   */
+  #terms(collectorsKnown: number): Terms {
+    const spreadMs = (collectorsKnown / DIALS_PER_SECOND) * 1_000;
+    return {
+      heartbeatIntervalMs: HEARTBEAT_MS,
+      retrySpreadMs: collectorsKnown <= SMALL_FLEET ? 0 : Math.ceil(spreadMs),
+      retryCapMs: Math.max(RETRY_CAP_MS_MIN, Math.ceil(2 * spreadMs)),
+      payloadBytesMax: this.#options.payloadBytesMax,
+      windowBytesMax: this.#options.windowBytes,
+      zstd: true,
+    };
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * The server program: reads the environment, wires the rooms, handles signals, ends the process.
+ *
+ * Exit codes: 0 stopped as told, 1 could not go on, 2 settings or usage.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import pino, { type Logger } from 'pino';
+import {
+  formatSettings,
+  readSettings,
+  SettingsError,
+  settingsInForce,
+} from '#protocol/settings.ts';
+import { createApi } from './api/api.ts';
+import { SERVER_SETTINGS, type ServerSettings } from './config.ts';
+import type { Connection } from './connection.ts';
+import { Events } from './events.ts';
+import { Ingest } from './ingest.ts';
+import { Metrics } from './metrics.ts';
+import { Registry } from './registry.ts';
+import { SqliteStore } from './store/sqlite-store.ts';
+import { StoreError } from './store/store.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+/** Past this after a signal the process ends whatever still runs; the store bears it. */
+const STOP_DEADLINE_MS = 4_500;
+
+const VERSION = readVersion();
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return String((JSON.parse(text) as { version: unknown }).version);
+}
+
+function wallTime(): number {
+  return Date.now() * 1_000;
+}
+
+/** Everything that runs; `stop` ends it in order. */
+interface Running {
+  readonly stop: () => Promise<void>;
+  readonly failed: Promise<StoreError>;
+}
+
+async function start(settings: ServerSettings, log: Logger): Promise<Running> {
+  const fresh = { storeId: randomUUID(), createdAt: wallTime() };
+  const store = await SqliteStore.open({
+    directory: settings.storePath,
+    fresh,
+    onCommit: (report) => metrics.onCommit(report),
+  });
+  const registry = new Registry<Connection>();
+  const events = new Events();
+  const metrics: Metrics = new Metrics({
+    version: VERSION,
+    connections: () => ingest.connectionCount,
+    collectorsConnected: () => registry.connectedCount,
+    storeWritable: () => store.status.writable,
+  });
+  const ingest: Ingest = new Ingest({
+    store,
+    registry,
+    events,
+    metrics,
+    log,
+    surroundings: { now: () => performance.now(), wallTime, randomBytes },
+    token: settings.token,
+    host: settings.ingestHost,
+    port: settings.ingestPort,
+    connectionsMax: settings.connectionsMax,
+    payloadBytesMax: settings.payloadBytesMax,
+    windowBytes: settings.windowBytes,
+  });
+  const api = await createApi({
+    version: VERSION,
+    store,
+    events,
+    metrics: metrics.registry,
+    log,
+    wallTime,
+    connected: (collector) => registry.connected(collector),
+    listening: () => ingest.listening,
+    eventClientsMax: settings.eventClientsMax,
+  });
+  const stop = async (): Promise<void> => {
+    await ingest.close();
+    await api.close();
+    await store.close();
+  };
+  try {
+    const { address, port } = await ingest.listen();
+    const url = await api.listen({ host: settings.apiHost, port: settings.apiPort });
+    log.info(
+      { event: 'started', ingest: `${address}:${port}`, api: url, store_id: store.storeId },
+      'ready for collectors',
+    );
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { stop, failed: store.failed };
+}
+
+async function run(): Promise<void> {
+  const settings = readSettings(SERVER_SETTINGS, process.env, (path) => readFileSync(path, 'utf8'));
+  // Synchronous: what was logged before a kill has to be there after it.
+  const log = pino(
+    {
+      level: settings.logLevel,
+      base: { service: 'server' },
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
+    pino.destination({ fd: 1, sync: true }),
+  );
+  const die = (error: unknown, what: string): never => {
+    log.fatal({ event: 'ended', err: error }, what);
+    process.exit(EXIT_FAILED);
+  };
+  process.on('uncaughtException', (error) => die(error, 'an error that nobody expected'));
+  let running: Running;
+  try {
+    running = await start(settings, log);
+  } catch (error) {
+    log.fatal({ event: 'not_started', code: codeOf(error) }, startProblem(error, settings));
+    process.exit(EXIT_FAILED);
+  }
+  let stopping = false;
+  const stop = (reason: string, exitCode: number): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ event: 'stopping', reason }, 'ending connections, committing what has come');
+    setTimeout(() => die(undefined, 'it did not stop in time'), STOP_DEADLINE_MS).unref();
+    running.stop().then(
+      () => {
+        log.info({ event: 'stopped' }, 'stopped');
+        process.exit(exitCode);
+      },
+      (error: unknown) => die(error, 'stopping failed'),
+    );
+  };
+  process.on('SIGTERM', () => stop('SIGTERM', 0));
+  process.on('SIGINT', () => stop('SIGINT', 0));
+  void running.failed.then((error) => {
+    log.fatal({ event: 'store_failed', code: error.code }, error.message);
+    stop('the store failed', EXIT_FAILED);
+  });
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}
+
+/** What keeps the server from starting, with what to do about it. */
+function startProblem(error: unknown, settings: ServerSettings): string {
+  if (error instanceof StoreError) return error.message;
+  if (!(error instanceof Error) || !('syscall' in error)) {
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  }
+  const { ingestHost, ingestPort, apiHost, apiPort } = settings;
+  return `${error.message}. Collectors are to be served at ${ingestHost}:${ingestPort} (HOLDFAST_INGEST_HOST, HOLDFAST_INGEST_PORT), the API at ${apiHost}:${apiPort} (HOLDFAST_API_HOST, HOLDFAST_API_PORT): take another address, or end what has this one`;
+}
+
+function printConfig(): void {
+  readSettings(SERVER_SETTINGS, process.env, (path) => readFileSync(path, 'utf8'));
+  console.log(formatSettings(settingsInForce(SERVER_SETTINGS, process.env)));
+}
+
+async function main(): Promise<void> {
+  const program = new Command('server')
+    .description('Holdfast server: stores what collectors send, and shows it.')
+    .version(VERSION)
+    .option('--print-config', 'print the settings in force, secrets masked, and end')
+    .exitOverride()
+    .action((options: { printConfig?: boolean }) => (options.printConfig ? printConfig() : run()));
+  program.command('run').description('run the server (the default)').action(run);
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+    } else if (error instanceof SettingsError) {
+      console.error(error.message);
+      process.exitCode = EXIT_USAGE;
+    } else {
+      throw error;
+    }
+  }
+}
+
+await main();

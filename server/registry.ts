@@ -1,0 +1,55 @@
+/**
+ * Who is connected: at most one session for each collector.
+ *
+ * The rule for a second one: the same process's newer connection wins at once, for it has given the
+ * older one up. Another process (a clone, a second container on one id) has to wait while the first
+ * makes progress, or the two would throw each other out for ever.
+ */
+
+/** A session as the registry sees it. */
+export interface Member {
+  readonly collector: string;
+  readonly instance: string;
+  /** When it was let in, in microseconds since 1970 UTC. */
+  readonly connectedAt: number;
+  /** True once the collector has been welcomed. */
+  readonly open: boolean;
+  /** True while it was heard of within two heartbeats, or while we keep it from speaking. */
+  isLive(): boolean;
+}
+
+export type Admission<M extends Member> =
+  | { readonly admitted: true; readonly superseded: M | undefined }
+  | { readonly admitted: false; readonly holder: M };
+
+export class Registry<M extends Member = Member> {
+  readonly #members = new Map<string, M>();
+
+  admit(candidate: M): Admission<M> {
+    const holder = this.#members.get(candidate.collector);
+    if (holder && holder.instance !== candidate.instance && holder.isLive()) {
+      return { admitted: false, holder };
+    }
+    this.#members.set(candidate.collector, candidate);
+    return { admitted: true, superseded: holder };
+  }
+
+  /** Answers false for one that was superseded: its place is taken. */
+  leave(member: M): boolean {
+    const held = this.#members.get(member.collector) === member;
+    if (held) this.#members.delete(member.collector);
+    return held;
+  }
+
+  /** The welcomed session of a collector. */
+  connected(collector: string): M | undefined {
+    const member = this.#members.get(collector);
+    return member?.open ? member : undefined;
+  }
+
+  get connectedCount(): number {
+    let count = 0;
+    for (const member of this.#members.values()) if (member.open) count += 1;
+    return count;
+  }
+}
