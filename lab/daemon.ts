@@ -77,7 +77,7 @@ function died(log: readonly string[]): LabError {
   return new LabError({
     code: 'engine_silent',
     exitCode: EXIT.usage,
-    message: `the Docker daemon does not start; the end of ${LOG}:`,
+    message: `the Docker daemon does not start; from ${LOG}:`,
     details: log,
     next: privileges
       ? ['This looks like a container without the privileges that an engine needs.']
@@ -85,7 +85,7 @@ function died(log: readonly string[]): LabError {
   });
 }
 
-/** One start of dockerd: true once it answers, or the end of its log when it does not. */
+/** One start of dockerd: true once it answers, or what its log complains of when it does not. */
 async function attempt(
   context: DaemonContext,
   path: string,
@@ -119,8 +119,9 @@ async function attempt(
     throw error;
   }
   child.kill('SIGTERM');
-  const text = readFileSync(LOG).subarray(from).toString('utf8');
-  return { answered: false, log: text.trimEnd().split('\n').slice(-LOG_LINES_SHOWN) };
+  const lines = readFileSync(LOG).subarray(from).toString('utf8').trimEnd().split('\n');
+  const telling = lines.filter((line) => !/level=(info|debug)/.test(line));
+  return { answered: false, log: telling.slice(-LOG_LINES_SHOWN) };
 }
 
 /** The proxy settings, which the daemon needs for its pulls. */

@@ -18,7 +18,7 @@ export async function status(
   const probe = await context.docker.probe();
   if (probe.kind !== 'ready') {
     refuseWhatCannotBeMended(probe);
-    print('No Docker engine answers here, so nothing is running. To start: make up');
+    print('No Docker engine answers here, so the lab is not running. To start both: make up');
     return EXIT.failed;
   }
   const label = `com.docker.compose.project=${lab.project}`;

@@ -64,7 +64,7 @@ export async function sweepTests({ docker }: LabContext): Promise<string[]> {
   return removed;
 }
 
-/** False, having said so, when no engine answers: then nothing of ours can be running. */
+/** False, having said so, when no engine answers: then there is nothing that could be stopped. */
 async function engineAnswers(
   { docker }: LabContext,
   print: (line: string) => void,
@@ -74,7 +74,7 @@ async function engineAnswers(
   if (probe.kind === 'denied' || (probe.kind === 'silent' && probe.elsewhere !== null)) {
     refuseWhatCannotBeMended(probe);
   }
-  print('No Docker engine answers here, so nothing is running.');
+  print('No Docker engine answers here, so there is nothing to stop.');
   return false;
 }
 
