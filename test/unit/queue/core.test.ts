@@ -236,6 +236,62 @@ describe('settlement', () => {
     expect(again.held().at(-1)?.predecessor).toEqual({ epoch: held[2]?.epoch, lastSeq: 3 });
   });
 
+  test('of more than was given out counts for nothing that comes later', () => {
+    const core = openCore(new ModelledFiles());
+    appendFrames(core, 1, 5);
+    core.settle(STORE, epochOf(core), stored(1, 100));
+    appendFrames(core, 6, 7);
+    expect(seqsOf(readAll(core))).toEqual([6, 7]);
+    expect(core.stats.frames).toBe(2);
+  });
+
+  test('of an unknown epoch is left alone', () => {
+    const core = openCore(new ModelledFiles());
+    appendFrames(core, 1, 2);
+    core.settle(STORE, OTHER_STORE, stored(1, 2));
+    expect(seqsOf(readAll(core))).toEqual([1, 2]);
+    expect(core.settled(OTHER_STORE)).toEqual([]);
+  });
+
+  test('forgets no epoch as long as a file speaks of it', () => {
+    const files = new ModelledFiles();
+    const options = { limitBytes: 65_536, segmentBytes: 8_192, mintEpoch: epochMint() };
+    const first = openCore(files, options);
+    appendFrames(first, 1, 300, 100);
+    const epoch = epochOf(first);
+    first.close();
+    const second = openCore(files, options);
+    appendFrames(second, 1, 50, 100);
+    const [gap] = second.pendingGaps();
+    expect(gap).toMatchObject({ epoch, from: 1, reason: 'evicted' });
+    second.settle(STORE, epoch, [
+      { from: 1, to: gap?.to ?? 0, state: 'declared', code: 1 },
+      ...stored((gap?.to ?? 0) + 1, 300),
+    ]);
+    second.maintain();
+    second.maintain();
+    second.close();
+    const third = openCore(files, options);
+    expect(third.recovery).toMatchObject({ frames: 50, damage: [], gaps: [] });
+    expect(third.held()).toHaveLength(1);
+  });
+
+  test('forgets no epoch before its successor is durable', () => {
+    const files = new ModelledFiles();
+    const options = { mintEpoch: epochMint() };
+    const first = openCore(files, options);
+    appendFrames(first, 1, 100, 100);
+    first.settle(STORE, epochOf(first), stored(1, 100));
+    first.close();
+    const second = openCore(files, options);
+    second.append(payloadOf(1), 1);
+    second.maintain();
+    second.settle(STORE, OTHER_STORE, []);
+    second.maintain();
+    second.commit();
+    expect(openCore(files.afterKill(), options).recovery).toMatchObject({ frames: 1, damage: [] });
+  });
+
   test('by another store: what is still here is pending again, what is gone is declared', () => {
     const files = new ModelledFiles();
     const core = openCore(files, { segmentBytes: 500 });

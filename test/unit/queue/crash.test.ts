@@ -65,6 +65,16 @@ const STORIES: ReadonlyArray<readonly [string, Partial<CoreOptions>, Story]> = [
     },
   ],
   [
+    'settles and forgets whole epochs',
+    { segmentBytes: 600 },
+    (core, witness) => {
+      witness.append(core, 1, 60);
+      witness.settle(core, 100);
+      for (let i = 0; i < 3; i += 1) core.maintain();
+      witness.append(core, 12, 60);
+    },
+  ],
+  [
     'closes with something settled and something pending',
     {},
     (core, witness) => {

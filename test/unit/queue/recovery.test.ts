@@ -99,7 +99,6 @@ describe('a torn tail', () => {
 
   test('that takes frames which the checkpoint knows as confirmed is damage, and declared', () => {
     const { files, epoch } = killedQueue(10);
-    openCore(files).close();
     const core = openCore(files);
     core.settle(STORE, epoch, stored(1, 2));
     core.close();
@@ -223,6 +222,20 @@ describe('larger damage', () => {
     expect(core.pendingGaps()).toEqual([
       { epoch: held[1]?.epoch, from: 1, to: 3, reason: 'damaged' },
     ]);
+  });
+
+  test('what came before an epoch is known as long as any segment of it is left', () => {
+    const { files, epoch } = longQueue();
+    const core = openCore(files, {
+      mintEpoch: () => '0192f6c4-0000-7000-8000-0000000000ff',
+      segmentBytes: 700,
+    });
+    const before = files.names('segment-').length;
+    appendFrames(core, 1, 30);
+    const mine = files.names('segment-').slice(before);
+    for (const name of ['checkpoint', ...mine.slice(0, -1)]) files.unlink(name);
+    const again = openCore(files);
+    expect(again.held().at(-1)?.predecessor).toEqual({ epoch, lastSeq: 30 });
   });
 
   test('random bytes over a stretch leave the rest, in bounded memory', () => {
