@@ -259,11 +259,13 @@ describe('settlement', () => {
     const first = openCore(files, options);
     appendFrames(first, 1, 300, 100);
     const epoch = epochOf(first);
+    const before = first.pendingGaps();
     first.close();
     const second = openCore(files, options);
-    appendFrames(second, 1, 50, 100);
+    appendFrames(second, 1, 100, 100);
     const [gap] = second.pendingGaps();
     expect(gap).toMatchObject({ epoch, from: 1, reason: 'evicted' });
+    expect(before).not.toContainEqual(gap);
     second.settle(STORE, epoch, [
       { from: 1, to: gap?.to ?? 0, state: 'declared', code: 1 },
       ...stored((gap?.to ?? 0) + 1, 300),
@@ -271,9 +273,15 @@ describe('settlement', () => {
     second.maintain();
     second.maintain();
     second.close();
-    const third = openCore(files, options);
-    expect(third.recovery).toMatchObject({ frames: 50, damage: [], gaps: [] });
-    expect(third.held()).toHaveLength(1);
+    for (let opening = 3; opening <= 4; opening += 1) {
+      const again = openCore(files, options);
+      expect(again.recovery).toMatchObject({ damage: [], gaps: [] });
+      expect(again.held()).toHaveLength(1);
+      again.settle(STORE, again.held()[0]?.epoch ?? '', stored(opening, opening));
+      again.maintain();
+      again.maintain();
+      again.close();
+    }
   });
 
   test('forgets no epoch before its successor is durable', () => {
