@@ -95,7 +95,7 @@ export class Stack {
     try {
       await stack.#start(options);
     } catch (error) {
-      await stack.stop();
+      await stack.stop().catch((second) => console.error('removing the stack failed too', second));
       throw error;
     }
     return stack;
@@ -209,7 +209,12 @@ export class Stack {
       client.network.getById(edge.getId()),
       ['toxiproxy'],
     );
-    const api = new Toxiproxy(this.#url('toxiproxy', TOXIPROXY_PORT, ''));
+    // Plugging a container into a network may give its published ports other numbers.
+    const { NetworkSettings } = await client.container.inspect(
+      client.container.getById(started.getId()),
+    );
+    const port = NetworkSettings.Ports[`${TOXIPROXY_PORT}/tcp`]?.[0]?.HostPort;
+    const api = new Toxiproxy(`http://${started.getHost()}:${port}`);
     this.#link = await api.createProxy({
       name: 'link',
       listen: `0.0.0.0:${LINK_PORT}`,
