@@ -184,7 +184,7 @@ export class CollectorIdError extends QueueError {
 }
 
 /** An operating system's error in a few words, without a stack. */
-export function reasonOf(cause: unknown): string {
+function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
