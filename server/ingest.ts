@@ -1,11 +1,11 @@
 /**
  * The listener for collectors: accepts connections up to a cap, tells them the terms, and lets
- * them end in order. What happens on a connection is `connection.ts`.
+ * them end in order. What happens on a connection is `ingest-connection.ts`.
  */
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import type { Logger } from 'pino';
 import type { Terms } from '#protocol/messages.ts';
-import { Connection, type ConnectionOptions } from './connection.ts';
+import { Connection, type ConnectionOptions } from './ingest-connection.ts';
 
 export interface IngestOptions
   extends Omit<ConnectionOptions, 'termsFor' | 'onGone' | 'heartbeatMs'> {

@@ -15,9 +15,9 @@ import {
 } from '#protocol/settings.ts';
 import { createApi } from './api/api.ts';
 import { SERVER_SETTINGS, type ServerSettings } from './config.ts';
-import type { Connection } from './connection.ts';
 import { Events } from './events.ts';
 import { Ingest } from './ingest.ts';
+import type { Connection } from './ingest-connection.ts';
 import { Metrics } from './metrics.ts';
 import { Registry } from './registry.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
@@ -110,10 +110,11 @@ async function run(): Promise<void> {
   const log = pino(
     {
       level: settings.logLevel,
-      base: { service: 'server' },
+      base: { service: 'holdfast-server' },
       timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ fd: 1, sync: true }),
+    pino.destination({ fd: process.stdout.fd, sync: true }),
   );
   const die = (error: unknown, what: string): never => {
     log.fatal({ event: 'ended', err: error }, what);

@@ -12,6 +12,8 @@ export interface Member {
   readonly instance: string;
   /** When it was let in, in microseconds since 1970 UTC. */
   readonly connectedAt: number;
+  /** When it was heard last, likewise. */
+  readonly heardAt: number;
   /** True once the collector has been welcomed. */
   readonly open: boolean;
   /** True while it was heard of within two heartbeats, or while we keep it from speaking. */

@@ -21,20 +21,20 @@ type FrameAnswer = z.infer<typeof framesResponse>['frames'][number];
 export interface ConnectedSession {
   readonly instance: string;
   readonly connectedAt: number;
+  readonly heardAt: number;
 }
 
 export function collectorAnswer(
   known: KnownCollector,
   session: ConnectedSession | undefined,
 ): CollectorAnswer {
-  const { collector, lastHeardAt, newest } = known;
+  const { collector, newest } = known;
   return {
     collector,
     connected: session !== undefined,
     instance: session?.instance ?? known.instance,
     connected_at: session ? formatTime(session.connectedAt) : null,
-    last_heard_at: formatTime(lastHeardAt),
-    silent_since: session ? null : formatTime(lastHeardAt),
+    ...heardOf(known, session),
     newest: newest
       ? {
           epoch: newest.epoch,
@@ -46,15 +46,17 @@ export function collectorAnswer(
   };
 }
 
-export function auditAnswer(audit: CollectorAudit, connected: boolean): AuditAnswer {
-  const { collector, lastHeardAt, epochs } = audit;
+export function auditAnswer(
+  audit: CollectorAudit,
+  session: ConnectedSession | undefined,
+): AuditAnswer {
+  const { collector, epochs } = audit;
   const total = (of: (epoch: EpochAudit) => number): number =>
     epochs.reduce((sum, epoch) => sum + of(epoch), 0);
   return {
     collector,
-    connected,
-    last_heard_at: formatTime(lastHeardAt),
-    silent_since: connected ? null : formatTime(lastHeardAt),
+    connected: session !== undefined,
+    ...heardOf(audit, session),
     totals: {
       stored: total((epoch) => epoch.stored),
       declared: total((epoch) => count(epoch.declared)),
@@ -113,6 +115,14 @@ export function positionOf(cursor: string): FramePosition | undefined {
     Number.isSafeInteger(seq);
   if (!ours) return undefined;
   return { collector, epoch: epoch as Epoch, capturedAt: Number(capturedAt), seq: Number(seq) };
+}
+
+/** The store keeps signs of life with a second's delay; a live session knows better. */
+function heardOf({ lastHeardAt }: { lastHeardAt: number }, session: ConnectedSession | undefined) {
+  return {
+    last_heard_at: formatTime(Math.max(lastHeardAt, session?.heardAt ?? 0)),
+    silent_since: session ? null : formatTime(lastHeardAt),
+  };
 }
 
 function identityOf({ collector, epoch, seq, capturedAt, receivedAt, crc }: StoredFrame) {

@@ -78,9 +78,7 @@ export function addRoutes(root: FastifyInstance, options: ApiOptions, stream: Ev
       return {
         as_of: formatTime(wallTime()),
         store_id: store.storeId,
-        collectors: audits.map((audit) =>
-          auditAnswer(audit, connected(audit.collector) !== undefined),
-        ),
+        collectors: audits.map((audit) => auditAnswer(audit, connected(audit.collector))),
       };
     },
   );

@@ -93,6 +93,10 @@ export class Connection implements Member {
     return this.#instance;
   }
 
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
   get open(): boolean {
     return this.#session.state.name === 'open';
   }
