@@ -138,6 +138,12 @@ export class Docker {
     return [...new Set(result.stdout.split('\n').filter((line) => line !== ''))];
   }
 
+  /** Removes the unused networks of testcontainers that are older than any test could be. */
+  async pruneTestNetworks(): Promise<void> {
+    const filter = ['--filter', 'label=org.testcontainers=true', '--filter', 'until=15m'];
+    await this.#docker(['network', 'prune', '--force', ...filter]);
+  }
+
   /** Name of the container that publishes a port of this host, or null. */
   async publisherOf(port: number): Promise<string | null> {
     const result = await this.#docker([

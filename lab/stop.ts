@@ -61,6 +61,8 @@ export async function sweepTests({ docker }: LabContext): Promise<string[]> {
     const label = `org.testcontainers.session-id=${session}`;
     removed.push(...(await docker.sweep(['network'], [label])));
   }
+  // Networks carry no label of ours, so one whose containers went before it is told by its age.
+  await docker.pruneTestNetworks();
   return removed;
 }
 
