@@ -1,0 +1,241 @@
+/** Ingest over real sockets: what a collector gets, and what hostile ones don't. */
+import { randomUUID } from 'node:crypto';
+import { afterEach, expect, test } from 'vitest';
+import type { Message } from '#protocol/messages.ts';
+import type { ServerEvent } from '#server/events.ts';
+import { type Store, StoreError } from '#server/store/store.ts';
+import { DEADLINE, openStore, serve, stopServing, TestCollector } from './serving.ts';
+import { EPOCH_A, epochOf, frameOf, framesOf, stored } from './store-contract.ts';
+import { INSTANCE, ping } from './wire-client.ts';
+
+afterEach(stopServing);
+
+function frames(from: number, to: number): Message {
+  return { kind: 'frames', epochIndex: 0, frames: framesOf(EPOCH_A, from, to) };
+}
+
+/** A store whose commits fail as long as it is told so. */
+function failing(store: Store, error: () => StoreError | undefined): Store {
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'commit') {
+        return (batch: Parameters<Store['commit']>[0]) => {
+          const failure = error();
+          return failure ? Promise.reject(failure) : target.commit(batch);
+        };
+      }
+      const value = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+test('frames are acknowledged, stored, and not asked for again', async () => {
+  const { port, store, events } = await serve();
+  const seen: ServerEvent[] = [];
+  events.watch((event) => seen.push(event));
+  const first = new TestCollector(port);
+  const welcome = await first.join([epochOf(EPOCH_A, 1, 3)]);
+  expect(welcome).toMatchObject({ settled: [], retrySpreadMs: 0, retryCapMs: 1_000, zstd: true });
+  expect(first.wire.welcomed).toBe(true);
+  first.send(frames(1, 3));
+  expect((await first.next('ack')).settled).toEqual([{ epochIndex: 0, ...stored(1, 3) }]);
+  first.socket.destroy();
+  const second = new TestCollector(port);
+  const again = await second.join([epochOf(EPOCH_A, 1, 4)]);
+  expect(again.settled).toEqual([{ epochIndex: 0, ...stored(1, 3) }]);
+  const [audit] = await store.audit('c1');
+  expect(audit?.epochs).toMatchObject([{ stored: 3, pending: [{ from: 4, to: 4 }], missing: [] }]);
+  expect(seen.map(({ type }) => type)).toEqual(['collector', 'stored', 'collector', 'collector']);
+});
+
+test('a wrong token is told so, logged, and learns nothing', async () => {
+  const { port, logged } = await serve();
+  const collector = new TestCollector(port, Buffer.from('another token 16'));
+  await collector.hello();
+  expect(await collector.next('bye')).toMatchObject({ reason: 'unauthorized', text: '' });
+  await collector.untilClosed();
+  await expect
+    .poll(() => logged.find(({ reason }) => reason === 'unauthorized'), DEADLINE)
+    .toMatchObject({ level: 40 });
+});
+
+test('the same process’s newer connection takes over, and the older one is told', async () => {
+  const { port, registry } = await serve();
+  const older = new TestCollector(port);
+  await older.join();
+  const newer = new TestCollector(port);
+  await newer.join();
+  expect(await older.next('bye')).toMatchObject({ reason: 'superseded' });
+  await older.untilClosed();
+  expect(registry.connectedCount).toBe(1);
+  newer.send(ping(1));
+  await newer.next('pong');
+});
+
+test('another process under the same id waits until the first is gone', async () => {
+  const { port } = await serve();
+  const holder = new TestCollector(port);
+  await holder.join();
+  const clone = new TestCollector(port);
+  await clone.hello([], { instance: randomUUID() });
+  expect(await clone.next('bye')).toMatchObject({ reason: 'in_use', retryAfterMs: 2_000 });
+  holder.socket.destroy();
+  await expect
+    .poll(async () => {
+      const later = new TestCollector(port);
+      await later.hello([], { instance: randomUUID() });
+      await expect.poll(() => later.wire.messages.length > 1, DEADLINE).toBe(true);
+      return later.wire.messages[1]?.kind;
+    }, DEADLINE)
+    .toBe('welcome');
+});
+
+test('another process takes over from one that has fallen silent', async () => {
+  const { port } = await serve();
+  const silent = new TestCollector(port);
+  await silent.join();
+  await expect
+    .poll(
+      async () => {
+        const other = new TestCollector(port);
+        await other.hello([], { instance: randomUUID() });
+        await expect.poll(() => other.wire.messages.length > 1, DEADLINE).toBe(true);
+        return other.wire.messages[1]?.kind;
+      },
+      { timeout: 10_000, interval: 200 },
+    )
+    .toBe('welcome');
+  expect(await silent.next('bye')).toMatchObject({ reason: 'superseded' });
+});
+
+test('what came before a protocol error is acknowledged before the end', async () => {
+  const { port } = await serve();
+  const collector = new TestCollector(port);
+  await collector.join([epochOf(EPOCH_A, 1, 3)]);
+  collector.send(frames(1, 2));
+  collector.socket.write('garbage that is long enough for a header');
+  expect((await collector.next('ack')).settled).toEqual([{ epochIndex: 0, ...stored(1, 2) }]);
+  expect(await collector.next('bye')).toMatchObject({
+    reason: 'protocol_error',
+    text: expect.stringContaining('magic'),
+  });
+  await collector.untilClosed();
+});
+
+test('garbage is closed without a word, and the others notice nothing', async () => {
+  const { port, ingest } = await serve();
+  const good = new TestCollector(port);
+  await good.join([epochOf(EPOCH_A, 1, 3)]);
+  const hostile = Array.from({ length: 20 }, () => new TestCollector(port));
+  for (const client of hostile) client.socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+  await Promise.all(hostile.map((client) => client.untilClosed()));
+  expect(hostile.every(({ wire }) => wire.messages.every(({ kind }) => kind === 'greeting'))).toBe(
+    true,
+  );
+  good.send(frames(1, 1));
+  await good.next('ack');
+  await expect.poll(() => ingest.connectionCount, DEADLINE).toBe(1);
+});
+
+test('connections over the cap are closed as they come, and there is room again after', async () => {
+  const { port, ingest } = await serve({ connectionsMax: 2 });
+  const first = new TestCollector(port);
+  await first.join();
+  const second = new TestCollector(port);
+  await second.next('greeting');
+  await new TestCollector(port).untilClosed();
+  second.socket.destroy();
+  await expect.poll(() => ingest.connectionCount, DEADLINE).toBe(1);
+  await new TestCollector(port).next('greeting');
+});
+
+test('a backlog larger than the window passes, in order, and is all acknowledged', async () => {
+  const { port, store } = await serve({ windowBytes: 20_000 });
+  const collector = new TestCollector(port);
+  await collector.join([epochOf(EPOCH_A, 1, 300)]);
+  const text = 'x'.repeat(1_000);
+  for (let seq = 1; seq <= 300; seq += 3) {
+    const three = [seq, seq + 1, seq + 2].map((each) => frameOf(EPOCH_A, each, text));
+    collector.send({ kind: 'frames', epochIndex: 0, frames: three });
+  }
+  const acked = (): number =>
+    collector.wire.messages.reduce(
+      (sum, message) =>
+        message.kind === 'ack'
+          ? message.settled.reduce((more, { from, to }) => more + to - from + 1, sum)
+          : sum,
+      0,
+    );
+  await expect.poll(acked, DEADLINE).toBe(300);
+  const [audit] = await store.audit('c1');
+  expect(audit?.epochs).toMatchObject([{ stored: 300, pending: [], duplicatesRefused: 0 }]);
+});
+
+test('a collector that never reads what it is told is cut off', async () => {
+  const { port, logged } = await serve();
+  const collector = new TestCollector(port);
+  await collector.join([epochOf(EPOCH_A, 1, 3)]);
+  collector.socket.pause();
+  // Each PING asks for a PONG that nobody reads.
+  const pings = Array.from({ length: 2_000 }, (_, id) => ping(id));
+  await expect
+    .poll(
+      () => {
+        if (!collector.socket.destroyed && collector.socket.writableLength < 1_000_000) {
+          collector.send(...pings);
+        }
+        return logged.some(({ reason }) => reason === 'overloaded');
+      },
+      { timeout: 20_000, interval: 5 },
+    )
+    .toBe(true);
+});
+
+test('when the store cannot commit nothing is acknowledged and the collector is told to wait', async () => {
+  let failure: StoreError | undefined = new StoreError('full', 'no room');
+  const { port } = await serve({ store: failing(await openStore(), () => failure) });
+  const collector = new TestCollector(port);
+  await collector.join([epochOf(EPOCH_A, 1, 3)]);
+  collector.send(frames(1, 3));
+  const bye = await collector.next('bye');
+  expect(bye).toMatchObject({ reason: 'store_unavailable' });
+  expect(bye.retryAfterMs).toBeGreaterThan(0);
+  await collector.untilClosed();
+  expect(collector.wire.take('ack')).toEqual([]);
+  failure = undefined;
+  const again = new TestCollector(port);
+  expect((await again.join([epochOf(EPOCH_A, 1, 3)])).settled).toEqual([]);
+  again.send(frames(1, 3));
+  await again.next('ack');
+});
+
+test('a large fleet is told to spread its dials', async () => {
+  const { port, store } = await serve();
+  const announcement = { instance: INSTANCE, at: 1, epochs: [], complete: true };
+  await Promise.all(
+    Array.from({ length: 999 }, (_, index) =>
+      store.announce({ ...announcement, collector: `f${index}`, connection: randomUUID() }),
+    ),
+  );
+  const welcome = await new TestCollector(port).join();
+  expect(welcome).toMatchObject({ retrySpreadMs: 2_000, retryCapMs: 4_000 });
+});
+
+test('stopping lets what is under way be acknowledged, says BYE, and takes nobody more', async () => {
+  const { port, ingest } = await serve();
+  const collector = new TestCollector(port);
+  await collector.join([epochOf(EPOCH_A, 1, 3)]);
+  const unproven = new TestCollector(port);
+  await unproven.next('greeting');
+  collector.send(frames(1, 3));
+  await expect.poll(() => collector.socket.writableLength, DEADLINE).toBe(0);
+  await collector.next('ack');
+  const closing = ingest.close();
+  expect(await collector.next('bye')).toMatchObject({ reason: 'shutdown' });
+  await closing;
+  await unproven.untilClosed();
+  const late = new TestCollector(port);
+  await late.untilClosed();
+  expect(late.wire.messages).toEqual([]);
+});
