@@ -121,8 +121,8 @@ export class QueueFailedError extends QueueError {
       'queue_failed',
       'permanent',
       `the queue in ${path} has failed: it could not ${operation}: ${reasonOf(cause)}. Frames ` +
-        'confirmed before are on the disk. Those that wait now are not confirmed; any of them that ' +
-        'reached the disk will be sent after the next start. Check the disk (space, health, ' +
+        'confirmed before are on the disk. Those that wait now are not confirmed; any of them ' +
+        'that reached the disk will be sent after the next start. Check the disk (space, health, ' +
         'permissions) and start again: the queue verifies itself when it is opened',
       cause,
     );
@@ -157,8 +157,8 @@ export class QueueClosedError extends QueueError {
     super(
       'queue_closed',
       'permanent',
-      `the queue in ${path} is closed: what was asked of it was not done, and a frame given to it ` +
-        'now was not accepted. Open the queue again first',
+      `the queue in ${path} is closed: what was asked of it was not done, and a frame given to ` +
+        'it now was not accepted. Open the queue again first',
     );
     this.path = path;
   }
@@ -206,7 +206,7 @@ export type QueueErrorFacts =
   | { readonly code: 'queue_read_failed'; readonly file: string; readonly cause: CauseFacts }
   | { readonly code: 'collector_id_invalid'; readonly file: string; readonly found: string };
 
-/** The data of an error of the worker; `undefined` for an exception that is no failure of a disk. */
+/** The data of an error of the worker; `undefined` for an exception that is a mistake of ours. */
 export function toFacts(error: unknown): QueueErrorFacts | undefined {
   if (error instanceof QueueInUseError) return { code: 'queue_in_use', path: error.path };
   if (error instanceof QueueOpenError) {

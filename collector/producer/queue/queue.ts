@@ -138,11 +138,12 @@ export class Queue {
   }
 
   /**
-   * Makes a frame of a payload and keeps it. Resolves when it is durable, in the order of the calls.
+   * Makes a frame of a payload and keeps it. Resolves when it is durable, in order of the calls.
    * @param payload 0 to PAYLOAD_BYTES_MAX bytes; not to be changed before the promise is settled.
    * @param capturedAt Whole microseconds since 1970 UTC.
    * @throws PayloadTooLargeError, QueueFullError, QueueFailedError, QueueClosedError: the frame was
-   * not accepted, except that after QueueFailedError it may be on disk all the same.
+   * not accepted, except that after QueueFailedError it may be on disk all the same. When one of
+   * the frames that wait together finds no room, those behind it are refused with it.
    */
   append(payload: Uint8Array, capturedAt: number): Promise<QueuePosition> {
     const refusal = this.#refusal(payload, capturedAt);

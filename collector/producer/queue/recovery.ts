@@ -107,9 +107,9 @@ class Recovery {
         framesSaved: 0,
         bytesLost: 0,
         message:
-          `the checkpoint can't be used: ${loaded.why}. Frames that are still here are sent again, ` +
-          'which the server notices. Frames confirmed earlier, whose files are gone, are declared ' +
-          'damaged; what the server has of them stays stored. Nothing to do',
+          `the checkpoint can't be used: ${loaded.why}. Frames that are still here are sent ` +
+          'again, which the server notices. Frames confirmed earlier, whose files are gone, are ' +
+          'declared damaged; what the server has of them stays stored. Nothing to do',
       });
     }
     return undefined;
@@ -237,8 +237,8 @@ const VANISHED: Damage = {
   bytesLost: 0,
   message:
     'the queue knows of frames that no file holds: a segment file is gone, or an older copy of ' +
-    'the directory was put in place. They are declared damaged; what the server has of them stays ' +
-    'stored. Find out who removed files from the queue directory',
+    'the directory was put in place. They are declared damaged; what the server has of them ' +
+    'stays stored. Find out who removed files from the queue directory',
 };
 
 /** The number of a segment that was set aside, whatever was added to its name; 0 for others. */

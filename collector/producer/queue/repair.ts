@@ -38,7 +38,7 @@ export function repair(files: FilePort, number: number): string {
   return aside;
 }
 
-/** Given the name of any file of the queue: if a repair left it, completes or undoes that repair. */
+/** Given the name of any file of the queue: if a repair left it, completes or undoes it. */
 export function finishRepair(files: FilePort, name: string): void {
   const base = REPAIRED.exec(name)?.[1];
   if (base === undefined) return;

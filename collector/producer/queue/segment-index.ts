@@ -77,7 +77,7 @@ export class Segment {
     }
   }
 
-  /** The offset, `least` or further on, from which the frame at `place` is at most a stride away. */
+  /** The offset, `least` or behind it, from which the frame at `place` is a stride away at most. */
   offsetBefore(place: Place, least: number): number {
     let offset = least;
     for (const entry of this.#index) {

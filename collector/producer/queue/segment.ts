@@ -9,7 +9,7 @@
  * The first 20 bytes keep this meaning in every version, so that an older program can tell a newer
  * file from a damaged one.
  *
- * Record: magic u32 (`HFQ` + kind) | body length u32 | position u32 | CRC-32 of the body u32 | body.
+ * Record: magic u32 (`HFQ` + kind) | body length u32 | position u32 | CRC-32 of body u32 | body.
  * - epoch: epoch 16 | next seq u64 | predecessor epoch 16 | predecessor's last seq u64. At the
  *   head of each segment that gets frames, so that an epoch stays known while any of it is left.
  * - frame: epoch 16 | seq u64 | captured_at u64 | payload. The CRC of this body is the frame's CRC

@@ -11,7 +11,13 @@ import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_
 import { assertNever } from '#protocol/errors.ts';
 import { QueueCore } from './core.ts';
 import { Disk } from './disk.ts';
-import { type QueueError, QueueInUseError, QueueOpenError, toFacts } from './errors.ts';
+import {
+  type QueueError,
+  QueueFailedError,
+  QueueInUseError,
+  QueueOpenError,
+  toFacts,
+} from './errors.ts';
 import { loadCollectorId } from './identity-file.ts';
 import { lockQueue, type QueueLock } from './lock.ts';
 import {
@@ -197,7 +203,8 @@ class QueueWorker {
 }
 
 function openingError(path: string, error: unknown): QueueError {
-  return error instanceof QueueInUseError ? error : new QueueOpenError(path, error);
+  if (error instanceof QueueInUseError) return error;
+  return new QueueOpenError(path, error instanceof QueueFailedError ? error.cause : error);
 }
 
 const { options, port } = workerData as WorkerStart;

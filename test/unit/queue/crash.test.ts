@@ -152,6 +152,34 @@ describe.each(STORIES)('a queue that %s', (_, options, story) => {
     },
   );
 
+  test('loses nothing when any call fails with an error', () => {
+    for (let n = 0; ; n += 1) {
+      const files = new ModelledFiles();
+      let hasFailed = false;
+      files.before = (_, index) => {
+        hasFailed = index === n;
+        if (hasFailed) {
+          files.before = () => {};
+          throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+        }
+      };
+      const complete = { ...options, mintEpoch: epochMint() };
+      const witness = new Witness();
+      try {
+        story(openCore(files, complete), witness);
+      } catch (error) {
+        if (!String(error instanceof Error && error.message).includes('EIO')) throw error;
+      }
+      if (!hasFailed) break;
+      const crashed = { files, witness, options: complete };
+      checkAndGoOn(files.afterKill(), crashed);
+      checkAndGoOn(
+        files.afterPowerLoss(() => 0),
+        crashed,
+      );
+    }
+  });
+
   test('loses nothing when the opening after a power failure is cut off at any call, too', () => {
     for (let n = 0; ; n += 7) {
       const crashed = playUntil(n, options, story);

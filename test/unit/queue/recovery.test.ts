@@ -315,7 +315,7 @@ describe('the checkpoint', () => {
     return { files, epoch };
   }
 
-  test('missing: what is here is sent again, what is gone is declared rather than forgotten', () => {
+  test('missing: what is here is sent again, what is gone is declared', () => {
     const { files, epoch } = settledQueue();
     files.unlink('checkpoint');
     const core = openCore(files);
