@@ -36,7 +36,7 @@ export interface TakenPort {
  */
 export async function takenPorts(
   config: LabConfig,
-  docker: Docker,
+  docker: Pick<Docker, 'publisherOf'>,
   own: ReadonlySet<string>,
 ): Promise<TakenPort[]> {
   const taken: TakenPort[] = [];
