@@ -36,7 +36,7 @@ import {
 import { GAP_REASONS, type GapReason } from '#protocol/settlement.ts';
 import type { Gap } from './types.ts';
 
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 export const SEGMENT_HEADER_BYTES = 20;
 export const RECORD_HEADER_BYTES = 16;
 
