@@ -25,7 +25,6 @@ beforeAll(async () => {
   container = await new GenericContainer(image)
     .withLabels(LABELS)
     .withCommand(['node', '-e', 'setInterval(() => {}, 1e6)'])
-    .withUser('1000:1000')
     .withDroppedCapabilities('ALL')
     .withBindMounts([{ source: join(secrets, 'token'), target: '/run/secrets/token', mode: 'ro' }])
     .withTmpFs({ '/tmp': 'size=1m,mode=1777' })
@@ -44,7 +43,7 @@ async function evaluate(script: string): Promise<string> {
 
 const write = (path: string) => `require('fs').writeFileSync('${path}/probe', 'x'); 'written'`;
 
-test('the image’s own user is uid 1000, and so are the processes', async () => {
+test('the image’s own user is uid 1000', async () => {
   expect(await evaluate('process.getuid()')).toBe('1000');
 });
 
