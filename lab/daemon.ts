@@ -37,13 +37,17 @@ interface DaemonContext {
   dockerd: string;
 }
 
+export function systemdRuns(): boolean {
+  return existsSync('/run/systemd/system');
+}
+
 /**
  * Starts the daemon and returns once it answers.
  * @throws LabError `engine_silent` with the last lines of its log.
  */
 export async function startDaemon(context: DaemonContext): Promise<void> {
   const { programs, step } = context;
-  if (existsSync('/run/systemd/system')) {
+  if (systemdRuns()) {
     step.note('starting the Docker daemon (systemctl start docker)');
     await programs.must('systemctl', ['start', 'docker'], {
       what: 'start the Docker daemon',

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { install, isDebianLike, type Wanted } from '#lab/apt.ts';
 import type { LabConfig } from '#lab/config.ts';
-import { startDaemon } from '#lab/daemon.ts';
+import { startDaemon, systemdRuns } from '#lab/daemon.ts';
 import type { Docker, Engine, EngineProbe } from '#lab/docker.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
 import type { Programs } from '#lab/process.ts';
@@ -26,7 +26,7 @@ export const ENGINE_PACKAGES: Wanted = {
 };
 
 /** Newer distributions have the client apart from the daemon; in older ones docker.io is both. */
-export const CLIENT_PACKAGES: Wanted = {
+const CLIENT_PACKAGES: Wanted = {
   packages: [['docker-cli', 'docker.io']],
   missing: 'the docker client',
 };
@@ -113,10 +113,6 @@ export function engineRefusal(probe: EngineProbe): LabError | null {
     );
   }
   return null;
-}
-
-export function systemdRuns(): boolean {
-  return existsSync('/run/systemd/system');
 }
 
 /** Where a program is: on PATH, or in the system folders that a user's PATH may lack. */

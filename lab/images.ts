@@ -19,10 +19,10 @@ const PULL_STALL_MS = 120_000;
 const PULL_TIMEOUT_MS = 1_800_000;
 const BUILD_TIMEOUT_MS = 600_000;
 
-export const APP_LABEL = 'dev.holdfast.role=app';
+const APP_LABEL = 'dev.holdfast.role=app';
 
 /** registry: pulled now or earlier; stand-in: made here; named: chosen by a variable. */
-export type ImageOrigin = 'registry' | 'stand-in' | 'named';
+type ImageOrigin = 'registry' | 'stand-in' | 'named';
 
 export interface ForeignImage {
   reference: string;

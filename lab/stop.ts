@@ -13,7 +13,7 @@ import { labInForce, readLabEnvironment } from '#lab/state.ts';
 
 const STOP_TIMEOUT_MS = 120_000;
 /** Carried by whatever the integration tests start. */
-export const TEST_LABEL = 'dev.holdfast.test=true';
+const TEST_LABEL = 'dev.holdfast.test=true';
 
 /** Stops and removes the services and their networks; queue and store stay. */
 export async function down(context: LabContext, print: (line: string) => void): Promise<void> {
