@@ -6,6 +6,7 @@ import { install, type Wanted } from '#lab/apt.ts';
 import type { LabConfig } from '#lab/config.ts';
 import { PATHS } from '#lab/paths.ts';
 import type { Programs, RunOptions, RunResult } from '#lab/process.ts';
+import { readLabEnvironment } from '#lab/state.ts';
 import type { Step } from '#lab/steps.ts';
 
 /** Ubuntu names the second version apart; in Debian docker-compose is the newest that it has. */
@@ -67,6 +68,14 @@ export function composeArguments(compose: ComposeProgram, project: string): stri
   ];
 }
 
+/**
+ * What set-up chose, once more in the environment: Compose prefers that to its --env-file, and a
+ * variable left over in somebody's shell must not choose another image.
+ */
+export function composeEnvironment(): Record<string, string> {
+  return readLabEnvironment() ?? {};
+}
+
 /** Calls Compose for this lab and returns what came of it. */
 export function callCompose(
   programs: Programs,
@@ -75,5 +84,7 @@ export function callCompose(
   args: readonly string[],
   options: RunOptions,
 ): Promise<RunResult> {
-  return programs.run(compose.file, [...composeArguments(compose, project), ...args], options);
+  const env = { ...composeEnvironment(), ...options.env };
+  const all = [...composeArguments(compose, project), ...args];
+  return programs.run(compose.file, all, { ...options, env });
 }

@@ -1,5 +1,5 @@
 /** `logs`: the services' logs, followed when a person watches, printed once otherwise. */
-import { composeArguments, findCompose } from '#lab/compose.ts';
+import { composeArguments, composeEnvironment, findCompose } from '#lab/compose.ts';
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
@@ -28,6 +28,7 @@ export async function logs(services: readonly string[], context: LabContext): Pr
     [...args, '--tail', LINES, ...services],
     {
       cwd: PATHS.root,
+      env: composeEnvironment(),
     },
   );
   // Following ends with Ctrl-C; that is how it is meant to end.
