@@ -1,0 +1,102 @@
+/**
+ * What whoever ran the case saw and did, and what the case allows. Both come as JSON documents and
+ * are checked here; the programs' own documents stand in them as they were answered.
+ */
+import { z } from 'zod';
+import { auditSchema } from './audit.ts';
+
+const count = z.number().int().min(0);
+
+/**
+ * One moment on both clocks of the observer's machine: wall time to compare with ledger and export,
+ * monotonic time for durations.
+ */
+const moment = z.object({ wall_us: count, monotonic_ms: z.number() });
+
+const fault = z.object({
+  name: z.string(),
+  /** What was hit: link, server, collector, … */
+  target: z.string(),
+  /** Nothing can be stored while it lasts, so a backlog is owed. */
+  outage: z.boolean(),
+  began: moment,
+  /** The order to end it was carried out; null: it never was. */
+  lifted: moment.nullable(),
+  /** What was hit works again: the process runs, the link takes connections. */
+  running: moment.nullable(),
+  /** It was seen to have had its effect, apart from what the pipeline says of itself. */
+  bit: z.boolean(),
+  /** How that was seen, in words. */
+  evidence: z.string(),
+});
+
+/** The part of a collector's `/status` that is used. */
+const status = z.object({
+  collector: z.string(),
+  state: z.string(),
+  queue: z.object({ frames: count, oldest_captured_at: z.string().nullable() }),
+  counters: z.object({ acked: count }),
+});
+
+const exit = z.object({
+  at: moment,
+  process: z.string(),
+  code: z.number().int().nullable(),
+  signal: z.string().nullable(),
+  /** It was killed or stopped by the case. */
+  injected: z.boolean(),
+});
+
+export const observationsSchema = z.object({
+  faults: z.array(fault).default([]),
+  /** In the order of time. */
+  statuses: z.array(z.object({ at: moment, document: status })).default([]),
+  /** In the order of time. */
+  audits: z.array(z.object({ at: moment, document: auditSchema })).default([]),
+  exits: z.array(exit).default([]),
+  /** Anything that a person would have had to do. */
+  operator_actions: z.array(z.object({ at: moment, what: z.string() })).default([]),
+  /** What went wrong with the case itself, not with what it tests. */
+  harness_failures: z.array(z.string()).default([]),
+  /** The wait for the backlog at the end. */
+  drain: z
+    .object({ outcome: z.enum(['drained', 'timed_out']), waited_ms: z.number() })
+    .nullable()
+    .default(null),
+});
+
+export type Observations = z.output<typeof observationsSchema>;
+export type Moment = z.output<typeof moment>;
+export type Fault = z.output<typeof fault>;
+
+const allowance = z.object({
+  /** A reason of the audit, such as `damaged`; for rejected frames the code, for pruned `pruned`. */
+  reason: z.string(),
+  /** Only these seqs; any, when left out. */
+  ranges: z.array(z.object({ epoch: z.string(), from: count, to: count })).optional(),
+  /** At most so many frames; any number, when left out. */
+  frames_max: count.optional(),
+});
+
+export const caseSchema = z.object({
+  /** Faults that must be among the observations, by name. */
+  faults: z.array(z.string()).default([]),
+  accepted_min: count.default(1_000),
+  /** Frames that must have waited in each outage. */
+  queued_min: count.default(1_000),
+  /** Losses that are no failure, if they are declared. */
+  allow: z.array(allowance).default([]),
+  /** From a fault's beginning until the collector isn't Ready. */
+  detect_ms_max: z.number().optional(),
+  /** From the moment that what was hit works again to the first frame stored. */
+  recover_ms_max: z.number().optional(),
+  /** From the same moment until everything captured before it is stored. */
+  drain_ms_max: z.number().optional(),
+  /** Frames that came to the server more than once. */
+  wire_duplicates_max: count.optional(),
+});
+
+export type Case = z.output<typeof caseSchema>;
+
+export const NO_OBSERVATIONS: Observations = observationsSchema.parse({});
+export const USUAL_CASE: Case = caseSchema.parse({});

@@ -1,0 +1,158 @@
+/**
+ * How long each fault was felt: until the collector noticed, until the first frame was stored
+ * again, until the backlog was in.
+ *
+ * A fault ends twice: when the order to end it was carried out (`lifted`) and when what was hit
+ * works again (`running`), which for a killed process comes later. Times are given from both; the
+ * product answers for those since `running`. Storage times are the server's `received_at`, compared
+ * by wall time, so all programs of a case must run on one machine's clock; times of acks are the
+ * observer's samples of `/status`, on its monotonic clock.
+ */
+import type { Fate } from './comparison.ts';
+import type { Fault, Moment, Observations } from './observations.ts';
+import { parseTime } from './time.ts';
+
+/** Milliseconds; null where it never happened or could not be seen. */
+export interface Recovery {
+  /** Until the first frame was stored. */
+  readonly stored_ms: number | null;
+  /** Until the collector had counted a new ack, as far as it was sampled. */
+  readonly acked_ms: number | null;
+  /** Until everything captured before this moment was stored. */
+  readonly drained_ms: number | null;
+}
+
+export interface FaultTimes {
+  readonly name: string;
+  readonly target: string;
+  readonly outage: boolean;
+  readonly bit: boolean;
+  readonly evidence: string;
+  /** Frames that waited: captured before the fault's end, and not stored until then. */
+  readonly queued: number;
+  /** Frames that were there to be stored after the fault's end. */
+  readonly owed: number;
+  readonly detect_ms: number | null;
+  /** From lifted to running. */
+  readonly restart_ms: number | null;
+  readonly since_lifted: Recovery | null;
+  readonly since_running: Recovery | null;
+  /** Another fault fell into it, so its length says nothing about the product. */
+  readonly disturbed: { readonly recovery: boolean; readonly drain: boolean };
+}
+
+type StatusSample = Observations['statuses'][number];
+
+/** A sample of `/status` and what was captured in the last second may have crossed. */
+const CROSSING_US = 1_000_000;
+
+export function timesOf(
+  fault: Fault,
+  observations: Observations,
+  fates: readonly Fate[],
+): FaultTimes {
+  const { name, target, outage, bit, evidence, lifted, running } = fault;
+  const end = running ?? lifted;
+  const sinceRunning = running && recovery(running, running, observations, fates);
+  const accepted = fates.filter(({ attempt }) => attempt.outcome === 'accepted');
+  const owed =
+    end === null
+      ? []
+      : accepted.filter(({ receivedAt }) => (receivedAt ?? Infinity) >= end.wall_us);
+  const queued = owed.filter(({ attempt }) => end !== null && attempt.capturedAt <= end.wall_us);
+  return {
+    name,
+    target,
+    outage,
+    bit,
+    evidence,
+    queued: queued.length,
+    owed: owed.length,
+    detect_ms: detection(fault, observations.statuses),
+    restart_ms: lifted && running && running.monotonic_ms - lifted.monotonic_ms,
+    since_lifted: lifted && running && recovery(lifted, running, observations, fates),
+    since_running: sinceRunning,
+    disturbed: {
+      recovery: isDisturbed(fault, sinceRunning?.stored_ms, observations.faults),
+      drain: isDisturbed(fault, sinceRunning?.drained_ms, observations.faults),
+    },
+  };
+}
+
+/**
+ * For each collector the time before which everything captured had left its queue, by its own
+ * account; microseconds since 1970 UTC.
+ */
+export function leftBefore(statuses: readonly StatusSample[]): (collector: string) => number {
+  const times = new Map<string, number>();
+  for (const { at, document } of statuses) {
+    const { frames, oldest_captured_at } = document.queue;
+    const oldest = frames === 0 ? Infinity : parseTime(oldest_captured_at ?? '');
+    const sure = Math.min(at.wall_us - CROSSING_US, Number.isNaN(oldest) ? 0 : oldest);
+    times.set(document.collector, Math.max(times.get(document.collector) ?? 0, sure));
+  }
+  return (collector) => times.get(collector) ?? 0;
+}
+
+/** What happened from `running` on, told as times since `since`. */
+function recovery(
+  since: Moment,
+  running: Moment,
+  { statuses }: Observations,
+  fates: readonly Fate[],
+): Recovery {
+  const from = running.wall_us;
+  let first = Infinity;
+  let last = from;
+  for (const { attempt, receivedAt } of fates) {
+    if (receivedAt !== undefined && receivedAt >= from) first = Math.min(first, receivedAt);
+    if (attempt.outcome !== 'accepted' || attempt.capturedAt > from) continue;
+    last = Math.max(last, receivedAt ?? Infinity);
+  }
+  return {
+    stored_ms: wallMs(since, first),
+    acked_ms: ackedMs(since, running, statuses),
+    drained_ms: wallMs(since, last),
+  };
+}
+
+function wallMs(since: Moment, wallUs: number): number | null {
+  return Number.isFinite(wallUs) ? (wallUs - since.wall_us) / 1_000 : null;
+}
+
+/** A restarted collector counts from 0 again: less than before is a new beginning. */
+function ackedMs(since: Moment, running: Moment, statuses: readonly StatusSample[]): number | null {
+  const counted = new Map<string, number>();
+  for (const { at, document } of statuses) {
+    const { acked } = document.counters;
+    const before = counted.get(document.collector);
+    const rose = before !== undefined && (acked > before || (acked < before && acked > 0));
+    if (rose && at.monotonic_ms > running.monotonic_ms) return at.monotonic_ms - since.monotonic_ms;
+    counted.set(document.collector, acked);
+  }
+  return null;
+}
+
+function detection(fault: Fault, statuses: readonly StatusSample[]): number | null {
+  const from = fault.began.monotonic_ms;
+  const until = fault.running?.monotonic_ms ?? Infinity;
+  const noticed = statuses.find(
+    ({ at, document }) =>
+      at.monotonic_ms >= from && at.monotonic_ms <= until && document.state !== 'Ready',
+  );
+  return noticed === undefined ? null : noticed.at.monotonic_ms - from;
+}
+
+/** A fault that ended later began within `lastedMs` of this one's end, or ever, if that is null. */
+function isDisturbed(
+  fault: Fault,
+  lastedMs: number | null | undefined,
+  faults: readonly Fault[],
+): boolean {
+  const ended = fault.running?.monotonic_ms ?? Infinity;
+  return faults.some(
+    ({ began, running }) =>
+      (running?.monotonic_ms ?? Infinity) > ended &&
+      began.monotonic_ms < ended + (lastedMs ?? Infinity),
+  );
+}
