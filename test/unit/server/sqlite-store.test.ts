@@ -156,6 +156,21 @@ test('damage is named, ends the store, and nothing is acknowledged after it', as
   await expect(open(directory)).rejects.toMatchObject({ code: 'corrupt' });
 });
 
+test('after a failure that waiting does not mend nothing is acknowledged any more', async () => {
+  const directory = newDirectory();
+  const store = await open(directory);
+  const { streams } = await announce(store, [epochOf(EPOCH_A, 1, 4)]);
+  const other = new DatabaseSync(join(directory, 'holdfast.db'));
+  other.exec('ALTER TABLE conflicts RENAME TO elsewhere');
+  const batch = batchOf(streams[0] ?? -1, { frames: framesOf(EPOCH_A, 1, 3) });
+  await expect(announce(store, [epochOf(EPOCH_A, 1, 4)])).rejects.toMatchObject({ retry: 'never' });
+  expect(await store.failed).toMatchObject({ retry: 'never' });
+  expect(store.status).toMatchObject({ writable: false });
+  other.exec('ALTER TABLE elsewhere RENAME TO conflicts');
+  other.close();
+  await expect(store.commit(batch)).rejects.toMatchObject({ retry: 'never' });
+});
+
 test('a directory that cannot be made is named', async () => {
   const directory = newDirectory();
   writeFileSync(join(directory, 'file'), '');
