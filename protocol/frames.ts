@@ -13,10 +13,10 @@ import { DECODED_BYTES_MAX, FRAMES_PER_MESSAGE_MAX } from './limits.ts';
 import type { Frames, WireFrame } from './messages.ts';
 
 /** The frames of this body are compressed with zstd. */
-export const FLAG_ZSTD = 1;
+const FLAG_ZSTD = 1;
 
 /** The most that one frame costs beside its payload: three varints and the CRC. */
-export const FRAME_OVERHEAD_BYTES_MAX = 8 + 8 + 8 + 4;
+const FRAME_OVERHEAD_BYTES_MAX = 8 + 8 + 8 + 4;
 
 /** Level 1: on the links where compression matters the link is slow, not the CPU. */
 const ZSTD_OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };

@@ -22,7 +22,7 @@ export const BODY_BYTES_MAX = PAYLOAD_BYTES_MAX + 65_536;
 /** A body before the sender has proven that it holds the token: HELLO with 64 epochs fits. */
 export const BODY_BYTES_MAX_BEFORE_PROOF = 8_192;
 /** What a compressed FRAMES body may inflate to: no more than a plain one may hold. */
-export const DECODED_BYTES_MAX = BODY_BYTES_MAX;
+export const DECODED_BYTES_MAX = PAYLOAD_BYTES_MAX + 65_536;
 
 /** Frames in one message; bounds the work done for one message and its ack. */
 export const FRAMES_PER_MESSAGE_MAX = 4_096;

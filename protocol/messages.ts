@@ -143,7 +143,7 @@ export interface GapMessage {
   readonly gaps: readonly GapEntry[];
 }
 
-export interface Ack {
+interface Ack {
   readonly kind: 'ack';
   readonly settled: readonly SettledEntry[];
 }

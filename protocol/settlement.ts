@@ -11,7 +11,7 @@
  */
 
 export const SETTLED_STATES = ['declared', 'rejected', 'stored', 'pruned'] as const;
-export type SettledState = (typeof SETTLED_STATES)[number];
+type SettledState = (typeof SETTLED_STATES)[number];
 
 /** Why a collector gave frames up. The numbers are on the wire and on disk: append only. */
 export const GAP_REASONS = {

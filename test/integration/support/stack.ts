@@ -48,7 +48,7 @@ export interface Exported {
   readonly payload_base64: string;
 }
 
-export interface SeqRange {
+interface SeqRange {
   readonly from: number;
   readonly to: number;
   readonly reason?: string;

@@ -17,7 +17,7 @@ export const STORE_ID = '01938c5e-0000-7000-8000-0000000000aa';
 const TOKEN = Buffer.from('the token of the test');
 const NONCE = Buffer.alloc(32, 9);
 
-export const TERMS: Terms = {
+const TERMS: Terms = {
   heartbeatIntervalMs: 1_000,
   retrySpreadMs: 0,
   retryCapMs: 1_000,
