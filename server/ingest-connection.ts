@@ -19,7 +19,7 @@ import { Session, type SessionAction } from './session.ts';
 import { type CommitOutcome, type Store, StoreError } from './store/store.ts';
 
 /** Where time and unpredictable bytes come from. */
-export interface Surroundings {
+interface Surroundings {
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** Microseconds since 1970 UTC. */

@@ -7,8 +7,8 @@ import { BYE_REASONS } from '#protocol/messages.ts';
 import type { EndReason } from './session-state.ts';
 import type { CommitReport } from './store/sqlite-store.ts';
 
-export const FRAME_RESULTS = ['stored', 'duplicate', 'rejected', 'conflict'] as const;
-export type FrameResult = (typeof FRAME_RESULTS)[number];
+const FRAME_RESULTS = ['stored', 'duplicate', 'rejected', 'conflict'] as const;
+type FrameResult = (typeof FRAME_RESULTS)[number];
 
 /** What is asked when the metrics are read. */
 export interface MetricSources {

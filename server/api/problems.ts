@@ -14,7 +14,7 @@ export const problemSchema = z.object({
   detail: z.string().describe('What is wrong, and what to do.'),
 });
 
-export type Problem = z.infer<typeof problemSchema>;
+type Problem = z.infer<typeof problemSchema>;
 
 const TITLES: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -24,7 +24,7 @@ const TITLES: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 };
 
-export function problem(status: number, detail: string): Problem {
+function problem(status: number, detail: string): Problem {
   return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail };
 }
 

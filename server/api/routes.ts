@@ -182,6 +182,9 @@ function addStreams(root: FastifyInstance, options: ApiOptions, stream: EventStr
   );
 }
 
+/** Small pieces die young: long ones would stay in memory until a full collection. */
+const EXPORT_PIECE_CHARS = 65_536;
+
 async function* exportLines({ store, log }: ApiOptions, filter: ExportFilter) {
   for await (const frames of store.export(filter)) {
     let text = '';
@@ -195,7 +198,10 @@ async function* exportLines({ store, log }: ApiOptions, filter: ExportFilter) {
         );
       }
       text += `${JSON.stringify(line)}\n`;
+      if (text.length < EXPORT_PIECE_CHARS) continue;
+      yield text;
+      text = '';
     }
-    yield text;
+    if (text !== '') yield text;
   }
 }

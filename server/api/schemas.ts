@@ -42,7 +42,7 @@ export const auditQuery = z.strictObject({ collector: collectorQuery });
 
 export const exportQuery = z.strictObject({ collector: collectorQuery, epoch: epochQuery });
 
-export const FRAMES_LIMIT_MAX = 1_000;
+const FRAMES_LIMIT_MAX = 1_000;
 
 export const framesQuery = z.strictObject({
   collector: collectorQuery,
@@ -127,7 +127,7 @@ export const auditResponse = z.object({
   ),
 });
 
-export const frameShape = {
+const frameShape = {
   collector: collectorId,
   epoch,
   seq,

@@ -12,7 +12,7 @@ import type { ItemResult, JobResult, WriterItem, WriterJob } from './sqlite-writ
 import type { StoreError, StreamBatch } from './store.ts';
 
 /** Payload bytes of one transaction. Some tens of milliseconds of writing on a common disk. */
-const JOB_BYTES_MAX = 16_777_216;
+const JOB_BYTES_MAX = 4_194_304;
 const JOB_ITEMS_MAX = 4_096;
 
 type Asked = Exclude<WriterItem, { kind: 'batch' }> | { kind: 'batch'; batch: StreamBatch };

@@ -1,10 +1,13 @@
 /**
- * Frames on their way to the writer's thread: two buffers that are handed over, not copied.
+ * Frames on their way from thread to thread: two buffers that are handed over, not copied.
  *
- * Why not send them as they are: a payload is a view of the buffer that the socket filled, and
- * cloning a view clones the whole buffer behind it, once for each frame.
+ * Why not send them as they are: a payload that came over the wire is a view of the buffer that the
+ * socket filled, and cloning a view clones the whole buffer behind it, once for each frame; a
+ * payload that comes from SQLite is a small buffer of its own, and thousands of those are slow to
+ * clone and to free.
  */
 import type { WireFrame } from '#protocol/messages.ts';
+import type { StoredFrame } from './store.ts';
 
 const NUMBERS_PER_FRAME = 5;
 
@@ -34,7 +37,11 @@ export function packFrames(batches: readonly (readonly WireFrame[])[]): PackedFr
   let offset = 0;
   for (const frames of batches) {
     for (const { seq, capturedAt, crc, payload } of frames) {
-      numbers.set([seq, capturedAt, crc, offset, payload.length], at);
+      numbers[at] = seq;
+      numbers[at + 1] = capturedAt;
+      numbers[at + 2] = crc;
+      numbers[at + 3] = offset;
+      numbers[at + 4] = payload.length;
       payloads.set(payload, offset);
       at += NUMBERS_PER_FRAME;
       offset += payload.length;
@@ -44,15 +51,54 @@ export function packFrames(batches: readonly (readonly WireFrame[])[]): PackedFr
 }
 
 export function unpackFrames(packed: PackedFrames, slice: PackedSlice): WireFrame[] {
+  const { numbers, payloads } = packed;
   const frames: WireFrame[] = [];
   for (let index = slice.start; index < slice.start + slice.count; index += 1) {
     const at = index * NUMBERS_PER_FRAME;
-    const [seq = 0, capturedAt = 0, crc = 0, offset = 0, length = 0] = packed.numbers.subarray(
-      at,
-      at + NUMBERS_PER_FRAME,
-    );
-    const payload = packed.payloads.subarray(offset, offset + length);
-    frames.push({ seq, capturedAt, crc, payload });
+    const offset = numbers[at + 3] ?? 0;
+    frames.push({
+      seq: numbers[at] ?? 0,
+      capturedAt: numbers[at + 1] ?? 0,
+      crc: numbers[at + 2] ?? 0,
+      payload: payloads.subarray(offset, offset + (numbers[at + 4] ?? 0)),
+    });
   }
   return frames;
+}
+
+/** Stored frames as they leave the reader: neighbours of one stream share its names. */
+export interface PackedStored {
+  readonly runs: readonly {
+    readonly collector: string;
+    readonly epoch: string;
+    readonly count: number;
+  }[];
+  readonly packed: PackedFrames;
+  readonly receivedAt: Float64Array<ArrayBuffer>;
+}
+
+export function packStored(frames: readonly StoredFrame[]): PackedStored {
+  const runs: { collector: string; epoch: string; count: number }[] = [];
+  for (const { collector, epoch } of frames) {
+    const last = runs.at(-1);
+    if (last?.collector === collector && last.epoch === epoch) last.count += 1;
+    else runs.push({ collector, epoch, count: 1 });
+  }
+  const receivedAt = Float64Array.from(frames, (frame) => frame.receivedAt);
+  return { runs, packed: packFrames([frames]), receivedAt };
+}
+
+export function unpackStored({ runs, packed, receivedAt }: PackedStored): StoredFrame[] {
+  const frames: StoredFrame[] = [];
+  for (const { collector, epoch, count } of runs) {
+    for (const frame of unpackFrames(packed, { start: frames.length, count })) {
+      frames.push({ ...frame, collector, epoch, receivedAt: receivedAt[frames.length] ?? 0 });
+    }
+  }
+  return frames;
+}
+
+/** The buffers that can be handed over with a message. */
+export function buffersOf({ packed, receivedAt }: PackedStored): ArrayBuffer[] {
+  return [packed.numbers.buffer, packed.payloads.buffer, receivedAt.buffer];
 }

@@ -1,11 +1,12 @@
 /** The reader's thread: one read-only connection, one short transaction a call. */
 import assert from 'node:assert';
 import { parentPort } from 'node:worker_threads';
+import { buffersOf, packStored } from './packing.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { type ExportPosition, SqliteReader } from './sqlite-reader.ts';
 import { openForReading } from './sqlite-schema.ts';
 import type { ExportFilter, FrameQuery } from './store.ts';
-import { answerCalls } from './worker-calls.ts';
+import { answerCalls, Handover } from './worker-calls.ts';
 
 let reader: SqliteReader | undefined;
 
@@ -25,8 +26,14 @@ answerCalls(parentPort, {
   },
   collectors: () => opened().collectors(),
   audit: (collector: string | undefined) => opened().audit(collector),
-  frames: (query: FrameQuery) => opened().frames(query),
-  exportChunk: ({ filter, after }: { filter: ExportFilter; after: ExportPosition | undefined }) =>
-    opened().exportChunk(filter, after),
+  frames: (query: FrameQuery) => {
+    const { frames, last } = opened().frames(query);
+    const packed = packStored(frames);
+    return new Handover({ packed, last }, buffersOf(packed));
+  },
+  exportChunk: ({ filter, after }: { filter: ExportFilter; after: ExportPosition | undefined }) => {
+    const packed = packStored(opened().exportChunk(filter, after));
+    return new Handover(packed, buffersOf(packed));
+  },
   close: () => reader?.close(),
 });

@@ -24,7 +24,7 @@ import { StoreError } from './store.ts';
 export const STORE_FILE = 'holdfast.db';
 
 /** Grows with each change of the tables; in the file's header as `user_version`. */
-export const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 1;
 /** "HOLD" in ASCII; in the file's header as `application_id`. */
 const APPLICATION_ID = 0x484f4c44;
 
@@ -119,7 +119,7 @@ export function openForWriting(directory: string, fresh: NewStore): DatabaseSync
       ['foreign_keys', 1],
       ['trusted_schema', 0],
       ['cell_size_check', 1],
-      ['cache_size', -32_768],
+      ['cache_size', -16_384],
     ]);
     return database;
   } catch (error) {
@@ -135,7 +135,7 @@ export function openForReading(directory: string): DatabaseSync {
     ['query_only', 1],
     ['trusted_schema', 0],
     ['cell_size_check', 1],
-    ['cache_size', -16_384],
+    ['cache_size', -8_192],
   ]);
   return database;
 }

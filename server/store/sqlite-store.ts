@@ -7,6 +7,7 @@
  */
 
 import { GroupCommit } from './group-commit.ts';
+import { type PackedStored, unpackStored } from './packing.ts';
 import type { ExportPosition } from './sqlite-reader.ts';
 import type { NewStore } from './sqlite-schema.ts';
 import type { JobResult } from './sqlite-writer.ts';
@@ -133,14 +134,17 @@ export class SqliteStore implements Store {
     return this.#reader.call('audit', collector);
   }
 
-  frames(query: FrameQuery): Promise<FramePage> {
-    return this.#reader.call('frames', query);
+  async frames(query: FrameQuery): Promise<FramePage> {
+    type Answer = { packed: PackedStored; last: boolean };
+    const { packed, last } = await this.#reader.call<Answer>('frames', query);
+    return { frames: unpackStored(packed), last };
   }
 
   async *export(filter: ExportFilter): AsyncIterable<readonly StoredFrame[]> {
     let after: ExportPosition | undefined;
     for (;;) {
-      const chunk = await this.#reader.call<StoredFrame[]>('exportChunk', { filter, after });
+      const packed = await this.#reader.call<PackedStored>('exportChunk', { filter, after });
+      const chunk = unpackStored(packed);
       const last = chunk.at(-1);
       if (last === undefined) return;
       after = { collector: last.collector, epoch: last.epoch, seq: last.seq };

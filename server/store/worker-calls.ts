@@ -23,6 +23,17 @@ interface Waiting {
   readonly reject: (error: StoreError) => void;
 }
 
+/** An answer whose buffers are handed over to the caller. */
+export class Handover {
+  readonly value: unknown;
+  readonly transfer: Transferable[];
+
+  constructor(value: unknown, transfer: Transferable[]) {
+    this.value = value;
+    this.transfer = transfer;
+  }
+}
+
 /** In the worker: answers calls by these functions until the port closes. */
 export function answerCalls(
   port: MessagePort,
@@ -30,8 +41,9 @@ export function answerCalls(
 ): void {
   port.on('message', ({ id, method, argument }: Call) => {
     try {
-      const value = methods[method]?.(argument as never);
-      port.postMessage({ id, value } satisfies Answer);
+      const answer = methods[method]?.(argument as never);
+      const handover = answer instanceof Handover ? answer : new Handover(answer, []);
+      port.postMessage({ id, value: handover.value } satisfies Answer, handover.transfer);
     } catch (error) {
       port.postMessage({ id, error: describe(error) } satisfies Answer);
     }
@@ -44,6 +56,9 @@ function describe(error: unknown): { code: StoreErrorCode; message: string } {
   return { code: 'internal', message };
 }
 
+/** Short-lived garbage that a worker may gather before it is swept, in MiB; it comes on top. */
+const maxYoungGenerationSizeMb = 16;
+
 /** On the main thread: a worker that answers calls. */
 export class WorkerCalls {
   /** Resolves when the worker is gone without having been told to. */
@@ -54,7 +69,7 @@ export class WorkerCalls {
   #gone: StoreError | undefined;
 
   constructor(module: URL, name: string) {
-    this.#worker = new Worker(module, { name });
+    this.#worker = new Worker(module, { name, resourceLimits: { maxYoungGenerationSizeMb } });
     this.#worker.on('message', (answer: Answer) => this.#onAnswer(answer));
     this.died = new Promise((resolve) => {
       const gone = (reason: string): void => {
