@@ -30,6 +30,8 @@ export interface Fate {
   rows: number;
   /** A row stands under the identity that the attempt was accepted under. */
   placed: boolean;
+  /** Not stored, and the audit says what became of it. */
+  givenUp: boolean;
   /** Of its first row, in microseconds since 1970 UTC; undefined while there is none. */
   receivedAt: number | undefined;
 }
@@ -160,7 +162,7 @@ export class Comparison {
 
   #enter(attempt: Attempt): void {
     const account = this.#open(attempt.collector, false);
-    const fate = { attempt, rows: 0, placed: false, receivedAt: undefined };
+    const fate = { attempt, rows: 0, placed: false, givenUp: false, receivedAt: undefined };
     this.fates.push(fate);
     account.byCapture.set(attempt.capturedAt, fate);
     account.lastCapturedAt = Math.max(account.lastCapturedAt, attempt.capturedAt);
@@ -261,6 +263,7 @@ export class Comparison {
       case 'pruned': {
         const reason = claim.reason ?? claim.state;
         const lastSeen = claim.state === 'declared' ? 'queue' : 'server';
+        fate.givenUp = true;
         if (identity) this.givenUp.push({ state: claim.state, reason, ...identity });
         return this.#blame(claim.state, fate, reason, lastSeen);
       }

@@ -18,7 +18,7 @@ export interface Recovery {
   readonly stored_ms: number | null;
   /** Until the collector had counted a new ack, as far as it was sampled. */
   readonly acked_ms: number | null;
-  /** Until everything captured before this moment was stored. */
+  /** Until everything captured before this moment, and not given up, was stored. */
   readonly drained_ms: number | null;
 }
 
@@ -104,9 +104,9 @@ function recovery(
   const from = running.wall_us;
   let first = Infinity;
   let last = from;
-  for (const { attempt, receivedAt } of fates) {
+  for (const { attempt, receivedAt, givenUp } of fates) {
     if (receivedAt !== undefined && receivedAt >= from) first = Math.min(first, receivedAt);
-    if (attempt.outcome !== 'accepted' || attempt.capturedAt > from) continue;
+    if (givenUp || attempt.outcome !== 'accepted' || attempt.capturedAt > from) continue;
     last = Math.max(last, receivedAt ?? Infinity);
   }
   return {
