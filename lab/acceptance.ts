@@ -13,7 +13,6 @@ import { EXIT, type ExitCode, interrupted } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
 import { type AuditedCollector, Pipeline } from '#lab/pipeline.ts';
 import type { LabContext } from '#lab/setup.ts';
-import { labInForce } from '#lab/state.ts';
 
 const UP_TIMEOUT_MS = 1_800_000;
 const COMMAND_TIMEOUT_MS = 180_000;
@@ -66,7 +65,7 @@ class Tour {
   constructor(context: LabContext, print: (line: string) => void) {
     this.#context = context;
     this.#print = print;
-    this.#pipeline = new Pipeline(labInForce(context.config));
+    this.#pipeline = new Pipeline(context.config);
   }
 
   async run(): Promise<void> {

@@ -78,16 +78,25 @@ export const PORTS = [
   { key: 'toxiproxyPort', purpose: 'the Toxiproxy API' },
 ] as const satisfies readonly { key: keyof LabConfig; purpose: string }[];
 
-export type PortKey = (typeof PORTS)[number]['key'];
+/** Which lab and where: what a command on a running lab must take from that lab's set-up. */
+const PLACE = ['project', ...PORTS.map(({ key }) => key)] as const;
 
 /**
  * Reads the settings.
+ * @param made what the last set-up chose, for commands on a lab that is there: its project and
+ *   ports go before .env and the defaults, so that they meet it though those have changed since.
  * @throws LabError `bad_configuration` naming every bad variable, its rule and what it got.
  */
-export function readConfig(environment: Environment, dotEnvPath: string): LabConfig {
+export function readConfig(
+  environment: Environment,
+  dotEnvPath: string,
+  made: Environment = {},
+): LabConfig {
   const given: Record<string, string> = {};
   const fromFile = existsSync(dotEnvPath) ? parseEnv(readFileSync(dotEnvPath, 'utf8')) : {};
-  for (const source of [fromFile, environment]) {
+  const names = PLACE.map((key) => LAB_SETTINGS[key].name);
+  const place = Object.fromEntries(names.map((name) => [name, made[name]]));
+  for (const source of [fromFile, place, environment]) {
     for (const [name, value] of Object.entries(source)) if (value) given[name] = value;
   }
   const config = parse(given);

@@ -20,7 +20,7 @@ import {
   gigabytes,
   type LabContext,
 } from '#lab/setup.ts';
-import { labInForce, readLabEnvironment } from '#lab/state.ts';
+import { readLabEnvironment } from '#lab/state.ts';
 
 /** good: fine as it is; later: `make up` sees to it; bad: a person has to. */
 type Verdict = 'good' | 'later' | 'bad';
@@ -139,8 +139,8 @@ async function appFinding({ docker }: LabContext): Promise<Finding> {
 }
 
 async function portFindings({ config, docker }: LabContext): Promise<Finding[]> {
-  const { project } = labInForce(config);
-  const services = await docker.containers([`com.docker.compose.project=${project}`]);
+  const label = `com.docker.compose.project=${config.project}`;
+  const services = await docker.containers([label]);
   const taken = await takenPorts(config, docker, new Set(services.map(({ name }) => name)));
   if (taken.length > 0) {
     return taken.map((one) => ({

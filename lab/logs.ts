@@ -4,7 +4,7 @@ import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
 import type { LabContext } from '#lab/setup.ts';
-import { labInForce, readLabEnvironment } from '#lab/state.ts';
+import { readLabEnvironment } from '#lab/state.ts';
 
 const LINES = '200';
 
@@ -22,7 +22,7 @@ export async function logs(services: readonly string[], context: LabContext): Pr
     });
   }
   const follow = process.stdout.isTTY ? ['--follow'] : ['--no-color'];
-  const args = [...composeArguments(compose, labInForce(config).project), 'logs', ...follow];
+  const args = [...composeArguments(compose, config.project), 'logs', ...follow];
   const exitCode = await programs.onTerminal(
     compose.file,
     [...args, '--tail', LINES, ...services],

@@ -5,7 +5,7 @@
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { acceptance } from '#lab/acceptance.ts';
-import { readConfig } from '#lab/config.ts';
+import { type LabConfig, readConfig } from '#lab/config.ts';
 import { Docker } from '#lab/docker.ts';
 import { doctor } from '#lab/doctor.ts';
 import { EXIT, type ExitCode, explain, LabError } from '#lab/errors.ts';
@@ -14,7 +14,7 @@ import { logs } from '#lab/logs.ts';
 import { PATHS } from '#lab/paths.ts';
 import { Programs } from '#lab/process.ts';
 import type { LabContext } from '#lab/setup.ts';
-import { labInForce } from '#lab/state.ts';
+import { readLabEnvironment } from '#lab/state.ts';
 import { status } from '#lab/status.ts';
 import { clean, down } from '#lab/stop.ts';
 import { test } from '#lab/test-run.ts';
@@ -32,14 +32,23 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-function context(): LabContext {
+/** For commands that set a lab up, or judge whether that could be done. */
+function toSetUp(): LabContext {
+  return contextWith(readConfig(process.env, PATHS.dotEnv));
+}
+
+/** For commands on the lab that is there. */
+function asMade(): LabContext {
+  return contextWith(readConfig(process.env, PATHS.dotEnv, readLabEnvironment() ?? {}));
+}
+
+function contextWith(config: LabConfig): LabContext {
   const programs = new Programs(abort.signal);
-  const config = readConfig(process.env, PATHS.dotEnv);
   return { config, programs, docker: new Docker(programs), signal: abort.signal };
 }
 
 function link(): Link {
-  return new Link(labInForce(readConfig(process.env, PATHS.dotEnv)).toxiproxyPort);
+  return new Link(asMade().config.toxiproxyPort);
 }
 
 const program = new Command('holdfast')
@@ -50,15 +59,15 @@ const program = new Command('holdfast')
 program
   .command('up')
   .description('install what is missing, start the pipeline, prove that frames arrive')
-  .action(() => up(context(), print));
+  .action(() => up(toSetUp(), print));
 program
   .command('down')
   .description('stop the pipeline; queue and store stay')
-  .action(() => down(context(), print));
+  .action(() => down(asMade(), print));
 program
   .command('clean')
   .description('stop the pipeline and drop its data, secret, images and leftovers')
-  .action(() => clean(context(), print));
+  .action(() => clean(asMade(), print));
 program
   .command('cut')
   .description('cut the link: every connection on it ends, new ones are refused')
@@ -96,37 +105,37 @@ program
 program
   .command('status')
   .description("services, the link, the collector's queue, the server's audit")
-  .action(ending(() => status(context(), print)));
+  .action(ending(() => status(asMade(), print)));
 program
   .command('logs')
   .description("the services' logs, followed on a terminal")
   .argument('[services...]', 'server, collector, toxiproxy; all by default')
-  .action(ending((services: string[]) => logs(services, context())));
+  .action(ending((services: string[]) => logs(services, asMade())));
 program
   .command('doctor')
   .description('what is here, what was chosen, what to mend; installs nothing')
-  .action(ending(() => doctor(context(), print)));
+  .action(ending(() => doctor(toSetUp(), print)));
 program
   .command('test')
   .description('everything: check, unit tests, integration tests')
-  .action(ending(() => test(['check', 'unit', 'integration'], context(), print)));
+  .action(ending(() => test(['check', 'unit', 'integration'], toSetUp(), print)));
 program
   .command('test-unit')
   .description('unit tests')
-  .action(ending(() => test(['unit'], context(), print)));
+  .action(ending(() => test(['unit'], toSetUp(), print)));
 program
   .command('test-integration')
   .description('tests on the real images and a real Toxiproxy in containers')
-  .action(ending(() => test(['integration'], context(), print)));
+  .action(ending(() => test(['integration'], toSetUp(), print)));
 program
   .command('check')
   .description('types, lint, dead code')
-  .action(ending(() => test(['check'], context(), print)));
+  .action(ending(() => test(['check'], toSetUp(), print)));
 program
   .command('acceptance')
   .description('the tour in one go: up, cut, restore, down, judged by the audit')
   .option('--add-result', 'add the counts of the last test run to the closing line', false)
-  .action(ending((options: { addResult: boolean }) => acceptance(options, context(), print)));
+  .action(ending((options: { addResult: boolean }) => acceptance(options, toSetUp(), print)));
 
 /** For commands whose answer is their exit code. */
 function ending<Args extends unknown[]>(

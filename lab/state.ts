@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
-import { LAB_SETTINGS, type LabConfig, type PortKey } from '#lab/config.ts';
 import { PATHS } from '#lab/paths.ts';
 
 const TOKEN_BYTES = 32;
@@ -59,21 +58,6 @@ export function readLabEnvironment(): Record<string, string> | null {
   return Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
-}
-
-export type LabInForce = Readonly<Record<PortKey, number>> & { readonly project: string };
-
-/** The project and ports of the lab that is set up, or those that the settings would give. */
-export function labInForce(config: LabConfig): LabInForce {
-  const made = readLabEnvironment();
-  const port = (key: PortKey) => Number(made?.[LAB_SETTINGS[key].name] ?? config[key]);
-  return {
-    project: made?.HOLDFAST_PROJECT ?? config.project,
-    apiPort: port('apiPort'),
-    statusPort: port('statusPort'),
-    linkPort: port('linkPort'),
-    toxiproxyPort: port('toxiproxyPort'),
-  };
 }
 
 function writeWhole(path: string, text: string, mode: number): void {

@@ -7,21 +7,19 @@ import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
 import { Link } from '#lab/link.ts';
 import { type AuditedCollector, type CollectorStatus, Pipeline } from '#lab/pipeline.ts';
 import type { LabContext } from '#lab/setup.ts';
-import { labInForce } from '#lab/state.ts';
 
 /** Prints the state and returns the exit code: 0 when every part answers. */
 export async function status(
   context: LabContext,
   print: (line: string) => void,
 ): Promise<ExitCode> {
-  const lab = labInForce(context.config);
   const probe = await context.docker.probe();
   if (probe.kind !== 'ready') {
     refuseWhatCannotBeMended(probe);
     print('No Docker engine answers here, so the lab is not running. To start both: make up');
     return EXIT.failed;
   }
-  const label = `com.docker.compose.project=${lab.project}`;
+  const label = `com.docker.compose.project=${context.config.project}`;
   const services = await context.docker.containers([label]);
   if (services.length === 0) {
     print('The lab is not running. To start it: make up');
@@ -29,9 +27,9 @@ export async function status(
   }
   print('Services');
   for (const { service, status: words } of services) print(`  ${service.padEnd(10)} ${words}`);
-  const pipeline = new Pipeline(lab);
+  const pipeline = new Pipeline(context.config);
   const [link, collector, audit] = await Promise.all([
-    describeLink(lab.toxiproxyPort),
+    describeLink(context.config.toxiproxyPort),
     pipeline.collectorStatus(),
     pipeline.audit(),
   ]);

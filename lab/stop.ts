@@ -9,7 +9,7 @@ import { EXIT, LabError } from '#lab/errors.ts';
 import { withLock } from '#lab/lock.ts';
 import { PATHS } from '#lab/paths.ts';
 import type { LabContext } from '#lab/setup.ts';
-import { labInForce, readLabEnvironment } from '#lab/state.ts';
+import { readLabEnvironment } from '#lab/state.ts';
 
 const STOP_TIMEOUT_MS = 120_000;
 /** Carried by whatever the integration tests start. */
@@ -18,7 +18,7 @@ const TEST_LABEL = 'dev.holdfast.test=true';
 /** Stops and removes the services and their networks; queue and store stay. */
 export async function down(context: LabContext, print: (line: string) => void): Promise<void> {
   if (!(await engineAnswers(context, print))) return;
-  const { project } = labInForce(context.config);
+  const { project } = context.config;
   await alone(context, print, () => stopServices(context, project));
   print('Stopped. The queue and the store are kept (make clean drops them); make up goes on.');
 }
@@ -36,7 +36,7 @@ export async function clean(context: LabContext, print: (line: string) => void):
 }
 
 async function removeAll(context: LabContext): Promise<string[]> {
-  const { project } = labInForce(context.config);
+  const { project } = context.config;
   await stopServices(context, project);
   const kinds = ['container', 'network', 'volume', 'image'] as const;
   const labels = [`dev.holdfast.project=${project}`];

@@ -44,6 +44,19 @@ test('the environment wins over .env, and an empty variable leaves .env in force
   expect(config.statusPort).toBe(9465);
 });
 
+test('what the last set-up chose goes before .env, and the environment before that', () => {
+  writeFileSync(dotEnv, 'HOLDFAST_API_PORT=8081\n');
+  const made = {
+    HOLDFAST_PROJECT: 'mine',
+    HOLDFAST_API_PORT: '8090',
+    HOLDFAST_STATUS_PORT: '9490',
+    HOLDFAST_TOXIPROXY_IMAGE: 'chosen:1',
+  };
+  const config = readConfig({ HOLDFAST_STATUS_PORT: '9491' }, dotEnv, made);
+  expect(config).toMatchObject({ project: 'mine', apiPort: 8090, statusPort: 9491 });
+  expect(config.toxiproxyImage).toBeUndefined();
+});
+
 test('every bad value is reported at once, with its rule and what it got', () => {
   const error = failure({
     HOLDFAST_API_PORT: '0',
