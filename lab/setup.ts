@@ -110,6 +110,7 @@ function writeChoices(
 ): void {
   const offline = base.origin === 'stand-in' || toxiproxy.origin === 'stand-in';
   writeLabEnvironment({
+    COMPOSE_PROJECT_NAME: config.project,
     HOLDFAST_PROJECT: config.project,
     HOLDFAST_IMAGE: app,
     HOLDFAST_TOXIPROXY_IMAGE: toxiproxy.reference,

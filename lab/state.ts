@@ -14,6 +14,8 @@ const TOKEN_BYTES = 32;
  * values without quotes or blanks, which docker-compose 1.29 would keep.
  */
 export interface LabEnvironment {
+  /** For Compose called by hand; the lab names its project itself. */
+  COMPOSE_PROJECT_NAME: string;
   HOLDFAST_PROJECT: string;
   HOLDFAST_IMAGE: string;
   HOLDFAST_TOXIPROXY_IMAGE: string;
