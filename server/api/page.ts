@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 
 const FILES = {
   '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
+  '/icon.svg': { file: 'icon.svg', type: 'image/svg+xml' },
   '/page.css': { file: 'page.css', type: 'text/css; charset=utf-8' },
   '/page.js': { file: 'page.js', type: 'text/javascript; charset=utf-8' },
 } as const;

@@ -58,6 +58,7 @@ function showLive(answered) {
     badge.textContent = 'live';
     badge.className = 'badge good';
   }
+  if (!answered) for (const card of cards.values()) showUnknown(card);
   byId('as-of').textContent = lastAnswerAt === '' ? '' : `as of ${clock(lastAnswerAt)}`;
 }
 
@@ -90,6 +91,13 @@ function showState({ section }, { connected, silent_since, newest }) {
   section.querySelector('.newest').textContent = newest
     ? `newest frame ${newest.seq}, captured ${clock(newest.captured_at)}`
     : 'no frame stored yet';
+}
+
+/** What was so when the server last answered may not be so now. */
+function showUnknown({ section }) {
+  const badge = section.querySelector('.state');
+  badge.textContent = `? not known since ${clock(lastAnswerAt)}`;
+  badge.className = 'badge state';
 }
 
 function showTotals({ section }, totals) {
@@ -132,7 +140,9 @@ async function refreshValues(card) {
 }
 
 function rowsOf(metrics) {
-  const sorted = metrics.toSorted((a, b) => String(a.name).localeCompare(String(b.name)));
+  const sorted = metrics.toSorted((a, b) =>
+    String(a.name).localeCompare(String(b.name), 'en', { numeric: true }),
+  );
   return sorted.map((metric, index) => {
     const row = document.createElement('tr');
     const continued = sorted[index - 1]?.name === metric.name;
@@ -193,7 +203,7 @@ function listen() {
   for (const name of ['hello', 'stored', 'collector']) source.addEventListener(name, onNews);
   source.addEventListener('error', () => {
     live = false;
-    showLive(lastAnswerAt !== '');
+    stale = true;
     // The browser dials again by itself, unless it was refused: then we do.
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, POLL_MS);
   });

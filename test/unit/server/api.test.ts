@@ -192,14 +192,17 @@ describe('answers', () => {
     ]);
   });
 
-  test.each(['/', '/page.css', '/page.js'])('%s is served with a strict policy', async (url) => {
-    const { app } = await api();
-    const { statusCode, headers, body } = await app.inject({ url });
-    expect(statusCode).toBe(200);
-    expect(body.length).toBeGreaterThan(100);
-    expect(headers['content-security-policy']).toContain("default-src 'none'");
-    expect(headers['x-content-type-options']).toBe('nosniff');
-  });
+  test.each(['/', '/icon.svg', '/page.css', '/page.js'])(
+    '%s is served with a strict policy',
+    async (url) => {
+      const { app } = await api();
+      const { statusCode, headers, body } = await app.inject({ url });
+      expect(statusCode).toBe(200);
+      expect(body.length).toBeGreaterThan(100);
+      expect(headers['content-security-policy']).toContain("default-src 'none'");
+      expect(headers['x-content-type-options']).toBe('nosniff');
+    },
+  );
 });
 
 describe('no', () => {
