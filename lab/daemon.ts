@@ -182,9 +182,12 @@ async function clearLeftovers(): Promise<void> {
   }
 }
 
+/** The program that runs under a pid; null for none, and for one that only waits to be reaped. */
 function programOf(pid: string): string | null {
-  const path = `/proc/${Number.parseInt(pid, 10)}/comm`;
-  return existsSync(path) ? readFileSync(path, 'utf8').trim() : null;
+  const path = `/proc/${Number.parseInt(pid, 10)}/stat`;
+  if (!existsSync(path)) return null;
+  const [, name, state] = readFileSync(path, 'utf8').match(/\((.*)\) (\w)/s) ?? [];
+  return state === 'Z' ? null : (name ?? null);
 }
 
 function answers(socketPath: string): Promise<boolean> {
