@@ -51,6 +51,10 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     directory: settings.storePath,
     fresh,
     onCommit: (report) => metrics.onCommit(report),
+    onStatus: (status) => {
+      if (status.writable) log.info({ event: 'store_writable' }, 'the store takes commits again');
+      else log.error({ event: 'store_unavailable' }, status.reason);
+    },
   });
   const registry = new Registry<Connection>();
   const events = new Events();

@@ -47,6 +47,8 @@ export interface SqliteStoreOptions {
   /** Used when the store has to be made. */
   readonly fresh: NewStore;
   readonly onCommit?: (report: CommitReport) => void;
+  /** When commits begin to fail, and when they succeed again. */
+  readonly onStatus?: (status: StoreStatus) => void;
 }
 
 export class SqliteStore implements Store {
@@ -55,7 +57,7 @@ export class SqliteStore implements Store {
   readonly #writer: WorkerCalls;
   readonly #reader: WorkerCalls;
   readonly #group: GroupCommit;
-  readonly #onCommit: (report: CommitReport) => void;
+  readonly #options: SqliteStoreOptions;
   readonly #tick: NodeJS.Timeout;
   #heard = new Map<string, Heard>();
   #status: StoreStatus = { writable: true };
@@ -72,7 +74,7 @@ export class SqliteStore implements Store {
       const { directory, fresh } = options;
       const { storeId } = await writer.call<{ storeId: string }>('open', { directory, fresh });
       await reader.call('open', directory);
-      return new SqliteStore(storeId, writer, reader, options.onCommit);
+      return new SqliteStore(storeId, writer, reader, options);
     } catch (error) {
       await Promise.all([writer.terminate(), reader.terminate()]);
       throw error;
@@ -83,12 +85,12 @@ export class SqliteStore implements Store {
     storeId: string,
     writer: WorkerCalls,
     reader: WorkerCalls,
-    onCommit: (report: CommitReport) => void = () => {},
+    options: SqliteStoreOptions,
   ) {
     this.storeId = storeId;
     this.#writer = writer;
     this.#reader = reader;
-    this.#onCommit = onCommit;
+    this.#options = options;
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
@@ -167,9 +169,9 @@ export class SqliteStore implements Store {
   }
 
   async #committed(result: JobResult, frames: number): Promise<void> {
-    this.#status = { writable: true };
+    this.#setStatus({ writable: true });
     const { durationMs, walBytes } = result;
-    this.#onCommit({ durationMs, frames, walBytes });
+    this.#options.onCommit?.({ durationMs, frames, walBytes });
     if (walBytes <= WAL_BYTES_MAX) return;
     try {
       await this.#writer.call('checkpoint');
@@ -180,10 +182,16 @@ export class SqliteStore implements Store {
 
   #refused(error: StoreError): void {
     if (this.#closed && error.code === 'closed') return;
-    this.#status = { writable: false, reason: error.message };
+    this.#setStatus({ writable: false, reason: error.message });
     if (error.retry === 'later' || this.#broken) return;
     this.#broken = error;
     this.#fail(error);
+  }
+
+  #setStatus(status: StoreStatus): void {
+    const changed = status.writable !== this.#status.writable;
+    this.#status = status;
+    if (changed) this.#options.onStatus?.(status);
   }
 
   #onTick(): void {

@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type CommitReport, SqliteStore } from '#server/store/sqlite-store.ts';
+import {
+  type CommitReport,
+  SqliteStore,
+  type SqliteStoreOptions,
+} from '#server/store/sqlite-store.ts';
 import {
   announce,
   batchOf,
@@ -28,10 +32,10 @@ function newDirectory(): string {
 
 async function open(
   directory = newDirectory(),
-  onCommit?: (report: CommitReport) => void,
+  more: Partial<SqliteStoreOptions> = {},
 ): Promise<SqliteStore> {
   const fresh = { storeId: randomUUID(), createdAt: 1 };
-  const store = await SqliteStore.open({ directory, fresh, ...(onCommit ? { onCommit } : {}) });
+  const store = await SqliteStore.open({ directory, fresh, ...more });
   opened.push(store);
   return store;
 }
@@ -41,7 +45,7 @@ afterEach(async () => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
 });
 
-describe('contract', () => storeContract(open));
+describe('contract', () => storeContract(() => open()));
 
 test('a store opened again is the same, with what it held', async () => {
   const directory = newDirectory();
@@ -58,7 +62,7 @@ test('a store opened again is the same, with what it held', async () => {
 
 test('what waits together is committed together', async () => {
   const reports: CommitReport[] = [];
-  const store = await open(newDirectory(), (report) => reports.push(report));
+  const store = await open(newDirectory(), { onCommit: (report) => reports.push(report) });
   const { streams } = await announce(store, [epochOf(EPOCH_A, 1, 100)]);
   reports.length = 0;
   const commits = framesOf(EPOCH_A, 1, 100).map((frame) =>
@@ -70,7 +74,7 @@ test('what waits together is committed together', async () => {
 
 test('the write-ahead log is emptied when it has grown', async () => {
   const reports: CommitReport[] = [];
-  const store = await open(newDirectory(), (report) => reports.push(report));
+  const store = await open(newDirectory(), { onCommit: (report) => reports.push(report) });
   const { streams } = await announce(store, [epochOf(EPOCH_A, 1, 100)]);
   const text = 'x'.repeat(1_000_000);
   for (let seq = 1; seq <= 60; seq += 1) {
@@ -83,7 +87,8 @@ test('the write-ahead log is emptied when it has grown', async () => {
 
 test('a store that another process locks says so, keeps answering reads, and heals', async () => {
   const directory = newDirectory();
-  const store = await open(directory);
+  const told: boolean[] = [];
+  const store = await open(directory, { onStatus: ({ writable }) => told.push(writable) });
   const { streams } = await announce(store, [epochOf(EPOCH_A, 1, 4)]);
   const other = new DatabaseSync(join(directory, 'holdfast.db'));
   other.exec('BEGIN IMMEDIATE');
@@ -95,6 +100,7 @@ test('a store that another process locks says so, keeps answering reads, and hea
   other.close();
   await expect.poll(() => store.status, { timeout: 10_000 }).toEqual({ writable: true });
   expect((await store.commit(batch)).settled).toEqual([stored(1, 3)]);
+  expect(told).toEqual([false, true]);
 });
 
 test('a file that is no store is refused and left as it is', async () => {
