@@ -170,6 +170,20 @@ export function formatSettings(rows: readonly SettingRow[]): string {
     .join('\n');
 }
 
+/** The table as Markdown, for docs/configuration.md. */
+export function settingsMarkdown(table: SettingsTable): string {
+  const rows = Object.values(table).map((setting) => {
+    const name = setting.secret
+      ? `\`${setting.name}\`, \`${setting.name}_FILE\``
+      : `\`${setting.name}\``;
+    const fallback = setting.default ?? (setting.optional ? '–' : 'required');
+    return `| ${name} | ${setting.text} | ${setting.rule} | ${fallback} |`;
+  });
+  return ['| variable | what it sets | must be | default |', '|---|---|---|---|', ...rows].join(
+    '\n',
+  );
+}
+
 function textOf(
   setting: Setting<unknown>,
   environment: Environment,

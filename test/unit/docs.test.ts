@@ -1,0 +1,41 @@
+/**
+ * The docs that are made from code are what the code says. `HOLDFAST_WRITE_DOCS=1` writes them
+ * anew instead of comparing.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { SOURCE_SETTINGS } from '#chaos/source/config.ts';
+import { COLLECTOR_SETTINGS } from '#collector/config.ts';
+import { LAB_SETTINGS } from '#lab/config.ts';
+import { settingsMarkdown } from '#protocol/settings.ts';
+import { SERVER_SETTINGS } from '#server/config.ts';
+
+const CONFIGURATION = new URL('../../docs/configuration.md', import.meta.url);
+
+const TABLES = [
+  ['Collector', COLLECTOR_SETTINGS],
+  ['Server', SERVER_SETTINGS],
+  ['Lab', LAB_SETTINGS],
+  ['Load source', SOURCE_SETTINGS],
+] as const;
+
+function configuration(): string {
+  const parts = TABLES.map(([name, table]) => `## ${name}\n\n${settingsMarkdown(table)}`);
+  return `# Configuration
+
+Every setting is an environment variable. A bad value names the variable, the rule and what was found, all bad ones at once, and
+nothing starts (exit code 2). An empty variable counts as not set. A secret may stand in a file that its \`_FILE\` variable names.
+\`./holdfast collector --print-config\` and \`./holdfast server --print-config\` show what is in force, secrets masked. The lab sets the
+programs' variables itself (docker-compose.yml); its own may also stand in a file \`.env\` beside the Makefile.
+
+This page is made from the tables that the programs read (\`HOLDFAST_WRITE_DOCS=1 make test-unit\`).
+
+${parts.join('\n\n')}
+`;
+}
+
+test('docs/configuration.md is the table of all settings', () => {
+  const made = configuration();
+  if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(CONFIGURATION, made);
+  expect(readFileSync(CONFIGURATION, 'utf8')).toBe(made);
+});
