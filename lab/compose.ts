@@ -1,6 +1,6 @@
 /**
- * Compose: finding one (v2, else 1.29), and calling it always with this lab's project name, file and
- * environment file. The only file that knows how v1 and v2 differ.
+ * Compose: finding one (v2, else 1.29), and calling it always with this lab's project name, file
+ * and environment file. The only file that knows how v1 and v2 differ.
  */
 import { install, type Wanted } from '#lab/apt.ts';
 import type { LabConfig } from '#lab/config.ts';

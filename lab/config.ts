@@ -27,7 +27,7 @@ function portSetting(name: string, text: string, usual: number) {
 export const LAB_SETTINGS = {
   project: textSetting({
     name: 'HOLDFAST_PROJECT',
-    text: 'Name of the Compose project. A second lab on one machine needs its own, and its own ports.',
+    text: 'Name of the Compose project. A second lab here needs its own, and its own ports.',
     default: 'holdfast',
     rule: 'lower case letters, digits, _ and -, a letter or digit first',
     pattern: /^[a-z0-9][a-z0-9_-]{0,62}$/,

@@ -1,7 +1,7 @@
 /**
- * Starting the Docker daemon, by systemd where that runs, else by hand: detached from this terminal,
- * its output in a file, what dead predecessors left behind cleared away. Waits until it answers, or
- * says why it died.
+ * Starting the Docker daemon, by systemd where that runs, else by hand: detached from this
+ * terminal, its output in a file, what dead predecessors left behind cleared away. Waits until it
+ * answers, or says why it died.
  */
 import { spawn } from 'node:child_process';
 import {

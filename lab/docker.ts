@@ -1,7 +1,7 @@
 /**
  * The docker client: the few questions and orders that the lab has for an engine, each with a time
- * limit. The only file that calls `docker` (Compose apart, which is compose.ts). Finding, installing
- * and starting an engine is engine.ts.
+ * limit. The only file that calls `docker` (Compose apart, which is compose.ts). Finding,
+ * installing and starting an engine is engine.ts.
  */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { z } from 'zod';
@@ -44,7 +44,7 @@ export type EngineProbe =
   | { kind: 'no_client' }
   /** The engine's socket is there, but this user may not use it. */
   | { kind: 'denied'; socket: string }
-  /** Nothing answers. `elsewhere` names DOCKER_HOST or the context when it points away from here. */
+  /** Nothing answers; `elsewhere` names DOCKER_HOST or the context that points away from here. */
   | { kind: 'silent'; reason: string; elsewhere: string | null };
 
 export interface Container {

@@ -109,7 +109,7 @@ export function engineRefusal(probe: EngineProbe): LabError | null {
     return refuse(
       'engine_missing',
       'there is no Docker engine here, and this system is neither Debian nor Ubuntu',
-      'Install Docker Engine with its Compose plugin the way this system does, then run this again.',
+      'Install Docker Engine with its Compose plugin as this system does, then run this again.',
     );
   }
   return null;

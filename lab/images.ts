@@ -1,7 +1,7 @@
 /**
- * The three images that the lab runs: the base and Toxiproxy, pulled or stood in for, and Holdfast's
- * own, built on that base. Says where each comes from. How stand-ins are made is stand-ins.ts, what
- * goes into ours staging.ts.
+ * The three images that the lab runs: the base and Toxiproxy, pulled or stood in for, and
+ * Holdfast's own, built on that base. Says where each comes from. How stand-ins are made is stand-
+ * ins.ts, what goes into ours staging.ts.
  */
 import { LAB_SETTINGS, type LabConfig } from '#lab/config.ts';
 import type { Docker, Engine } from '#lab/docker.ts';
@@ -74,7 +74,8 @@ export async function imageHere(
 }
 
 /**
- * Makes sure that the engine holds the image of a plan: here already, else pulled, else stood in for.
+ * Makes sure that the engine holds the image of a plan: here already, else pulled, else stood in
+ * for.
  * @throws LabError `image_unavailable` with the pull's and the build's reasons.
  */
 export async function ensureForeignImage(
@@ -92,7 +93,7 @@ export async function ensureForeignImage(
     throw new LabError({
       code: 'image_unavailable',
       exitCode: EXIT.usage,
-      message: `the image ${named} (${LAB_SETTINGS[plan.setting].name}) is neither here nor can it be pulled`,
+      message: `${LAB_SETTINGS[plan.setting].name}=${named} is neither here nor can it be pulled`,
       details: [failure],
       next: [`Try it by hand: docker pull ${named}`],
     });

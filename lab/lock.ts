@@ -14,8 +14,8 @@ const LOCK_POLL_MS = 500;
 const SQLITE_BUSY = 5;
 
 /**
- * Runs `work` while no other ./holdfast holds the lock of that name in this checkout. The lock is an exclusive
- * transaction, which the kernel ends with its holder: there are no stale locks.
+ * Runs `work` while no other ./holdfast holds the lock of that name in this checkout. The lock is
+ * an exclusive transaction, which the kernel ends with its holder: there are no stale locks.
  * @param onWait called once when another holds it.
  * @throws LabError `lab_busy` after half an hour of waiting.
  */

@@ -1,7 +1,7 @@
 /**
- * Where the lab keeps its things. Everything generated lives in two ignored folders of the checkout:
- * .lab/ is this lab's state (secret, generated environment, lock), .tools/ is cache (Node.js, staged
- * packages): removing .tools/ costs only time.
+ * Where the lab keeps its things. Everything generated lives in two ignored folders of the
+ * checkout: .lab/ is this lab's state (secret, generated environment, lock), .tools/ is cache
+ * (Node.js, staged packages): removing .tools/ costs only time.
  */
 import { join, resolve } from 'node:path';
 

@@ -100,7 +100,7 @@ export async function makeToxiproxy(reference: string, context: StandInContext):
         onLine: step.progress,
       },
     );
-    // `go install` refuses GOBIN when it builds for another platform, and uses a folder of its name.
+    // For another platform `go install` refuses GOBIN and uses a folder of that platform's name.
     const built = isHostArch(engine.arch) ? bin : join(folder, 'go', 'bin', `linux_${engine.arch}`);
     writeFileSync(
       join(built, 'Dockerfile'),

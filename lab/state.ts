@@ -23,7 +23,7 @@ export interface LabEnvironment {
   HOLDFAST_STATUS_PORT: string;
   HOLDFAST_LINK_PORT: string;
   HOLDFAST_TOXIPROXY_PORT: string;
-  /** testcontainers' cleaner needs an image of its own; without a registry a label sweep stands in. */
+  /** testcontainers' cleaner needs an image of its own; without a registry, a sweep stands in. */
   TESTCONTAINERS_RYUK_DISABLED: 'true' | 'false';
 }
 

@@ -1,6 +1,6 @@
 /**
- * `down` and `clean`: the services stopped, with or without their data. Both work from Compose where
- * it is here, and by label where it is not, and neither minds that there is nothing to do.
+ * `down` and `clean`: the services stopped, with or without their data. Both work from Compose
+ * where it is here, and by label where it is not, and neither minds that there is nothing to do.
  */
 import { rmSync } from 'node:fs';
 import { callCompose, findCompose } from '#lab/compose.ts';

@@ -91,7 +91,7 @@ async function restoreLink({ config, signal }: LabContext): Promise<string> {
       const state = await link.read();
       if (state.kind === 'whole') return 'whole';
       await link.restore();
-      return `restored; an earlier run had left it ${state.kind} (${state.toxics.join(', ') || 'no connections'})`;
+      return `restored; an earlier run had left it ${state.kind}`;
     } catch (error) {
       if (signal.aborted) throw interrupted();
       if (performance.now() > deadline) throw error;
@@ -172,9 +172,10 @@ async function examine({ config }: LabContext): Promise<{ findings: string[]; su
 
 function summary({ config }: LabContext, firstFrameMs: number): string[] {
   const api = `http://127.0.0.1:${config.apiPort}`;
+  const seconds = (firstFrameMs / 1000).toFixed(1);
   return [
     '',
-    `Running. The first new frame was stored ${(firstFrameMs / 1000).toFixed(1)} s after the start.`,
+    `Running. The first new frame was stored ${seconds} s after the start.`,
     '',
     `  ${api}/               the collectors and their newest values`,
     `  ${api}/api/v1/audit   what is stored, pending and missing`,

@@ -1,6 +1,7 @@
 /**
- * ./holdfast itself, run by a real sh in a copy of its surroundings: what it finds, refuses, fetches
- * and installs. npm, curl's mirror and Node.js are stand-ins, so nothing leaves this machine.
+ * ./holdfast itself, run by a real sh in a copy of its surroundings: what it finds, refuses,
+ * fetches and installs. npm, curl's mirror and Node.js are stand-ins, so nothing leaves this
+ * machine.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -25,7 +25,8 @@ test('a program that does not exist is exit code 127, as in a shell', async () =
 
 test('a program past its time limit is ended, its children too', async () => {
   const script =
-    'const c = require("child_process").spawn(process.execPath, ["-e", "setInterval(() => {}, 1e6)"]);' +
+    'const { spawn } = require("child_process");' +
+    'const c = spawn(process.execPath, ["-e", "setInterval(() => {}, 1e6)"]);' +
     'console.log(c.pid); setInterval(() => {}, 1e6)';
   let pid = 0;
   const result = await programs.run(node, ['-e', script], {
@@ -51,7 +52,7 @@ test('an interruption ends what runs, and nothing new is started', async () => {
   });
 });
 
-test('an uninterruptible program runs to its end, and only then is the interruption told', async () => {
+test('an uninterruptible program runs to its end before the interruption is told', async () => {
   const lines: string[] = [];
   const script =
     'console.log("begun"); process.stdin.resume(); setTimeout(() => console.log("done"), 50)';
