@@ -1,7 +1,7 @@
 /**
  * The three images that the lab runs: the base and Toxiproxy, pulled or stood in for, and
- * Holdfast's own, built on that base. Says where each comes from. How stand-ins are made is stand-
- * ins.ts, what goes into ours staging.ts.
+ * Holdfast's own, built on that base. Says where each comes from. How stand-ins are made is in
+ * stand-ins.ts, what goes into ours in staging.ts.
  */
 import { LAB_SETTINGS, type LabConfig } from '#lab/config.ts';
 import type { Docker, Engine } from '#lab/docker.ts';
