@@ -1,6 +1,6 @@
 /**
- * The server's metrics for Prometheus, in a registry of their own: base units, `_total` on counters,
- * every label value there from the start, no ids in labels.
+ * The server's metrics for Prometheus, in a registry of their own: base units, `_total` on
+ * counters, every label value there from the start, no ids in labels.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { BYE_REASONS } from '#protocol/messages.ts';

@@ -2,8 +2,8 @@
  * Everything that changes the SQLite store, one transaction a job. Synchronous; runs in the
  * writer's thread (`writer-worker.ts`).
  *
- * Invariants: a job is committed whole or not at all; an answer is given only after COMMIT; a frame's
- * row, the settled range that speaks of it and the counters change in the same transaction.
+ * Invariants: a job is committed whole or not at all; an answer is given only after COMMIT; a row,
+ * the settled range that speaks of it and the counters change in the same transaction.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
