@@ -1,6 +1,7 @@
 /**
  * What whoever ran the case saw and did, and what the case allows. Both come as JSON documents and
- * are checked here; the programs' own documents stand in them as they were answered.
+ * are checked here, strictly: a limit under a mistyped name would be none. The programs' own
+ * documents stand in them as they were answered.
  */
 import { z } from 'zod';
 import { auditSchema } from './audit.ts';
@@ -11,9 +12,9 @@ const count = z.number().int().min(0);
  * One moment on both clocks of the observer's machine: wall time to compare with ledger and export,
  * monotonic time for durations.
  */
-const moment = z.object({ wall_us: count, monotonic_ms: z.number() });
+const moment = z.strictObject({ wall_us: count, monotonic_ms: z.number() });
 
-const fault = z.object({
+const fault = z.strictObject({
   name: z.string(),
   /** What was hit: link, server, collector, … */
   target: z.string(),
@@ -38,7 +39,7 @@ const status = z.object({
   counters: z.object({ acked: count }),
 });
 
-const exit = z.object({
+const exit = z.strictObject({
   at: moment,
   process: z.string(),
   code: z.number().int().nullable(),
@@ -47,20 +48,20 @@ const exit = z.object({
   injected: z.boolean(),
 });
 
-export const observationsSchema = z.object({
+export const observationsSchema = z.strictObject({
   faults: z.array(fault).default([]),
   /** In the order of time. */
-  statuses: z.array(z.object({ at: moment, document: status })).default([]),
+  statuses: z.array(z.strictObject({ at: moment, document: status })).default([]),
   /** In the order of time. */
-  audits: z.array(z.object({ at: moment, document: auditSchema })).default([]),
+  audits: z.array(z.strictObject({ at: moment, document: auditSchema })).default([]),
   exits: z.array(exit).default([]),
   /** Anything that a person would have had to do. */
-  operator_actions: z.array(z.object({ at: moment, what: z.string() })).default([]),
+  operator_actions: z.array(z.strictObject({ at: moment, what: z.string() })).default([]),
   /** What went wrong with the case itself, not with what it tests. */
   harness_failures: z.array(z.string()).default([]),
   /** The wait for the backlog at the end. */
   drain: z
-    .object({ outcome: z.enum(['drained', 'timed_out']), waited_ms: z.number() })
+    .strictObject({ outcome: z.enum(['drained', 'timed_out']), waited_ms: z.number() })
     .nullable()
     .default(null),
 });
@@ -69,16 +70,16 @@ export type Observations = z.output<typeof observationsSchema>;
 export type Moment = z.output<typeof moment>;
 export type Fault = z.output<typeof fault>;
 
-const allowance = z.object({
+const allowance = z.strictObject({
   /** A reason of the audit, such as `damaged`; for rejected frames the code, for pruned `pruned`. */
   reason: z.string(),
   /** Only these seqs; any, when left out. */
-  ranges: z.array(z.object({ epoch: z.string(), from: count, to: count })).optional(),
+  ranges: z.array(z.strictObject({ epoch: z.string(), from: count, to: count })).optional(),
   /** At most so many frames; any number, when left out. */
   frames_max: count.optional(),
 });
 
-export const caseSchema = z.object({
+export const caseSchema = z.strictObject({
   /** Faults that must be among the observations, by name. */
   faults: z.array(z.string()).default([]),
   accepted_min: count.default(1_000),
