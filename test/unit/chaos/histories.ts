@@ -17,7 +17,7 @@ export const COLLECTOR = 'load-1';
 const START_US = 1_795_248_000_000_000;
 const STEP_US = 5_000;
 
-export interface ForgedAttempt {
+interface ForgedAttempt {
   readonly n: number;
   readonly capturedAt: number;
   readonly payload: Buffer;
@@ -118,18 +118,9 @@ export function forge(
 }
 
 export function judgeHistory(history: History): Result {
-  const { audit, observations, expected, rows, ledgerRest, exportRest } = history;
+  const { audit, observations, expected } = history;
   const reader = new LedgerReader();
   for (const line of history.lines) reader.push(formatLine(line).trimEnd());
-  return judgeLedger(reader, { audit, observations, expected, rows, ledgerRest, exportRest });
-}
-
-/** For a ledger that was read otherwise. */
-export function judgeLedger(
-  reader: LedgerReader,
-  history: Omit<History, 'lines' | 'attempts'>,
-): Result {
-  const { audit, observations, expected } = history;
   const ledgers = [reader.finish(history.ledgerRest)];
   const judge = new Judge({ ledgers, audit, observations, expected });
   for (const row of history.rows) judge.push(exportLine(row));
@@ -140,7 +131,7 @@ export function codesOf({ reasons }: Result): string[] {
   return reasons.map(({ code }) => code);
 }
 
-export function exportLine(row: ForgedRow): string {
+function exportLine(row: ForgedRow): string {
   return JSON.stringify({
     collector: row.collector,
     epoch: row.epoch,
@@ -204,7 +195,7 @@ function linesOf(attempts: readonly ForgedAttempt[]): LedgerLine[] {
   return lines;
 }
 
-export function startLine(next: number): Extract<LedgerLine, { type: 'start' }> {
+function startLine(next: number): Extract<LedgerLine, { type: 'start' }> {
   const run = epochNumber(next);
   const fixed = { type: 'start', version: 1, collector: COLLECTOR, seed: 7 } as const;
   return { ...fixed, run, at: START_US, next, torn_bytes: 0, settings: {} };
