@@ -20,6 +20,7 @@ export const auditSchema = z.object({
       totals: z.object({
         stored: count,
         declared: count,
+        pruned: count,
         pending: count,
         missing: count,
         duplicates_refused: count,

@@ -214,18 +214,18 @@ function missingIn(
     .reduce((sum, { totals }) => sum + totals.missing, 0);
 }
 
-/** What was acked was stored, then and ever after. */
+/** What was acked was stored, then and ever after; or it was pruned, which is told apart. */
 function acksKept({ comparison, exportCut, observations: { statuses, audits } }: Facts): Reason[] {
   if (exportCut) return [];
   return comparison.collectors.flatMap((collector) => {
     const acked = statuses
       .filter(({ document }) => document.collector === collector)
       .reduce((most, { document }) => Math.max(most, document.counters.acked), 0);
-    const rows = comparison.rowsOf(collector);
+    const rows = comparison.rowsOf(collector) + comparison.findings.count('pruned');
     const stored = audits.flatMap(({ document }) =>
       document.collectors
         .filter((one) => one.collector === collector)
-        .map((one) => one.totals.stored),
+        .map((one) => one.totals.stored + one.totals.pruned),
     );
     const shrank = stored.some((count, index) => count < (stored[index - 1] ?? 0));
     return [

@@ -208,7 +208,7 @@ export function auditOf(rows: readonly ForgedRow[]): AuditDocument {
     const last = Math.max(...stored.map(({ seq }) => seq));
     return { epoch, last, stored: stored.length, ...none };
   });
-  const nothing = { declared: 0, pending: 0, missing: 0, duplicates_refused: 0 };
+  const nothing = { declared: 0, pruned: 0, pending: 0, missing: 0, duplicates_refused: 0 };
   const totals = { stored: rows.length, ...nothing };
   return { collectors: [{ collector: COLLECTOR, totals, epochs }] };
 }
