@@ -6,7 +6,7 @@
 import { LAB_SETTINGS, type LabConfig } from '#lab/config.ts';
 import type { Docker, Engine } from '#lab/docker.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
-import { PATHS } from '#lab/paths.ts';
+import { CHECKOUT, PATHS } from '#lab/paths.ts';
 import type { Programs } from '#lab/process.ts';
 import { contentTag, stage } from '#lab/staging.ts';
 import { makeBase, makeToxiproxy, type StandInContext, TOXIPROXY_VERSION } from '#lab/stand-ins.ts';
@@ -19,7 +19,8 @@ const PULL_STALL_MS = 120_000;
 const PULL_TIMEOUT_MS = 1_800_000;
 const BUILD_TIMEOUT_MS = 600_000;
 
-const APP_LABEL = 'dev.holdfast.role=app';
+/** On Holdfast's own images; their tags name the checkout too, so none is another's to remove. */
+export const APP_LABEL = `dev.holdfast.app=${CHECKOUT}`;
 
 /** registry: pulled now or earlier; stand-in: made here; named: chosen by a variable. */
 type ImageOrigin = 'registry' | 'stand-in' | 'named';
@@ -134,25 +135,21 @@ async function pull(reference: string, docker: Docker, step: Step): Promise<stri
  */
 export async function ensureAppImage(
   base: ForeignImage,
-  context: {
-    config: LabConfig;
-    programs: Programs;
-    docker: Docker;
-    engine: Engine;
-    step: Step;
-  },
+  context: { programs: Programs; docker: Docker; engine: Engine; step: Step },
 ): Promise<{ reference: string; built: boolean }> {
-  const { config, docker, engine, step, programs } = context;
+  const { docker, engine, step, programs } = context;
   const baseId = (await docker.imageId(base.reference)) ?? base.reference;
-  const wanted = `holdfast:${contentTag(PATHS.root, baseId, engine.arch)}`;
+  const tagOf = (folder: string) =>
+    `holdfast:${CHECKOUT}-${contentTag(folder, baseId, engine.arch)}`;
+  const wanted = tagOf(PATHS.root);
   if ((await docker.imageId(wanted)) !== null) return { reference: wanted, built: false };
 
   const folder = await stage(engine.arch, { programs, step });
   // The tag is made from what was staged: the checkout may have changed since it was looked at.
-  const reference = `holdfast:${contentTag(folder, baseId, engine.arch)}`;
+  const reference = tagOf(folder);
   const args = [
     ...['build', '--tag', reference, '--build-arg', `BASE=${base.reference}`],
-    ...['--label', APP_LABEL, '--label', `dev.holdfast.project=${config.project}`],
+    ...['--label', APP_LABEL],
     folder,
   ];
   const result = await docker.command(args, {

@@ -9,6 +9,9 @@ import { EXIT, interrupted, LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
 import { ensureStateFolder } from '#lab/state.ts';
 
+/** lab: set-up and the services; tests: the containers of the integration tests. */
+export type LockName = 'lab' | 'tests';
+
 const LOCK_WAIT_MS = 30 * 60_000;
 const LOCK_POLL_MS = 500;
 const SQLITE_BUSY = 5;
@@ -20,7 +23,7 @@ const SQLITE_BUSY = 5;
  * @throws LabError `lab_busy` after half an hour of waiting.
  */
 export async function withLock<T>(
-  name: 'lab' | 'tests',
+  name: LockName,
   onWait: () => void,
   signal: AbortSignal,
   work: () => Promise<T>,

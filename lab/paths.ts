@@ -3,11 +3,18 @@
  * checkout: .lab/ is this lab's state (secret, generated environment, lock), .tools/ is cache
  * (Node.js, staged packages): removing .tools/ costs only time.
  */
+import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
 const state = join(root, '.lab');
 const tools = join(root, '.tools');
+
+/**
+ * Tells this checkout from others on the machine, which may use the same engine at the same time:
+ * what one cleans up must not be what another is testing with.
+ */
+export const CHECKOUT = createHash('sha256').update(root).digest('hex').slice(0, 8);
 
 export const PATHS = {
   root,

@@ -16,7 +16,7 @@ import {
   type ForeignImage,
   TOXIPROXY,
 } from '#lab/images.ts';
-import { PATHS } from '#lab/paths.ts';
+import { CHECKOUT, PATHS } from '#lab/paths.ts';
 import type { Programs } from '#lab/process.ts';
 import { ensureToken, writeLabEnvironment } from '#lab/state.ts';
 import type { Step, StepPlan } from '#lab/steps.ts';
@@ -114,6 +114,7 @@ function writeChoices(
     HOLDFAST_PROJECT: config.project,
     HOLDFAST_IMAGE: app,
     HOLDFAST_TOXIPROXY_IMAGE: toxiproxy.reference,
+    HOLDFAST_CHECKOUT: CHECKOUT,
     HOLDFAST_API_PORT: String(config.apiPort),
     HOLDFAST_STATUS_PORT: String(config.statusPort),
     HOLDFAST_LINK_PORT: String(config.linkPort),

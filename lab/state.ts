@@ -19,6 +19,8 @@ export interface LabEnvironment {
   HOLDFAST_PROJECT: string;
   HOLDFAST_IMAGE: string;
   HOLDFAST_TOXIPROXY_IMAGE: string;
+  /** What the tests label their containers with, so that a sweep meets only those of here. */
+  HOLDFAST_CHECKOUT: string;
   HOLDFAST_API_PORT: string;
   HOLDFAST_STATUS_PORT: string;
   HOLDFAST_LINK_PORT: string;

@@ -6,27 +6,28 @@ import { rmSync } from 'node:fs';
 import { callCompose, findCompose } from '#lab/compose.ts';
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
-import { withLock } from '#lab/lock.ts';
-import { PATHS } from '#lab/paths.ts';
+import { APP_LABEL } from '#lab/images.ts';
+import { type LockName, withLock } from '#lab/lock.ts';
+import { CHECKOUT, PATHS } from '#lab/paths.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
 
 const STOP_TIMEOUT_MS = 120_000;
-/** Carried by whatever the integration tests start. */
-const TEST_LABEL = 'dev.holdfast.test=true';
+/** Carried by whatever the integration tests of this checkout start. */
+const TEST_LABEL = `dev.holdfast.test=${CHECKOUT}`;
 
 /** Stops and removes the services and their networks; queue and store stay. */
 export async function down(context: LabContext, print: (line: string) => void): Promise<void> {
   if (!(await engineAnswers(context, print))) return;
   const { project } = context.config;
-  await alone(context, print, () => stopServices(context, project));
+  await alone(['lab'], context, print, () => stopServices(context, project));
   print('Stopped. The queue and the store are kept (make clean drops them); make up goes on.');
 }
 
 /** Stops all, removes data, secret, images and whatever a killed test run left; says what went. */
 export async function clean(context: LabContext, print: (line: string) => void): Promise<void> {
   const answers = await engineAnswers(context, print);
-  await alone(context, print, async () => {
+  await alone(['lab', 'tests'], context, print, async () => {
     const removed = answers ? await removeAll(context) : [];
     for (const what of removed) print(`removed ${what}`);
     const made = readLabEnvironment()?.HOLDFAST_PROJECT ?? context.config.project;
@@ -41,19 +42,24 @@ export async function clean(context: LabContext, print: (line: string) => void):
 async function removeAll(context: LabContext): Promise<string[]> {
   const { project } = context.config;
   await stopServices(context, project);
-  const kinds = ['container', 'network', 'volume', 'image'] as const;
-  const labels = [`dev.holdfast.project=${project}`];
-  return [...(await context.docker.sweep(kinds, labels)), ...(await sweepTests(context))];
+  const kinds = ['container', 'network', 'volume'] as const;
+  return [
+    ...(await context.docker.sweep(kinds, [`dev.holdfast.project=${project}`])),
+    ...(await sweepTests(context)),
+    ...(await context.docker.sweep(['image'], [APP_LABEL])),
+  ];
 }
 
-/** Not in the middle of another command's set-up. */
+/** Not in the middle of another command's set-up, or test run. */
 function alone(
-  { signal }: LabContext,
+  [lock, ...locks]: readonly LockName[],
+  context: LabContext,
   print: (line: string) => void,
   work: () => Promise<void>,
 ): Promise<void> {
   const waiting = () => print('Another ./holdfast is at work in this checkout; waiting for it.');
-  return withLock('lab', waiting, signal, work);
+  if (lock === undefined) return work();
+  return withLock(lock, waiting, context.signal, () => alone(locks, context, print, work));
 }
 
 /** Removes what an integration run left behind, networks of the same session included. */

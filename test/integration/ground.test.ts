@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GenericContainer, type StartedTestContainer } from 'testcontainers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { LABELS } from './support/labels.ts';
 
-const LABELS = { 'dev.holdfast.test': 'true' };
 let host: string;
 let container: StartedTestContainer;
 

@@ -19,10 +19,10 @@ import {
 } from 'testcontainers';
 import type { Proxy as Link } from 'toxiproxy-node-client';
 import { Toxiproxy } from 'toxiproxy-node-client';
+import { LABELS } from './labels.ts';
 import { fetchJson, waitUntil } from './wait.ts';
 
 const TOKEN = 'a token for the integration tests';
-const LABELS = { 'dev.holdfast.test': 'true' };
 const INGEST_PORT = 9000;
 const API_PORT = 8080;
 const STATUS_PORT = 9464;
