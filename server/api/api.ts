@@ -11,30 +11,13 @@ import {
   validatorCompiler,
 } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
-import type { Registry as MetricsRegistry } from 'prom-client';
-import type { Events } from '#server/events.ts';
-import { type Store, StoreError } from '#server/store/store.ts';
-import type { ConnectedSession } from './answers.ts';
+import { StoreError } from '#server/store/store.ts';
 import { EventStream } from './event-stream.ts';
+import type { ApiOptions } from './options.ts';
 import { addPage } from './page.ts';
 import { sendProblem } from './problems.ts';
 import { addRoutes } from './routes.ts';
 import { noQuery } from './schemas.ts';
-
-export interface ApiOptions {
-  readonly version: string;
-  readonly store: Store;
-  readonly events: Events;
-  readonly metrics: MetricsRegistry;
-  readonly log: Logger;
-  /** Microseconds since 1970 UTC. */
-  readonly wallTime: () => number;
-  /** The welcomed session of a collector. */
-  readonly connected: (collector: string) => ConnectedSession | undefined;
-  /** Whether collectors can connect. */
-  readonly listening: () => boolean;
-  readonly eventClientsMax: number;
-}
 
 /** The page has its own script and style and asks nobody else. */
 const HEADERS = {

@@ -14,8 +14,8 @@ import {
   frameAnswer,
   positionOf,
 } from './answers.ts';
-import type { ApiOptions } from './api.ts';
 import type { EventStream } from './event-stream.ts';
+import type { ApiOptions } from './options.ts';
 import { PROBLEM_TYPE, problemSchema, sendProblem } from './problems.ts';
 import {
   auditQuery,

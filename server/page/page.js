@@ -10,6 +10,8 @@ const REFRESH_MS = 1_000;
 const POLL_MS = 5_000;
 /** With more collectors than this their values stay folded until one is opened. */
 const OPEN_AT_FIRST = 4;
+/** Slow probes leave their values out of most samples, so the last few are looked through. */
+const SAMPLES_READ = 12;
 
 const cards = new Map();
 let live = false;
@@ -126,10 +128,14 @@ async function refreshValues(card) {
   if (!details.open || newest === null) return;
   const key = `${newest.epoch} ${newest.seq}`;
   if (card.shown === key) return;
-  const query = new URLSearchParams({ collector: card.collector, order: 'newest', limit: '1' });
+  const query = new URLSearchParams({
+    collector: card.collector,
+    order: 'newest',
+    limit: SAMPLES_READ,
+  });
   const { frames } = await ask(`/api/v1/frames?${query}`);
   const sample = frames[0]?.payload;
-  const rows = Array.isArray(sample?.metrics) ? rowsOf(sample.metrics) : [];
+  const rows = rowsOf(newestOfEach(frames));
   section.querySelector('tbody').replaceChildren(...rows);
   section.querySelector('table').hidden = rows.length === 0;
   const errors = Array.isArray(sample?.errors) ? sample.errors : [];
@@ -137,6 +143,19 @@ async function refreshValues(card) {
   if (rows.length === 0) told.push('the newest payload is not a sample that this page can read');
   section.querySelector('.errors').textContent = told.join(' · ');
   card.shown = key;
+}
+
+/** Of each metric the newest value that any of these frames has, newest frame first. */
+function newestOfEach(frames) {
+  const newest = new Map();
+  for (const { payload, captured_at } of frames) {
+    if (!Array.isArray(payload?.metrics)) continue;
+    for (const metric of payload.metrics) {
+      const key = JSON.stringify([metric.name, metric.scope, metric.attributes]);
+      if (!newest.has(key)) newest.set(key, { ...metric, captured_at });
+    }
+  }
+  return [...newest.values()];
 }
 
 function rowsOf(metrics) {
@@ -154,7 +173,7 @@ function rowsOf(metrics) {
       cell('td', attributes.map(([name, value]) => `${name} ${value}`).join(', ')),
       cell('td', valueText(metric), 'number'),
     );
-    row.lastElementChild.title = `${metric.value} ${metric.unit}`;
+    row.lastElementChild.title = `${metric.value} ${metric.unit}, captured ${clock(metric.captured_at)}`;
     return row;
   });
 }

@@ -1,0 +1,21 @@
+/** What the API works with; `main.ts` brings it. */
+import type { Logger } from 'pino';
+import type { Registry as MetricsRegistry } from 'prom-client';
+import type { Events } from '#server/events.ts';
+import type { Store } from '#server/store/store.ts';
+import type { ConnectedSession } from './answers.ts';
+
+export interface ApiOptions {
+  readonly version: string;
+  readonly store: Store;
+  readonly events: Events;
+  readonly metrics: MetricsRegistry;
+  readonly log: Logger;
+  /** Microseconds since 1970 UTC. */
+  readonly wallTime: () => number;
+  /** The welcomed session of a collector. */
+  readonly connected: (collector: string) => ConnectedSession | undefined;
+  /** Whether collectors can connect. */
+  readonly listening: () => boolean;
+  readonly eventClientsMax: number;
+}
