@@ -1,7 +1,7 @@
-# The image of both programs, collector and server; the command chooses. The lab builds it from a
-# staged folder (lab/staging.ts) that holds the sources and the production packages, because a build
-# may have no package registry to reach. BASE is an image with Node.js 26: the official one, or the
-# stand-in that the lab makes where there is no image registry.
+# The image of the programs: collector, server, and the load source that tests run; the command
+# chooses. The lab builds it from a staged folder (lab/staging.ts) that holds the sources and the
+# production packages, because a build may have no package registry to reach. BASE is an image with
+# Node.js 26: the official one, or the stand-in that the lab makes where there is no image registry.
 ARG BASE
 FROM ${BASE}
 
@@ -16,5 +16,6 @@ COPY package.json ./
 COPY protocol ./protocol
 COPY server ./server
 COPY collector ./collector
+COPY chaos ./chaos
 
 USER 1000:1000

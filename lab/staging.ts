@@ -20,7 +20,8 @@ import { PATHS } from '#lab/paths.ts';
 import type { Programs } from '#lab/process.ts';
 import type { Step } from '#lab/steps.ts';
 
-const FOLDERS = ['protocol', 'collector', 'server'];
+/** Of chaos only the program that runs in a container; who judges it stays outside. */
+const FOLDERS = ['protocol', 'collector', 'server', 'chaos/ledger', 'chaos/source'];
 const FILES = ['package.json', 'Dockerfile'];
 const NPM_TIMEOUT_MS = 300_000;
 const TAG_DIGITS = 12;
