@@ -1,6 +1,8 @@
 /**
- * The ports that the lab publishes on 127.0.0.1: whether each is free, and what to say when not.
+ * Ports of 127.0.0.1: whether those that the lab publishes are free, what to say when not, and one
+ * that is free for what asks for any.
  */
+import assert from 'node:assert';
 import { createServer } from 'node:net';
 import { LAB_SETTINGS, type LabConfig, PORTS } from '#lab/config.ts';
 import type { Docker } from '#lab/docker.ts';
@@ -15,6 +17,19 @@ export function isFree(port: number): Promise<boolean> {
     server.once('error', () => resolve(false));
     server.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
       server.close(() => resolve(true));
+    });
+  });
+}
+
+/** A port of 127.0.0.1 that is free now; nothing keeps it free. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen({ port: 0, host: '127.0.0.1' }, () => {
+      const address = server.address();
+      assert(typeof address === 'object' && address !== null, 'a TCP server has an address');
+      server.close(() => resolve(address.port));
     });
   });
 }
