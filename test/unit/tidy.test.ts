@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const ROOMS = ['protocol', 'collector', 'server', 'lab', 'chaos', 'test'] as const;
+const ROOMS = ['protocol', 'collector', 'server', 'lab', 'chaos', 'bench', 'test'] as const;
 type Room = (typeof ROOMS)[number];
 
 /** The rooms that each room may import, itself aside. */
@@ -17,7 +17,8 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
   server: ['protocol'],
   lab: ['protocol'],
   chaos: ['lab'],
-  test: ['protocol', 'collector', 'server', 'lab', 'chaos'],
+  bench: ['protocol', 'collector', 'lab'],
+  test: ['protocol', 'collector', 'server', 'lab', 'chaos', 'bench'],
 };
 
 /**
@@ -31,6 +32,10 @@ const PARTS: readonly { part: RegExp; may: RegExp }[] = [
   },
   { part: /^chaos\/oracle\//, may: /^(\.\.\/ledger\/|\.\/)/ },
   { part: /^chaos\/ledger\//, may: /^\.\// },
+  {
+    part: /^bench\//,
+    may: /^(#protocol\/|#collector\/producer\/producer|#lab\/|\.\.?\/)/,
+  },
 ];
 
 /** What is outside, by how it shows in code, and the files that may touch it. */
@@ -43,17 +48,17 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
   {
     what: 'SQLite',
     shows: /from 'node:sqlite'/,
-    owners: /^(collector\/producer\/queue\/lock|lab\/lock|server\/store\/|test\/)/,
+    owners: /^(collector\/producer\/queue\/lock|lab\/lock|server\/store\/|bench\/limits|test\/)/,
   },
   {
     what: 'the environment',
     shows: /process\.env/,
-    owners: /^(collector\/main|server\/main|chaos\/[a-z]+\/main|lab\/|test\/)/,
+    owners: /^((collector|server|bench)\/main|(chaos|bench)\/[a-z]+\/main|lab\/|test\/)/,
   },
   {
     what: "the process's end",
     shows: /process\.(exit\(|exitCode|on\()/,
-    owners: /^(collector\/main|server\/main|chaos\/[a-z]+\/main|lab\/|test\/)/,
+    owners: /^((collector|server|bench)\/main|(chaos|bench)\/[a-z]+\/main|lab\/|test\/)/,
   },
   {
     what: 'randomness and clocks in sans-IO code',

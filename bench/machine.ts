@@ -1,0 +1,57 @@
+/**
+ * What a figure was measured on: printed with it, because it means nothing without.
+ */
+import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { medianOf } from './figures.ts';
+
+export interface Machine {
+  readonly cores: number;
+  readonly cpu: string;
+  readonly memory_gb: number;
+  readonly node: string;
+  readonly kernel: string;
+  /** Of the last minute, before anything was measured: over the number of cores nothing is quiet. */
+  readonly load: number;
+  /** Median of writing 4 KiB behind a file's end and syncing them, on the disk of the benchmark. */
+  readonly fdatasync_ms: number;
+}
+
+const SYNCS = 200;
+const SYNC_BYTES = 4_096;
+
+/** `directory` is on the disk that is measured. */
+export function machine(directory: string): Machine {
+  return {
+    cores: availableParallelism(),
+    cpu: cpus()[0]?.model ?? 'unknown',
+    memory_gb: Math.round(totalmem() / 1e8) / 10,
+    node: process.version,
+    kernel: `${process.platform} ${release()}`,
+    load: loadavg()[0] ?? 0,
+    fdatasync_ms: Math.round(fdatasyncMs(directory) * 1_000) / 1_000,
+  };
+}
+
+function fdatasyncMs(directory: string): number {
+  const path = join(directory, 'sync-probe');
+  const file = openSync(path, 'wx');
+  const bytes = Buffer.alloc(SYNC_BYTES, 1);
+  const times: number[] = [];
+  for (let i = 0; i < SYNCS; i += 1) {
+    const startedAt = performance.now();
+    writeSync(file, bytes);
+    fdatasyncSync(file);
+    times.push(performance.now() - startedAt);
+  }
+  closeSync(file);
+  rmSync(path);
+  return medianOf(times);
+}
+
+/** Resident memory of a process in bytes. Linux alone tells; the lab's Toxiproxy needs it anyway. */
+export function residentBytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) * 1_024;
+}

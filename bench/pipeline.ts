@@ -1,0 +1,108 @@
+/**
+ * The path that is measured: source -> Toxiproxy -> server, real processes on loopback, each part
+ * with directories of its own on the disk of this checkout.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Link } from '#lab/link.ts';
+import { freePort } from '#lab/ports.ts';
+import { BenchError } from './errors.ts';
+import { type Programs, type RunningServer, type RunningSource, TOKEN } from './programs.ts';
+import { machineMs } from './source/commands.ts';
+import type { FramePlan } from './source/frames.ts';
+
+const COLLECTOR = 'bench';
+const QUEUE_LIMIT_BYTES = 4 * 1_024 ** 3;
+const TOXIPROXY_WITHIN_MS = 10_000;
+const POLL_MS = 20;
+
+/** What every measurement is given. */
+export interface Bench {
+  readonly programs: Programs;
+  /** Toxiproxy's program. */
+  readonly toxiproxy: string;
+  /** An empty directory for queues, stores and probes. */
+  readonly directory: string;
+  readonly seed: number;
+  /** Says where a long measurement is. */
+  readonly progress: (text: string) => void;
+}
+
+export interface Pipeline {
+  readonly server: RunningServer;
+  readonly source: RunningSource;
+  readonly link: Link;
+  /** Opens the link and says when that was begun, by {@link machineMs}. */
+  restore(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** Starts all of it, with the link cut. `name` is the directory's. */
+export async function startPipeline(
+  bench: Bench,
+  name: string,
+  plan: FramePlan,
+): Promise<Pipeline> {
+  const directory = join(bench.directory, name);
+  await mkdir(directory);
+  const server = await bench.programs.server(join(directory, 'store'));
+  const { link, port, toxiproxy } = await startLink(bench, directory, server.port);
+  await link.cut();
+  const source = await bench.programs.source({
+    server: { host: '127.0.0.1', port },
+    token: TOKEN,
+    collector: COLLECTOR,
+    queuePath: join(directory, 'queue'),
+    queueLimitBytes: QUEUE_LIMIT_BYTES,
+    plan,
+  });
+  return {
+    server,
+    source,
+    link,
+    restore: async () => {
+      const at = machineMs();
+      await link.restore();
+      return at;
+    },
+    stop: async () => {
+      await source.stop();
+      await toxiproxy.stop();
+      await server.stop();
+    },
+  };
+}
+
+async function startLink(bench: Bench, directory: string, serverPort: number) {
+  const [port, apiPort] = [await freePort(), await freePort()];
+  const proxies = [
+    {
+      name: 'link',
+      listen: `127.0.0.1:${port}`,
+      upstream: `127.0.0.1:${serverPort}`,
+      enabled: true,
+    },
+  ];
+  const config = join(directory, 'toxiproxy.json');
+  await writeFile(config, JSON.stringify(proxies));
+  const args = ['-host', '127.0.0.1', '-port', String(apiPort), '-config', config];
+  const toxiproxy = bench.programs.start(bench.toxiproxy, args);
+  const link = new Link(apiPort);
+  await answering(link);
+  return { link, port, toxiproxy };
+}
+
+async function answering(link: Link): Promise<void> {
+  const deadline = performance.now() + TOXIPROXY_WITHIN_MS;
+  for (;;) {
+    try {
+      await link.read();
+      return;
+    } catch (cause) {
+      if (performance.now() > deadline) {
+        throw new BenchError('Toxiproxy was started but does not answer', { cause });
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * The processes that a benchmark measures: the server, the source and the collector, each as it
+ * runs in earnest, on loopback, and each ended with the benchmark.
+ *
+ * Invariant: every process started here is in `#running` until it has ended.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { PATHS } from '#lab/paths.ts';
+import { BenchError } from './errors.ts';
+import type { Answer, Command, Facts, Request, SourceStart } from './source/commands.ts';
+
+export const TOKEN = 'a-token-of-the-benchmark';
+const STARTED_WITHIN_MS = 30_000;
+const LAST_LINES = 10;
+
+/** The part of a process's life that the others need. */
+export interface Running {
+  readonly pid: number;
+  /** Ends it orderly, and waits until it has. */
+  stop(): Promise<void>;
+}
+
+export interface RunningServer extends Running {
+  readonly port: number;
+  readonly api: string;
+}
+
+export class Programs {
+  readonly #signal: AbortSignal;
+  /** What every child is given beside its own variables, such as the way to profile it. */
+  readonly #environment: Readonly<Record<string, string>>;
+  readonly #running = new Set<ChildProcess>();
+
+  constructor(signal: AbortSignal, environment: Readonly<Record<string, string>>) {
+    this.#signal = signal;
+    this.#environment = environment;
+  }
+
+  /** Kills whatever still runs. */
+  async end(): Promise<void> {
+    const running = [...this.#running];
+    const ended = running.map((child) => once(child, 'exit'));
+    for (const child of running) child.kill('SIGKILL');
+    await Promise.all(ended);
+  }
+
+  /** Starts any program, and ends it with the benchmark. */
+  start(file: string, args: readonly string[], environment = {}): Running {
+    const child = this.#spawn(file, args, environment);
+    child.stdout?.resume();
+    child.stderr?.resume();
+    return running(child);
+  }
+
+  async server(storePath: string): Promise<RunningServer> {
+    const child = this.#node('server/main.ts', {
+      HOLDFAST_TOKEN: TOKEN,
+      HOLDFAST_STORE_PATH: storePath,
+      HOLDFAST_INGEST_PORT: '0',
+      HOLDFAST_API_PORT: '0',
+    });
+    const { ingest, api } = await logged(child, 'started');
+    const port = Number(String(ingest).split(':').at(-1));
+    return { ...running(child), port, api: String(api) };
+  }
+
+  /** The collector as a user runs it, with a server that isn't there. */
+  async cutOffCollector(queuePath: string, serverPort: number): Promise<Running> {
+    const child = this.#node('collector/main.ts', {
+      HOLDFAST_TOKEN: TOKEN,
+      HOLDFAST_SERVER: `127.0.0.1:${serverPort}`,
+      HOLDFAST_QUEUE_PATH: queuePath,
+      HOLDFAST_STATUS_PORT: '0',
+    });
+    await logged(child, 'status_listening');
+    return running(child);
+  }
+
+  async source(start: SourceStart): Promise<RunningSource> {
+    const main = join(PATHS.root, 'bench/source/main.ts');
+    const child = this.#spawn(process.execPath, [main], {}, true);
+    const source = new RunningSource(child);
+    await source.ask({ type: 'open', ...start });
+    return source;
+  }
+
+  #node(main: string, environment: Readonly<Record<string, string>>): ChildProcess {
+    return this.#spawn(process.execPath, [join(PATHS.root, main)], environment);
+  }
+
+  #spawn(
+    file: string,
+    args: readonly string[],
+    environment: Readonly<Record<string, string>>,
+    channel = false,
+  ): ChildProcess {
+    const child = spawn(file, args, {
+      env: { ...this.#environment, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe', ...(channel ? ['ipc' as const] : [])],
+      signal: this.#signal,
+      killSignal: 'SIGKILL',
+    });
+    this.#running.add(child);
+    child.once('exit', () => this.#running.delete(child));
+    // An abort is told as an error of the child; it ends, and that is what matters.
+    child.on('error', () => this.#running.delete(child));
+    return child;
+  }
+}
+
+/** A source and what to ask it. */
+export class RunningSource implements Running {
+  readonly pid: number;
+  readonly #child: ChildProcess;
+  readonly #asked = new Map<number, (answer: Answer) => void>();
+  #lastId = 0;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    this.pid = running(child).pid;
+    const stderr = lastLines(child.stderr);
+    child.stdout?.resume();
+    child.on('message', (answer: Answer) => this.#asked.get(answer.id)?.(answer));
+    child.once('exit', () => {
+      const error = ['the source ended', ...stderr.kept].join('\n');
+      for (const [id, tell] of this.#asked) tell({ id, error });
+    });
+  }
+
+  /** Resolves when it is done. Throws BenchError when it failed or the source has ended. */
+  async ask(command: Command): Promise<Facts> {
+    this.#lastId += 1;
+    const request: Request = { id: this.#lastId, command };
+    const answer = await new Promise<Answer>((resolve) => {
+      this.#asked.set(request.id, resolve);
+      this.#child.send(request, (error) => {
+        if (error) resolve({ id: request.id, error: error.message });
+      });
+    });
+    this.#asked.delete(request.id);
+    if ('error' in answer) throw new BenchError(`${command.type}: ${answer.error}`);
+    if (answer.facts === undefined) throw new BenchError(`${command.type}: the source is not open`);
+    return answer.facts;
+  }
+
+  async stop(): Promise<void> {
+    const ended = once(this.#child, 'exit');
+    await this.ask({ type: 'close' });
+    await ended;
+  }
+}
+
+function running(child: ChildProcess): Running {
+  const { pid } = child;
+  if (pid === undefined) throw new BenchError(`${child.spawnfile} could not be started`);
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    await ended;
+  };
+  return { pid, stop };
+}
+
+/** A line of the log, once it is there; the rest is read and dropped. */
+async function logged(child: ChildProcess, event: string): Promise<Record<string, unknown>> {
+  const stderr = lastLines(child.stderr);
+  const stdout = lastLines(child.stdout);
+  const found = Promise.withResolvers<Record<string, unknown>>();
+  const fail = (what: string) =>
+    found.reject(new BenchError([what, ...stdout.kept, ...stderr.kept].join('\n')));
+  const timer = setTimeout(() => fail(`"${event}" was not logged in time`), STARTED_WITHIN_MS);
+  child.once('exit', () => fail(`a program ended before it logged "${event}"`));
+  stdout.lines?.on('line', (line) => {
+    if (line.includes(`"event":"${event}"`)) found.resolve(JSON.parse(line));
+  });
+  try {
+    return await found.promise;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Kept up to date with the end of what a program says. */
+function lastLines(stream: Readable | null): { lines?: Interface; kept: readonly string[] } {
+  const kept: string[] = [];
+  if (stream === null) return { kept };
+  const lines = createInterface({ input: stream });
+  lines.on('line', (line) => {
+    kept.push(line);
+    if (kept.length > LAST_LINES) kept.shift();
+  });
+  return { lines, kept };
+}

@@ -1,0 +1,121 @@
+/**
+ * How long the pipeline takes to be itself again once the link is back, under a steady load: until
+ * the first ack after cuts of random length, and until nothing waits any more after 20 s.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Figure } from './figures.ts';
+import { type Bench, type Pipeline, startPipeline } from './pipeline.ts';
+import type { Proof, Result } from './result.ts';
+import type { FramePlan } from './source/frames.ts';
+import { verify } from './verification.ts';
+
+const RATE_PER_S = 200;
+const CUTS = 50;
+const CUT_MS_MIN = 200;
+const CUT_MS_MAX = 5_000;
+const OUTAGES = 3;
+const OUTAGE_MS = 20_000;
+const RANDOM_RANGE = 0x1_0000_0000;
+
+/** One restore. Times run from the moment at which restoring was begun. */
+interface Recovery {
+  readonly cutMs: number;
+  readonly firstAckMs: number;
+  readonly emptyMs: number;
+}
+
+export async function measureCuts(bench: Bench, plan: FramePlan): Promise<Result> {
+  const random = randomFrom(bench.seed);
+  const lengths = Array.from(
+    { length: CUTS },
+    () => CUT_MS_MIN + random() * (CUT_MS_MAX - CUT_MS_MIN),
+  );
+  const { recoveries, proof } = await underLoad(bench, plan, 'cuts', lengths);
+  const load = `${RATE_PER_S} frames/s`;
+  return {
+    figures: [
+      {
+        name: 'restore to first ack',
+        unit: 's',
+        samples: recoveries.map(({ firstAckMs }) => firstAckMs / 1_000),
+        aims: [
+          { of: 'median', at: 'most', value: 0.6 },
+          { of: 'max', at: 'most', value: 1.5 },
+        ],
+        method: `${CUTS} cuts of ${CUT_MS_MIN / 1_000} to ${CUT_MS_MAX / 1_000} s (uniform, seed ${bench.seed}) at ${load}: from restoring to the first ack of a committed row`,
+      },
+      emptyFigure('restore to empty queue, short cuts', recoveries, []),
+    ],
+    proofs: [proof],
+  };
+}
+
+export async function measureOutages(bench: Bench, plan: FramePlan): Promise<Result> {
+  const lengths = Array.from({ length: OUTAGES }, () => OUTAGE_MS);
+  const { recoveries, proof } = await underLoad(bench, plan, 'outages', lengths);
+  const aims = [{ of: 'median', at: 'most', value: 0.7 }] as const;
+  return {
+    figures: [emptyFigure(`restore to empty queue, ${OUTAGE_MS / 1_000} s down`, recoveries, aims)],
+    proofs: [proof],
+  };
+}
+
+function emptyFigure(name: string, recoveries: readonly Recovery[], aims: Figure['aims']): Figure {
+  return {
+    name,
+    unit: 's',
+    samples: recoveries.map(({ emptyMs }) => emptyMs / 1_000),
+    aims,
+    method: `at ${RATE_PER_S} frames/s that go on: from restoring until nothing waits in the queue; the wait for the next dial is part of it`,
+  };
+}
+
+async function underLoad(
+  bench: Bench,
+  plan: FramePlan,
+  name: string,
+  lengthsMs: readonly number[],
+): Promise<{ recoveries: Recovery[]; proof: Proof }> {
+  const pipeline = await startPipeline(bench, name, plan);
+  const { source, server, restore, stop } = pipeline;
+  await restore();
+  await source.ask({ type: 'load', perSecond: RATE_PER_S });
+  await source.ask({ type: 'acked-past', frames: 0 });
+  const recoveries: Recovery[] = [];
+  for (const [index, lengthMs] of lengthsMs.entries()) {
+    bench.progress(`${name}: ${index + 1} of ${lengthsMs.length}`);
+    recoveries.push(await cut(pipeline, lengthMs));
+  }
+  await source.ask({ type: 'end-load' });
+  const { sent, status } = await source.ask({ type: 'empty' });
+  const verification = await verify(server.api, plan, sent);
+  await stop();
+  await rm(join(bench.directory, name), { recursive: true });
+  const { resent } = status.counters;
+  // What was in flight at a cut is sent again; nothing says how much that may be but the window.
+  const proof = { of: name, ...verification, resent, resentMax: sent };
+  return { recoveries, proof };
+}
+
+async function cut({ source, link, restore }: Pipeline, cutMs: number): Promise<Recovery> {
+  await link.cut();
+  await delay(cutMs);
+  const before = await source.ask({ type: 'facts' });
+  const restoredAt = await restore();
+  const acked = await source.ask({ type: 'acked-past', frames: before.status.counters.acked });
+  const empty = await source.ask({ type: 'empty' });
+  return { cutMs, firstAckMs: acked.at - restoredAt, emptyMs: empty.at - restoredAt };
+}
+
+/** Numbers from 0 to below 1 that follow from a seed (mulberry32). */
+function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b_79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / RANDOM_RANGE;
+  };
+}

@@ -1,0 +1,17 @@
+/** What one measurement brings: its figures, and the proof that nothing was lost while measuring. */
+import type { Figure } from './figures.ts';
+import type { Verification } from './verification.ts';
+
+export interface Proof extends Verification {
+  /** Which run it is of. */
+  readonly of: string;
+  /** Frames that the source sent more than once; a cut in flight makes some of that rightly. */
+  readonly resent: number;
+  /** What the run allows of that. */
+  readonly resentMax: number;
+}
+
+export interface Result {
+  readonly figures: readonly Figure[];
+  readonly proofs: readonly Proof[];
+}

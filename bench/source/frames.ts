@@ -1,0 +1,45 @@
+/**
+ * The frames that a benchmark sends: payload and capture time of frame n follow from the seed and n
+ * alone, so what the server stored can be judged without having kept what was sent.
+ *
+ * A payload opens with its n, and is noise behind that: no compressor gets it smaller.
+ */
+
+export interface FramePlan {
+  /** A u32. */
+  readonly seed: number;
+  /** At least 8. */
+  readonly payloadBytes: number;
+  /** Capture time of frame 0, in microseconds since 1970 UTC. */
+  readonly startedAt: number;
+}
+
+const INDEX_BYTES = 8;
+
+/** Frame n was captured so long after frame n − 1, in microseconds. */
+const STEP_US = 1_001;
+
+/** A buffer of its own. */
+export function payloadOf({ seed, payloadBytes }: FramePlan, n: number): Buffer {
+  const words = new Uint32Array(Math.ceil(payloadBytes / 4));
+  let state = (seed ^ Math.imul(n + 1, 0x9e37_79b1)) >>> 0 || 1;
+  for (let i = 0; i < words.length; i += 1) {
+    // xorshift32 (Marsaglia 2003), with the index mixed in so that no two frames share a stretch.
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[i] = Math.imul(state + i, 0x85eb_ca6b);
+  }
+  const payload = Buffer.from(words.buffer, 0, payloadBytes);
+  payload.writeBigUInt64BE(BigInt(n), 0);
+  return payload;
+}
+
+export function capturedAtOf({ startedAt }: FramePlan, n: number): number {
+  return startedAt + n * STEP_US;
+}
+
+/** Which frame a payload is, as far as it says so; undefined where it is too short for that. */
+export function indexOf(payload: Buffer): number | undefined {
+  return payload.length < INDEX_BYTES ? undefined : Number(payload.readBigUInt64BE(0));
+}

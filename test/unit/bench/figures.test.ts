@@ -1,0 +1,35 @@
+/** What a figure's samples come to, and when it has missed its aim. */
+import { expect, test } from 'vitest';
+import { type Aim, describeAim, type Figure, missed, round, summaryOf } from '#bench/figures.ts';
+
+function figure(...samples: number[]): Figure {
+  return { name: 'a figure', unit: 's', samples, aims: [], method: 'by hand' };
+}
+
+test('a figure is summed up whatever the order of its samples', () => {
+  const p95 = expect.closeTo(3.85);
+  expect(summaryOf(figure(4, 1, 3, 2))).toEqual({ n: 4, median: 2.5, p95, min: 1, max: 4 });
+  expect(summaryOf(figure(7))).toEqual({ n: 1, median: 7, p95: 7, min: 7, max: 7 });
+});
+
+test('a figure without a sample is a mistake, not a number', () => {
+  expect(() => summaryOf(figure())).toThrow('without a sample');
+});
+
+test('an aim holds the number that it names, at its bound too', () => {
+  const aim = (of: Aim['of'], at: Aim['at'], value: number): Aim => ({ of, at, value });
+  const measured = figure(1, 2, 6);
+  expect(missed(measured, aim('median', 'most', 2))).toBeUndefined();
+  expect(missed(measured, aim('max', 'most', 6))).toBeUndefined();
+  expect(missed(measured, aim('best', 'least', 6))).toBeUndefined();
+  expect(missed(measured, aim('best', 'most', 1))).toBeUndefined();
+  expect(missed(measured, aim('median', 'most', 1.9))).toBe('missed: median 2 is over 1.9');
+  expect(missed(measured, aim('max', 'most', 5))).toBe('missed: max 6 is over 5');
+  expect(missed(measured, aim('best', 'least', 7))).toBe('missed: best 6 is below 7');
+  expect(missed(figure(Number.NaN), aim('max', 'most', 5))).toBe('missed: max NaN is over 5');
+  expect(describeAim(aim('median', 'most', 0.6))).toBe('median ≤ 0.6');
+});
+
+test('numbers are printed with no more digits than they are good for', () => {
+  expect([131_849.3, 0.054_712_3, 1.5, 0].map(round)).toEqual(['131849', '0.05471', '1.5', '0']);
+});
