@@ -9,6 +9,10 @@ import { waitUntil } from './support/wait.ts';
 
 const SAMPLE_INTERVAL_MS = 100;
 const CUT_MS = 10_000;
+const COLLECTOR = {
+  program: 'collector',
+  environment: { HOLDFAST_SAMPLE_INTERVAL_MS: String(SAMPLE_INTERVAL_MS) },
+} as const;
 
 let stack: Stack | undefined;
 
@@ -19,8 +23,8 @@ afterEach(async () => {
 
 /** Stops capturing, waits until nothing is pending, and compares. */
 async function settle(running: Stack): Promise<Comparison> {
-  await running.stopCollector();
-  const captured = running.captured();
+  await running.collector.stop();
+  const captured = await running.captured();
   await waitUntil(
     'everything captured is stored',
     async () => (await running.audit()).totals.stored >= captured.length,
@@ -32,7 +36,7 @@ async function settle(running: Stack): Promise<Comparison> {
 const WHOLE = { lost: [], doubled: [], unexpected: [], altered: [] };
 
 test('a clean run stores every captured frame once, as it was captured', async () => {
-  stack = await Stack.start('clean', { sampleIntervalMs: SAMPLE_INTERVAL_MS });
+  stack = await Stack.start('clean', COLLECTOR);
   const running = stack;
   await waitUntil('50 frames are stored', async () => (await running.audit()).totals.stored >= 50);
 
@@ -47,10 +51,10 @@ test('a clean run stores every captured frame once, as it was captured', async (
 });
 
 test('a cut of ten seconds loses, doubles and alters nothing, and heals by itself', async () => {
-  stack = await Stack.start('cut', { sampleIntervalMs: SAMPLE_INTERVAL_MS });
+  stack = await Stack.start('cut', COLLECTOR);
   const running = stack;
 
-  await running.cut();
+  await running.link.cut();
   const cutAt = Date.now();
   await waitUntil(
     'the server says since when the collector is silent',
@@ -72,7 +76,7 @@ test('a cut of ten seconds loses, doubles and alters nothing, and heals by itsel
   expect(during.totals.stored).toBe(before.totals.stored);
   expect(during.totals.missing).toBe(0);
 
-  await running.restore();
+  await running.link.restore();
   const missing: number[] = [];
   await waitUntil(
     'the queue has drained',

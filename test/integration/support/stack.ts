@@ -2,24 +2,18 @@
  * The whole pipeline in containers, on networks of its own: collector -> Toxiproxy -> server, on
  * the real images, with nothing between the test and them but Docker and Toxiproxy's API. The
  * collector is on one network with Toxiproxy, the server on another: there is no way around the
- * link.
+ * link. In the collector's place the load source may stand, which is the same producer.
  *
  * What a collector captured is taken from its log (one line for each accepted frame at level
- * debug), which is outside both the queue and the store.
+ * debug), which is outside both the queue and the store; the load source keeps a ledger.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import {
-  GenericContainer,
-  getContainerRuntimeClient,
-  Network,
-  type StartedNetwork,
-  type StartedTestContainer,
-  Wait,
-} from 'testcontainers';
-import type { Proxy as Link } from 'toxiproxy-node-client';
-import { Toxiproxy } from 'toxiproxy-node-client';
-import { LABELS } from './labels.ts';
+import { chmodSync, createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { Network, type StartedNetwork, Wait } from 'testcontainers';
+import { Link } from './link.ts';
+import { Service, ServiceContainer } from './service.ts';
 import { fetchJson, waitUntil } from './wait.ts';
 
 const TOKEN = 'a token for the integration tests';
@@ -28,6 +22,8 @@ const API_PORT = 8080;
 const STATUS_PORT = 9464;
 const LINK_PORT = 9004;
 const TOXIPROXY_PORT = 8474;
+const LEDGER_FOLDER = '/ledger';
+const EXPORT_MS_MAX = 60_000;
 
 /** One accepted frame, as the collector logged it when its queue had it on disk. */
 export interface Captured {
@@ -64,10 +60,19 @@ export interface AuditCollector {
 }
 
 export interface CollectorStatus {
+  readonly collector: string;
   readonly state: string;
   readonly last_error: { readonly code: string } | null;
   readonly queue: { readonly frames: number };
-  readonly counters: Readonly<Record<'captured' | 'accepted' | 'acked' | 'connections', number>>;
+  readonly counters: Readonly<
+    Record<'captured' | 'accepted' | 'acked' | 'resent' | 'connections', number>
+  >;
+}
+
+/** What stands at the edge, and its settings. */
+interface StackOptions {
+  readonly program: 'collector' | 'source';
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 function image(variable: string): string {
@@ -79,18 +84,18 @@ function image(variable: string): string {
 }
 
 export class Stack {
-  readonly #name: string;
+  /** Where everything that is worth keeping of this stack goes. */
+  readonly folder: string;
   readonly #networks: StartedNetwork[] = [];
-  readonly #containers = new Map<string, StartedTestContainer>();
-  readonly #logs = new Map<string, string[]>();
+  readonly #services = new Map<string, Service>();
   #link: Link | undefined;
 
   private constructor(name: string) {
-    this.#name = name;
+    this.folder = resolve('test-output', name);
   }
 
   /** Starts everything and waits for the first stored frame. */
-  static async start(name: string, options: { sampleIntervalMs: number }): Promise<Stack> {
+  static async start(name: string, options: StackOptions): Promise<Stack> {
     const stack = new Stack(name);
     try {
       await stack.#start(options);
@@ -106,72 +111,94 @@ export class Stack {
     return this.#link;
   }
 
-  /** Removes all of it; keeps the logs in test-output/. */
+  get server(): Service {
+    return this.#service('server');
+  }
+
+  /** The collector, or the load source in its place. */
+  get collector(): Service {
+    return this.#service('collector');
+  }
+
+  get services(): readonly Service[] {
+    return [...this.#services.values()];
+  }
+
+  /** On this machine; only there if the load source runs. */
+  get ledgerPath(): string {
+    return join(this.folder, 'ledger', 'ledger.jsonl');
+  }
+
+  /** Removes all of it; keeps the logs in the folder. */
   async stop(): Promise<void> {
-    this.#keepLogs();
-    await Promise.all([...this.#containers.values()].map((one) => one.stop({ timeout: 5_000 })));
+    const { services } = this;
+    await Promise.all(services.map((service) => service.stop()));
+    await Promise.all(
+      services.map(async (service) => {
+        const log = await service.log();
+        writeFileSync(join(this.folder, `${service.name}.log`), `${log.join('\n')}\n`);
+        await service.remove();
+      }),
+    );
     await Promise.all(this.#networks.map((network) => network.stop()));
   }
 
-  async cut(): Promise<void> {
-    await this.#enable(false);
+  async status(): Promise<CollectorStatus> {
+    return fetchJson(`${await this.collector.url(STATUS_PORT)}/status`);
   }
 
-  async restore(): Promise<void> {
-    await this.#enable(true);
+  /** Rejects unless the program says that it is ready to do its work. */
+  async ready(service: Service): Promise<void> {
+    const port = service === this.server ? API_PORT : STATUS_PORT;
+    await fetchJson(`${await service.url(port)}/readyz`);
   }
 
-  /** Stops the collector as an operator would, so that nothing more is captured. */
-  async stopCollector(): Promise<void> {
-    await this.#container('collector').stop({ timeout: 10_000, remove: false });
-    await waitUntil("the collector's last line is read", () =>
-      this.#lines('collector').some((line) => line.includes('"event":"stopped"')),
-    );
-  }
-
-  status(): Promise<CollectorStatus> {
-    return fetchJson(this.#url('collector', STATUS_PORT, '/status'));
+  /** The audit document as it is answered. */
+  async auditDocument(): Promise<{ collectors: AuditCollector[] }> {
+    return fetchJson(`${await this.server.url(API_PORT)}/api/v1/audit`);
   }
 
   /** The audit of the one collector that there is. */
   async audit(): Promise<AuditCollector> {
-    const url = this.#url('server', API_PORT, '/api/v1/audit');
-    const { collectors } = await fetchJson<{ collectors: AuditCollector[] }>(url);
-    const [collector] = collectors;
+    const [collector] = (await this.auditDocument()).collectors;
     if (collector === undefined) throw new Error('the server knows no collector');
     return collector;
   }
 
   async exported(): Promise<Exported[]> {
-    const response = await fetch(this.#url('server', API_PORT, '/api/v1/export'));
-    if (!response.ok) throw new Error(`export answered ${response.status}`);
+    const response = await this.#export();
     const lines = (await response.text()).split('\n').filter((line) => line !== '');
     return lines.map((line) => JSON.parse(line));
   }
 
-  captured(): Captured[] {
-    return this.#lines('collector')
+  /** Writes the export to a file, as it is answered. */
+  async exportTo(path: string): Promise<void> {
+    const { body } = await this.#export();
+    if (body === null) throw new Error('the export has no body');
+    await pipeline(Readable.fromWeb(body), createWriteStream(path));
+  }
+
+  /** What the collector captured, once it is stopped. */
+  async captured(): Promise<Captured[]> {
+    const log = await this.collector.log();
+    return log
       .filter((line) => line.includes('"event":"accepted"'))
       .map((line) => JSON.parse(line));
   }
 
-  async #start({ sampleIntervalMs }: { sampleIntervalMs: number }): Promise<void> {
+  async #export(): Promise<Response> {
+    const url = `${await this.server.url(API_PORT)}/api/v1/export`;
+    const response = await fetch(url, { signal: AbortSignal.timeout(EXPORT_MS_MAX) });
+    if (!response.ok) throw new Error(`export answered ${response.status}`);
+    return response;
+  }
+
+  async #start(options: StackOptions): Promise<void> {
+    rmSync(this.folder, { recursive: true, force: true });
+    mkdirSync(this.folder, { recursive: true });
     const [edge, central] = await Promise.all([this.#network(), this.#network()]);
     await Promise.all([this.#startServer(central), this.#startToxiproxy(central, edge)]);
-    const collector = new GenericContainer(image('HOLDFAST_IMAGE'))
-      .withCommand(['node', 'collector/main.ts', 'run'])
-      .withNetwork(edge)
-      .withEnvironment({
-        HOLDFAST_SERVER: `toxiproxy:${LINK_PORT}`,
-        HOLDFAST_TOKEN: TOKEN,
-        HOLDFAST_QUEUE_PATH: '/queue',
-        HOLDFAST_STATUS_HOST: '0.0.0.0',
-        HOLDFAST_SAMPLE_INTERVAL_MS: String(sampleIntervalMs),
-        HOLDFAST_LOG_LEVEL: 'debug',
-      })
-      .withExposedPorts(STATUS_PORT)
-      .withWaitStrategy(Wait.forHttp('/readyz', STATUS_PORT));
-    await this.#run('collector', collector);
+    await this.#startEdge(edge, options);
     await waitUntil(
       'the first frame is stored',
       async () => (await this.audit()).totals.stored > 0,
@@ -179,7 +206,7 @@ export class Stack {
   }
 
   async #startServer(network: StartedNetwork): Promise<void> {
-    const server = new GenericContainer(image('HOLDFAST_IMAGE'))
+    const server = new ServiceContainer(image('HOLDFAST_IMAGE'), { data: '/store' })
       .withCommand(['node', 'server/main.ts', 'run'])
       .withNetwork(network)
       .withNetworkAliases('server')
@@ -197,29 +224,50 @@ export class Stack {
 
   /** Toxiproxy begins beside the server and is then plugged into the collector's network too. */
   async #startToxiproxy(central: StartedNetwork, edge: StartedNetwork): Promise<void> {
-    const toxiproxy = new GenericContainer(image('HOLDFAST_TOXIPROXY_IMAGE'))
+    const container = new ServiceContainer(image('HOLDFAST_TOXIPROXY_IMAGE'))
       .withCommand(['-host=0.0.0.0'])
+      .withEnvironment({ LOG_LEVEL: 'info' })
       .withNetwork(central)
       .withExposedPorts(TOXIPROXY_PORT)
       .withWaitStrategy(Wait.forHttp('/version', TOXIPROXY_PORT));
-    const started = await this.#run('toxiproxy', toxiproxy);
-    const client = await getContainerRuntimeClient();
-    await client.container.connectToNetwork(
-      client.container.getById(started.getId()),
-      client.network.getById(edge.getId()),
-      ['toxiproxy'],
-    );
-    // Plugging a container into a network may give its published ports other numbers.
-    const { NetworkSettings } = await client.container.inspect(
-      client.container.getById(started.getId()),
-    );
-    const port = NetworkSettings.Ports[`${TOXIPROXY_PORT}/tcp`]?.[0]?.HostPort;
-    const api = new Toxiproxy(`http://${started.getHost()}:${port}`);
-    this.#link = await api.createProxy({
-      name: 'link',
+    const toxiproxy = await this.#run('toxiproxy', container);
+    await toxiproxy.join(edge.getId(), 'toxiproxy');
+    this.#link = await Link.open(await toxiproxy.url(TOXIPROXY_PORT), {
       listen: `0.0.0.0:${LINK_PORT}`,
       upstream: `server:${INGEST_PORT}`,
     });
+  }
+
+  async #startEdge(network: StartedNetwork, { program, environment }: StackOptions): Promise<void> {
+    const container = new ServiceContainer(image('HOLDFAST_IMAGE'), { data: '/queue' })
+      .withCommand(
+        program === 'collector'
+          ? ['node', 'collector/main.ts', 'run']
+          : ['node', 'chaos/source/main.ts'],
+      )
+      .withNetwork(network)
+      .withEnvironment({
+        HOLDFAST_SERVER: `toxiproxy:${LINK_PORT}`,
+        HOLDFAST_TOKEN: TOKEN,
+        HOLDFAST_QUEUE_PATH: '/queue',
+        HOLDFAST_STATUS_HOST: '0.0.0.0',
+        HOLDFAST_LOG_LEVEL: 'debug',
+        ...environment,
+      })
+      .withExposedPorts(STATUS_PORT)
+      .withWaitStrategy(Wait.forHttp('/readyz', STATUS_PORT));
+    if (program === 'source') this.#giveLedger(container);
+    await this.#run('collector', container);
+  }
+
+  /** A folder of this machine, so that nothing that befalls the container takes the ledger along. */
+  #giveLedger(container: ServiceContainer): void {
+    const source = join(this.folder, 'ledger');
+    mkdirSync(source);
+    chmodSync(source, 0o777); // the container's user is not this one
+    container
+      .withBindMounts([{ source, target: LEDGER_FOLDER }])
+      .withEnvironment({ HOLDFAST_LEDGER_PATH: `${LEDGER_FOLDER}/ledger.jsonl` });
   }
 
   async #network(): Promise<StartedNetwork> {
@@ -228,50 +276,15 @@ export class Stack {
     return network;
   }
 
-  async #run(name: string, container: GenericContainer): Promise<StartedTestContainer> {
-    const lines: string[] = [];
-    this.#logs.set(name, lines);
-    let rest = '';
-    const started = await container
-      .withLabels(LABELS)
-      .withLogConsumer((stream) => {
-        stream.on('data', (chunk: Buffer) => {
-          const parts = (rest + chunk.toString('utf8')).split('\n');
-          rest = parts.pop() ?? '';
-          lines.push(...parts);
-        });
-      })
-      .start();
-    this.#containers.set(name, started);
-    return started;
+  async #run(name: string, container: ServiceContainer): Promise<Service> {
+    const service = await Service.start(name, container);
+    this.#services.set(name, service);
+    return service;
   }
 
-  async #enable(enabled: boolean): Promise<void> {
-    const { listen, upstream } = this.link;
-    this.#link = await this.link.update({ enabled, listen, upstream });
-    if (this.#link.enabled !== enabled) throw new Error(`the link did not become ${enabled}`);
-  }
-
-  #container(name: string): StartedTestContainer {
-    const container = this.#containers.get(name);
-    if (container === undefined) throw new Error(`${name} is not started`);
-    return container;
-  }
-
-  #url(name: string, port: number, path: string): string {
-    const container = this.#container(name);
-    return `http://${container.getHost()}:${container.getMappedPort(port)}${path}`;
-  }
-
-  #lines(name: string): readonly string[] {
-    return this.#logs.get(name) ?? [];
-  }
-
-  #keepLogs(): void {
-    const folder = join('test-output', this.#name);
-    mkdirSync(folder, { recursive: true });
-    for (const [name, lines] of this.#logs) {
-      writeFileSync(join(folder, `${name}.log`), `${lines.join('\n')}\n`);
-    }
+  #service(name: string): Service {
+    const service = this.#services.get(name);
+    if (service === undefined) throw new Error(`${name} is not started`);
+    return service;
   }
 }
