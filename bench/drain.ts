@@ -6,6 +6,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Figure } from './figures.ts';
 import { fileLimit, sqliteLimit } from './limits.ts';
+import { cpuSeconds } from './machine.ts';
 import { type Bench, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
 import type { FramePlan } from './source/frames.ts';
@@ -19,7 +20,8 @@ interface Round {
   readonly fillPerS: number;
   readonly drainPerS: number;
   readonly firstAckMs: number;
-  readonly sourceCpuS: number;
+  /** Over the drain, in seconds. */
+  readonly cpuS: { readonly source: number; readonly toxiproxy: number; readonly server: number };
   readonly fileLimitPerS: number;
   readonly sqliteLimitPerS: number;
   readonly proof: Proof;
@@ -42,13 +44,19 @@ async function round(bench: Bench, plan: FramePlan, number: number): Promise<Rou
   const sqliteLimitPerS = sqliteLimit(probes, plan, BACKLOG_FRAMES);
   await rm(probes, { recursive: true });
 
-  const { source, server, restore, stop } = await startPipeline(bench, name, plan);
+  const { source, toxiproxy, server, restore, stop } = await startPipeline(bench, name, plan);
+  const cpu = () => ({
+    source: cpuSeconds(source.pid),
+    toxiproxy: cpuSeconds(toxiproxy.pid),
+    server: cpuSeconds(server.pid),
+  });
   const opened = await source.ask({ type: 'facts' });
   const filled = await source.ask({ type: 'fill', frames: BACKLOG_FRAMES });
-  const before = await source.ask({ type: 'facts' });
+  const before = cpu();
   const restoredAt = await restore();
   const firstAck = await source.ask({ type: 'acked-past', frames: 0 });
   const drained = await source.ask({ type: 'acked-past', frames: BACKLOG_FRAMES - 1 });
+  const after = cpu();
   const verification = await verify(server.api, plan, BACKLOG_FRAMES);
   await stop();
   await rm(join(bench.directory, name), { recursive: true });
@@ -57,7 +65,11 @@ async function round(bench: Bench, plan: FramePlan, number: number): Promise<Rou
     fillPerS: perSecond(BACKLOG_FRAMES, filled.at - opened.at),
     drainPerS: perSecond(BACKLOG_FRAMES, drained.at - restoredAt),
     firstAckMs: firstAck.at - restoredAt,
-    sourceCpuS: (drained.cpuMs - before.cpuMs) / 1_000,
+    cpuS: {
+      source: after.source - before.source,
+      toxiproxy: after.toxiproxy - before.toxiproxy,
+      server: after.server - before.server,
+    },
     fileLimitPerS,
     sqliteLimitPerS,
     proof: { of: name, ...verification, resent, resentMax: 0 },
@@ -89,13 +101,15 @@ function figuresOf(rounds: readonly Round[], { payloadBytes }: FramePlan): Figur
       aims: [],
       method: 'the part of the drain that is waiting for the next dial, and the handshake',
     },
-    {
-      name: 'CPU of the source, drain',
-      unit: 's',
-      samples: of(({ sourceCpuS }) => sourceCpuS),
-      aims: [],
-      method: 'all threads, user and system, for the whole backlog',
-    },
+    ...(['source', 'toxiproxy', 'server'] as const).map(
+      (who): Figure => ({
+        name: `CPU of the drain, ${who}`,
+        unit: 's',
+        samples: of(({ cpuS }) => cpuS[who]),
+        aims: [],
+        method: 'all threads, user and system, for the whole backlog, in steps of 10 ms',
+      }),
+    ),
     {
       name: 'limit: file',
       unit: 'frames/s',

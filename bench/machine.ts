@@ -20,6 +20,8 @@ export interface Machine {
 
 const SYNCS = 200;
 const SYNC_BYTES = 4_096;
+/** What Linux counts CPU time in towards programs, on every architecture. */
+const TICKS_PER_S = 100;
 
 /** `directory` is on the disk that is measured. */
 export function machine(directory: string): Machine {
@@ -50,8 +52,15 @@ function fdatasyncMs(directory: string): number {
   return medianOf(times);
 }
 
-/** Resident memory of a process in bytes. Linux alone tells; the lab's Toxiproxy needs it anyway. */
+/** Resident memory of a process, in bytes. Linux alone tells; Toxiproxy's program needs it anyway. */
 export function residentBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) * 1_024;
+}
+
+/** CPU time that a process has used so far, all threads, user and system, in seconds. */
+export function cpuSeconds(pid: number): number {
+  // The name in brackets may hold anything; utime and stime are the 12th and 13th field behind it.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
 }

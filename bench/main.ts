@@ -55,8 +55,8 @@ async function run(parts: readonly Part[], { seed = randomInt(SEED_MAX + 1) }): 
     const results = await smoke(bench, chosen);
     const command = ['./holdfast bench smoke', ...parts, '--seed', seed].join(' ');
     const measured = { ...about, command, results };
-    for (const line of ['', ...lines(measured)]) print(line);
-    print(`\n${writeJson(measured, REPORTS)}`);
+    const path = writeJson(measured, REPORTS);
+    for (const line of ['', ...lines(measured), '', path]) print(line);
     process.exitCode = nothingLost(measured) ? EXIT.held : EXIT.failed;
   } finally {
     await programs.end();

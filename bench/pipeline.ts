@@ -7,7 +7,13 @@ import { join } from 'node:path';
 import { Link } from '#lab/link.ts';
 import { freePort } from '#lab/ports.ts';
 import { BenchError } from './errors.ts';
-import { type Programs, type RunningServer, type RunningSource, TOKEN } from './programs.ts';
+import {
+  type Programs,
+  type Running,
+  type RunningServer,
+  type RunningSource,
+  TOKEN,
+} from './programs.ts';
 import { machineMs } from './source/commands.ts';
 import type { FramePlan } from './source/frames.ts';
 
@@ -31,6 +37,7 @@ export interface Bench {
 export interface Pipeline {
   readonly server: RunningServer;
   readonly source: RunningSource;
+  readonly toxiproxy: Running;
   readonly link: Link;
   /** Opens the link and says when that was begun, by {@link machineMs}. */
   restore(): Promise<number>;
@@ -59,6 +66,7 @@ export async function startPipeline(
   return {
     server,
     source,
+    toxiproxy,
     link,
     restore: async () => {
       const at = machineMs();

@@ -35,8 +35,6 @@ export interface Facts {
   readonly at: number;
   /** Frames that the queue accepted, from 0 on without a hole. */
   readonly sent: number;
-  /** CPU time of the process so far, all threads, in milliseconds. */
-  readonly cpuMs: number;
   readonly status: ProducerStatus;
 }
 

@@ -28,9 +28,7 @@ class Source {
   }
 
   get facts(): Facts {
-    const { user, system } = process.cpuUsage();
-    const status = this.#producer.status();
-    return { at: machineMs(), sent: this.#sent, cpuMs: (user + system) / 1_000, status };
+    return { at: machineMs(), sent: this.#sent, status: this.#producer.status() };
   }
 
   async perform(command: Exclude<Command, { type: 'open' }>): Promise<void> {
