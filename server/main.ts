@@ -173,14 +173,28 @@ function printConfig(): void {
   console.log(formatSettings(settingsInForce(SERVER_SETTINGS, process.env)));
 }
 
+const EXAMPLES = `
+Examples:
+  Serve collectors and the API on this machine:
+    HOLDFAST_TOKEN_FILE=./token HOLDFAST_STORE_PATH=./store server run
+  See which settings are in force, secrets masked:
+    server run --print-config
+  Ask a running one:
+    curl -s http://127.0.0.1:8080/api/v1/audit
+`;
+
 async function main(): Promise<void> {
   const program = new Command('server')
     .description('Holdfast server: stores what collectors send, and shows it.')
     .version(VERSION)
+    .addHelpText('after', EXAMPLES)
+    .exitOverride();
+  program
+    .command('run', { isDefault: true })
+    .description('run until a stop signal; settings are environment variables')
     .option('--print-config', 'print the settings in force, secrets masked, and end')
-    .exitOverride()
+    .addHelpText('after', EXAMPLES)
     .action((options: { printConfig?: boolean }) => (options.printConfig ? printConfig() : run()));
-  program.command('run').description('run the server (the default)').action(run);
   try {
     await program.parseAsync();
   } catch (error) {
