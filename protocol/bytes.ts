@@ -6,7 +6,8 @@
 import { ProtocolError } from './errors.ts';
 import { EPOCH_BYTES, readUint64, uuidFromBytes, uuidToBytes, writeUint64 } from './identity.ts';
 
-const VARINT_BYTES_MAX = 8;
+/** What a varint takes at most. */
+export const VARINT_BYTES_MAX = 8;
 
 function decodeError(what: string): ProtocolError {
   return new ProtocolError('decode', what);
@@ -171,14 +172,11 @@ export class ByteWriter {
   }
 
   varint(value: number): this {
-    const low = value % 0x80;
-    return this.#leb128(low, (value - low) / 0x80);
+    return this.direct(VARINT_BYTES_MAX, (target, start) => writeVarint(target, value, start));
   }
 
   zigzag(value: number): this {
-    const magnitude = value >= 0 ? value : -value - 1;
-    const low = magnitude % 0x40;
-    return this.#leb128(low * 2 + (value >= 0 ? 0 : 1), (magnitude - low) / 0x40);
+    return this.direct(VARINT_BYTES_MAX, (target, start) => writeZigzag(target, value, start));
   }
 
   bytes(value: Uint8Array): this {
@@ -198,20 +196,19 @@ export class ByteWriter {
     return this.uint16(written).bytes(target.subarray(0, written));
   }
 
-  /** Seven bits first, then the rest, seven bits a byte. */
-  #leb128(first: number, more: number): this {
-    const start = this.#grow(VARINT_BYTES_MAX);
-    let offset = start;
-    let low = first;
-    let rest = more;
-    while (rest > 0) {
-      this.#bytes[offset] = low | 0x80;
-      offset += 1;
-      low = rest % 0x80;
-      rest = (rest - low) / 0x80;
-    }
-    this.#bytes[offset] = low;
-    this.#length = offset + 1;
+  /** Leaves bytes for the caller to fill in the finished buffer. */
+  skip(length: number): this {
+    this.#grow(length);
+    return this;
+  }
+
+  /**
+   * Lets `write` put up to `lengthMax` bytes straight into the memory behind `start`; it answers
+   * where they end. For many fields at once, whose bounds are then checked once.
+   */
+  direct(lengthMax: number, write: (target: Buffer, start: number) => number): this {
+    const start = this.#grow(lengthMax);
+    this.#length = write(this.#bytes, start);
     return this;
   }
 
@@ -227,4 +224,32 @@ export class ByteWriter {
     this.#length = needed;
     return start;
   }
+}
+
+/** Writes a safe integer ≥ 0 as a varint; answers where it ends. */
+export function writeVarint(target: Buffer, value: number, start: number): number {
+  const low = value % 0x80;
+  return writeLeb128(target, low, (value - low) / 0x80, start);
+}
+
+/** Writes a safe integer as a varint of zigzag form; answers where it ends. */
+export function writeZigzag(target: Buffer, value: number, start: number): number {
+  const magnitude = value >= 0 ? value : -value - 1;
+  const low = magnitude % 0x40;
+  return writeLeb128(target, low * 2 + (value >= 0 ? 0 : 1), (magnitude - low) / 0x40, start);
+}
+
+/** Seven bits first, then the rest, seven bits a byte. */
+function writeLeb128(target: Buffer, first: number, more: number, start: number): number {
+  let offset = start;
+  let low = first;
+  let rest = more;
+  while (rest > 0) {
+    target[offset] = low | 0x80;
+    offset += 1;
+    low = rest % 0x80;
+    rest = (rest - low) / 0x80;
+  }
+  target[offset] = low;
+  return offset + 1;
 }

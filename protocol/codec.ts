@@ -7,7 +7,7 @@
  */
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { assertNever, ProtocolError } from './errors.ts';
-import { decodeFrames, encodeFrames } from './frames.ts';
+import { decodeFrames, writeFrames } from './frames.ts';
 import { isCollectorId, type Predecessor } from './identity.ts';
 import {
   EPOCHS_PER_MESSAGE_MAX,
@@ -46,11 +46,16 @@ export interface EncodedBody {
  * The result shares no memory with the message.
  */
 export function encodeBody(message: Message, compress = false): EncodedBody {
-  if (message.kind === 'frames') {
-    const { flags, body } = encodeFrames(message, compress);
-    return { kind: 'frames', flags, body };
-  }
-  return { kind: message.kind, flags: 0, body: writeBody(new ByteWriter(), message).finish() };
+  const writer = new ByteWriter();
+  const flags = writeMessage(writer, message, compress);
+  return { kind: message.kind, flags, body: writer.finish() };
+}
+
+/** Puts a message's body behind what the writer holds, and answers the flags that go with it. */
+export function writeMessage(writer: ByteWriter, message: Message, compress: boolean): number {
+  if (message.kind === 'frames') return writeFrames(writer, message, compress);
+  writeBody(writer, message);
+  return 0;
 }
 
 function writeBody(writer: ByteWriter, message: Exclude<Message, { kind: 'frames' }>): ByteWriter {

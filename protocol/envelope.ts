@@ -4,7 +4,8 @@
  * direction, for it owns the counter.
  */
 import { crc32 } from 'node:zlib';
-import { encodeBody } from './codec.ts';
+import { ByteWriter } from './bytes.ts';
+import { writeMessage } from './codec.ts';
 import { HEADER_BYTES, MAGIC, PROTOCOL_VERSION, TRAILER_BYTES } from './limits.ts';
 import { KINDS, type Message } from './messages.ts';
 
@@ -28,24 +29,30 @@ export class MessageWriter {
 
   /** The whole message as one buffer, and its body. `compress` concerns FRAMES alone. */
   write(message: Message, compress = false): { bytes: Buffer; body: Buffer } {
-    const { kind, flags, body } = encodeBody(message, compress);
-    const bytes = sealEnvelope(KINDS[kind], flags, this.#counter, body);
+    const writer = new ByteWriter().skip(HEADER_BYTES);
+    const flags = writeMessage(writer, message, compress);
+    const bytes = seal(writer, KINDS[message.kind], flags, this.#counter);
     this.#counter = nextCounter(this.#counter);
-    return { bytes, body };
+    return { bytes, body: bytes.subarray(HEADER_BYTES, bytes.length - TRAILER_BYTES) };
   }
 }
 
 /** An envelope with any field values; {@link MessageWriter} is the way to make right ones. */
 export function sealEnvelope(kind: number, flags: number, counter: number, body: Buffer): Buffer {
-  const bytes = Buffer.allocUnsafe(HEADER_BYTES + body.length + TRAILER_BYTES);
+  const writer = new ByteWriter(HEADER_BYTES + body.length + TRAILER_BYTES);
+  return seal(writer.skip(HEADER_BYTES).bytes(body), kind, flags, counter);
+}
+
+/** Fills the header that was left free in front of a body, and puts the CRC behind it. */
+function seal(writer: ByteWriter, kind: number, flags: number, counter: number): Buffer {
+  const sealed = writer.length;
+  const bytes = writer.skip(TRAILER_BYTES).finish();
   bytes.writeUInt16BE(MAGIC, OFFSETS.magic);
   bytes.writeUInt16BE(PROTOCOL_VERSION, OFFSETS.version);
   bytes.writeUInt8(kind, OFFSETS.kind);
   bytes.writeUInt8(flags, OFFSETS.flags);
-  bytes.writeUInt32BE(body.length, OFFSETS.bodyLength);
+  bytes.writeUInt32BE(sealed - HEADER_BYTES, OFFSETS.bodyLength);
   bytes.writeUInt32BE(counter, OFFSETS.counter);
-  body.copy(bytes, HEADER_BYTES);
-  const sealed = HEADER_BYTES + body.length;
   bytes.writeUInt32BE(crc32(bytes.subarray(0, sealed)), sealed);
   return bytes;
 }

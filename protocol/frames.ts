@@ -6,7 +6,7 @@
  * The frame's own CRC travels with it, unchanged since `append`.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { ByteReader, ByteWriter } from './bytes.ts';
+import { ByteReader, ByteWriter, VARINT_BYTES_MAX, writeVarint, writeZigzag } from './bytes.ts';
 import { ProtocolError } from './errors.ts';
 import { CAPTURED_AT_MAX, PAYLOAD_BYTES_MAX } from './identity.ts';
 import { DECODED_BYTES_MAX, FRAMES_PER_MESSAGE_MAX } from './limits.ts';
@@ -16,33 +16,58 @@ import type { Frames, WireFrame } from './messages.ts';
 const FLAG_ZSTD = 1;
 
 /** The most that one frame costs beside its payload: three varints and the CRC. */
-const FRAME_OVERHEAD_BYTES_MAX = 8 + 8 + 8 + 4;
+const FRAME_OVERHEAD_BYTES_MAX = 3 * VARINT_BYTES_MAX + 4;
+
+/** The decoded length, in front of the frames. */
+const LENGTH_BYTES = 4;
 
 /** Level 1: on the links where compression matters the link is slow, not the CPU. */
 const ZSTD_OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
-export function encodeFrames(message: Frames, compress: boolean): { flags: number; body: Buffer } {
-  const data = encodeFrameData(message.frames);
-  const packed = compress ? zstdCompressSync(data, ZSTD_OPTIONS) : data;
-  const smaller = packed.length < data.length;
-  const writer = new ByteWriter(packed.length + 12);
-  writer.uint32(message.epochIndex).uint32(message.frames.length).uint32(data.length);
-  writer.bytes(smaller ? packed : data);
-  return { flags: smaller ? FLAG_ZSTD : 0, body: writer.finish() };
+/** Puts the body behind what the writer holds, and answers the flags that go with it. */
+export function writeFrames(writer: ByteWriter, message: Frames, compress: boolean): number {
+  const { epochIndex, frames } = message;
+  writer.uint32(epochIndex).uint32(frames.length);
+  const lengthMax = frameDataLengthMax(frames);
+  if (compress) {
+    const plain = new ByteWriter(lengthMax);
+    const data = plain.direct(lengthMax, (to, at) => writeFrameData(to, at, frames)).finish();
+    const packed = zstdCompressSync(data, ZSTD_OPTIONS);
+    const smaller = packed.length < data.length;
+    writer.uint32(data.length).bytes(smaller ? packed : data);
+    return smaller ? FLAG_ZSTD : 0;
+  }
+  writer.direct(LENGTH_BYTES + lengthMax, (target, start) => {
+    const end = writeFrameData(target, start + LENGTH_BYTES, frames);
+    target.writeUInt32BE(end - start - LENGTH_BYTES, start);
+    return end;
+  });
+  return 0;
 }
 
-function encodeFrameData(frames: readonly WireFrame[]): Buffer {
-  const payloadBytes = frames.reduce((sum, frame) => sum + frame.payload.length, 0);
-  const writer = new ByteWriter(payloadBytes + frames.length * FRAME_OVERHEAD_BYTES_MAX);
+function frameDataLengthMax(frames: readonly WireFrame[]): number {
+  let bytes = frames.length * FRAME_OVERHEAD_BYTES_MAX;
+  for (const { payload } of frames) bytes += payload.length;
+  return bytes;
+}
+
+/** Field by field into memory that is long enough: this is where a drain spends its time. */
+function writeFrameData(target: Buffer, start: number, frames: readonly WireFrame[]): number {
+  let at = start;
   let seq = 0;
   let capturedAt = 0;
   for (const frame of frames) {
-    writer.varint(frame.seq - seq).zigzag(frame.capturedAt - capturedAt);
-    writer.varint(frame.payload.length).uint32(frame.crc).bytes(frame.payload);
+    const { crc, payload } = frame;
+    at = writeVarint(target, frame.seq - seq, at);
+    at = writeZigzag(target, frame.capturedAt - capturedAt, at);
+    at = writeVarint(target, payload.length, at);
+    at = target.writeUInt32BE(crc, at);
+    target.set(payload, at);
+    at += payload.length;
     seq = frame.seq;
     capturedAt = frame.capturedAt;
   }
-  return writer.finish();
+  return at;
 }
 
 /** Throws ProtocolError `flags`, `decode`, `size` or `compression`. Payloads are views. */
