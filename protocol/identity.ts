@@ -67,8 +67,6 @@ export function uuidFromBytes(bytes: Uint8Array, offset = 0): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-const IDENTITY_BYTES = EPOCH_BYTES + 8 + 8;
-
 /**
  * Makes frame CRCs for one epoch, without an allocation per frame.
  *
@@ -76,17 +74,42 @@ const IDENTITY_BYTES = EPOCH_BYTES + 8 + 8;
  * big-endian, then the payload.
  */
 export class FrameCrc {
-  readonly #identity = Buffer.alloc(IDENTITY_BYTES);
+  readonly #crcOfEpoch: number;
 
   constructor(epoch: Epoch) {
-    uuidToBytes(epoch).copy(this.#identity, 0);
+    this.#crcOfEpoch = crc32(uuidToBytes(epoch));
   }
 
   of(seq: number, capturedAt: number, payload: Uint8Array): number {
-    writeUint64(this.#identity, seq, EPOCH_BYTES);
-    writeUint64(this.#identity, capturedAt, EPOCH_BYTES + 8);
-    return crc32(payload, crc32(this.#identity));
+    const register = crcOver64(crcOver64(~this.#crcOfEpoch, seq), capturedAt);
+    return crc32(payload, ~register >>> 0);
   }
+}
+
+/** The CRC-32 register after each single byte. */
+const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
+  let register = byte;
+  for (let bit = 0; bit < 8; bit += 1) {
+    register = (register >>> 1) ^ ((register & 1) === 0 ? 0 : 0xedb8_8320);
+  }
+  return register;
+});
+
+/**
+ * The CRC-32 register after the eight bytes of a big-endian u64. By hand, because a call into zlib
+ * costs many times what these few bytes do.
+ */
+function crcOver64(register: number, value: number): number {
+  const high = Math.floor(value / 0x1_0000_0000);
+  return crcOver32(crcOver32(register, high), value - high * 0x1_0000_0000);
+}
+
+function crcOver32(register: number, value: number): number {
+  let crc = register;
+  for (let shift = 24; shift >= 0; shift -= 8) {
+    crc = (CRC_TABLE[(crc ^ (value >>> shift)) & 0xff] ?? 0) ^ (crc >>> 8);
+  }
+  return crc;
 }
 
 /** The CRC of a single frame; for many of one epoch use {@link FrameCrc}. */

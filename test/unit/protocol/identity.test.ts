@@ -1,4 +1,6 @@
 /** Identities and their text forms. */
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   formatTime,
@@ -8,6 +10,7 @@ import {
   uuidFromBytes,
   uuidToBytes,
 } from '#protocol/identity.ts';
+import { seeded } from '#test/unit/seed.ts';
 
 const EPOCH = '01938c5e-8a00-7000-8000-000000000001';
 const frame = {
@@ -36,6 +39,20 @@ test("a frame's CRC covers each part of it", () => {
   expect(frameCrc({ ...frame, capturedAt: frame.capturedAt + 1 })).not.toBe(crc);
   expect(frameCrc({ ...frame, payload: Buffer.from('y') })).not.toBe(crc);
   expect(frameCrc({ ...frame, epoch: EPOCH.replace('1', '2') })).not.toBe(crc);
+});
+
+test("a frame's CRC is zlib's over its parts, one behind the other", () => {
+  const number = fc.maxSafeNat();
+  fc.assert(
+    fc.property(fc.uuid(), number, number, fc.uint8Array(), (epoch, seq, capturedAt, payload) => {
+      const numbers = Buffer.alloc(16);
+      numbers.writeBigUInt64BE(BigInt(seq), 0);
+      numbers.writeBigUInt64BE(BigInt(capturedAt), 8);
+      const whole = crc32(Buffer.concat([uuidToBytes(epoch), numbers, payload]));
+      expect(frameCrc({ epoch, seq, capturedAt, payload })).toBe(whole);
+    }),
+    seeded(),
+  );
 });
 
 test('collector ids are plain', () => {
