@@ -228,9 +228,13 @@ export class Delivery {
     return { type: 'send', message };
   }
 
-  /** The frames of the next message: one epoch, and no longer than the window likes. */
+  /**
+   * The frames of the next message: one epoch, and no longer than the window likes. One frame when
+   * nothing is in flight: the message measures the path, and on a path where connections break after
+   * a few bytes each of them brings something over.
+   */
   #batch(epoch: Epoch): WireFrame[] {
-    const bytesMax = this.#window.messageBytes;
+    const bytesMax = this.#window.bytesInFlight === 0 ? 0 : this.#window.messageBytes;
     let bytes = 0;
     let count = 0;
     for (const frame of this.#buffer) {

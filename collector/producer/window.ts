@@ -3,10 +3,16 @@
  * server really get done, so that a fast link is kept busy and a thin one doesn't hold minutes of
  * data that a cut would make it send again.
  *
- * Works like the bandwidth half of BBR (Cardwell et al., ACM Queue 2016): each acknowledged message
- * gives a sample of the delivery rate over its own flight; the window is the best recent sample
- * times (a second plus the shortest flight seen). Samples taken while there was nothing to send say
- * only "at least", so they may raise the estimate, never lower it.
+ * Works like BBR (Cardwell et al., ACM Queue 2016): each acknowledged message gives a sample of the
+ * delivery rate over its own flight; the window is the best recent sample times (a second plus the
+ * path's own round trip). Samples taken while there was nothing to send say only "at least", so they
+ * may raise the estimate, never lower it.
+ *
+ * The path's own round trip shows in messages that left while nothing else was in flight; in all
+ * others our own data may stand before them. It has to be known: on a path that is longer than the
+ * window assumes, each rate measured is smaller than the one before, down to nothing. So when
+ * messages take longer than the window explains, it is closed until all is acknowledged, and the
+ * next message measures the path anew.
  */
 
 /** One small message is always allowed, and so is a start without knowing anything. */
@@ -19,6 +25,8 @@ const SAMPLES_MAX = 16;
 const MESSAGES_PER_WINDOW = 4;
 const MESSAGE_BYTES_MIN = 1_024;
 const MESSAGE_BYTES_MAX = 262_144;
+/** Of the path's time, a closing for a measurement costs about one part in so many. */
+const MEASURE_EVERY_WINDOWS = 20;
 
 /** What the window noted when a message left; hand it back with the message's ack. */
 export interface Flight {
@@ -27,12 +35,18 @@ export interface Flight {
   readonly deliveredBefore: number;
   readonly deliveredAt: number;
   readonly sourceLimited: boolean;
+  /** Nothing else was in flight. */
+  readonly alone: boolean;
 }
 
 export class Window {
   readonly #capBytes: number;
   readonly #samples: number[] = [];
-  #shortestFlightMs = Number.POSITIVE_INFINITY;
+  /** Of the newest message that left alone. */
+  #roundTripMs = 0;
+  /** Closed until a message has measured the round trip. */
+  #measuring = false;
+  #measureFrom = Number.NEGATIVE_INFINITY;
   #delivered = 0;
   #deliveredAt: number;
   #inFlight = 0;
@@ -51,13 +65,18 @@ export class Window {
   get bytes(): number {
     if (this.#samples.length === 0) return Math.min(WINDOW_BYTES_START, this.#capBytes);
     const rate = Math.max(...this.#samples);
-    const bytes = rate * (HORIZON_MS + this.#shortestFlightMs);
+    const bytes = rate * this.#spanMs;
     return Math.min(Math.max(bytes, WINDOW_BYTES_MIN), this.#capBytes);
   }
 
   /** What is left of it. */
   get room(): number {
     return Math.max(0, this.bytes - this.#inFlight);
+  }
+
+  /** How long a message of a full window may take. */
+  get #spanMs(): number {
+    return HORIZON_MS + this.#roundTripMs;
   }
 
   /** How long the next message should be, in bytes. */
@@ -68,12 +87,14 @@ export class Window {
 
   /** True when a message of this length may leave now. The first always may, however large. */
   admits(bytes: number): boolean {
-    return this.#inFlight === 0 || this.#inFlight + bytes <= this.bytes;
+    if (this.#inFlight === 0) return true;
+    return !this.#measuring && this.#inFlight + bytes <= this.bytes;
   }
 
   /** `sourceLimited`: nothing further waits behind this message. */
   onSent(bytes: number, sourceLimited: boolean, now: number): Flight {
-    if (this.#inFlight === 0) this.#deliveredAt = now;
+    const alone = this.#inFlight === 0;
+    if (alone) this.#deliveredAt = now;
     this.#inFlight += bytes;
     return {
       bytes,
@@ -81,6 +102,7 @@ export class Window {
       deliveredBefore: this.#delivered,
       deliveredAt: this.#deliveredAt,
       sourceLimited,
+      alone,
     };
   }
 
@@ -88,12 +110,22 @@ export class Window {
     this.#inFlight -= flight.bytes;
     this.#delivered += flight.bytes;
     this.#deliveredAt = now;
-    this.#shortestFlightMs = Math.min(this.#shortestFlightMs, now - flight.sentAt);
+    this.#measure(flight, now);
     const elapsedMs = Math.max(now - flight.deliveredAt, 0.1);
     const rate = (this.#delivered - flight.deliveredBefore) / elapsedMs;
     const best = this.#samples.length === 0 ? 0 : Math.max(...this.#samples);
     if (flight.sourceLimited && rate < best) return;
     this.#samples.push(rate);
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
+  }
+  #measure({ sentAt, alone }: Flight, now: number): void {
+    const tookMs = now - sentAt;
+    if (alone) {
+      this.#roundTripMs = tookMs;
+      this.#measuring = false;
+    } else if (tookMs > this.#spanMs && now >= this.#measureFrom) {
+      this.#measuring = true;
+      this.#measureFrom = now + MEASURE_EVERY_WINDOWS * this.#spanMs;
+    }
   }
 }

@@ -283,6 +283,21 @@ describe('delivery', () => {
     expect(rig.sentSeqs().length * 1_000).toBeLessThanOrEqual(first * 1_000 + 10_000);
   });
 
+  test('connections that carry one frame each bring a backlog over', () => {
+    const rig = new Rig();
+    rig.append(...Array.from({ length: 20 }, (_, i) => frame(EPOCH, i + 1, 1_000)));
+    for (let seq = 1; seq <= 20; seq += 1) {
+      rig.ready();
+      // All behind the first message is lost with the connection.
+      const [first] = rig.sent('frames');
+      expect(first?.frames.map((one) => one.seq)).toEqual([seq]);
+      rig.ack(0, seq, seq);
+      rig.sender.onClosed(rig.connection, undefined, rig.now);
+      rig.drain();
+    }
+    expect(rig.settled).toHaveLength(20);
+  });
+
   test('a frame larger than the window leaves alone', () => {
     const rig = new Rig();
     rig.terms = { ...rig.terms, windowBytesMax: 10_000 };
