@@ -65,7 +65,7 @@ export class QueueCore {
   readonly #peeker: PendingReader;
   #writing: WritingEpoch | undefined;
   #storeId: string | undefined;
-  /** Something was settled that the checkpoint doesn't have. */
+  /** Something was appended or settled that the checkpoint doesn't have. */
   #dirty = false;
   /** Something was settled or declared since segments were last looked through. */
   #looseEnds = true;
@@ -119,6 +119,9 @@ export class QueueCore {
       const seq = this.#log.stageFrame(this.#writing, capturedAt, payload);
       const position = { epoch: this.#writing.state.epoch, seq };
       this.#oldest ??= { position, capturedAt };
+      // How far the epoch goes has to stand outside its last segment, or damage to that one's end
+      // looks like a write that never finished.
+      this.#dirty = true;
       return position;
     });
   }
@@ -209,8 +212,8 @@ export class QueueCore {
   }
 
   /**
-   * Saves what was settled and removes what isn't needed any more. To be called about once a second
-   * while it is due: it syncs, so not after every ack.
+   * Saves how far epochs go and what was settled, and removes what isn't needed any more. To be
+   * called about once a second while it is due: it syncs, so not after every append or ack.
    */
   maintain(): void {
     this.#writes('save the checkpoint', () => {
@@ -229,10 +232,7 @@ export class QueueCore {
   /** Makes durable what is staged or settled, and lets go of the files. */
   close(): void {
     try {
-      if (this.#failure === undefined) {
-        this.#dirty ||= this.#writing !== undefined;
-        this.maintain();
-      }
+      if (this.#failure === undefined) this.maintain();
     } finally {
       this.#reader.close();
       this.#peeker.close();

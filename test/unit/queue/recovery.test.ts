@@ -97,6 +97,27 @@ describe('a torn tail', () => {
     }
   });
 
+  test('deep into an outage is damage: upkeep notes how far the epoch went', () => {
+    const files = new ModelledFiles();
+    const core = openCore(files);
+    const [first] = appendFrames(core, 1, 6);
+    core.maintain();
+    expect(core.maintenanceDue).toBe(false);
+    appendFrames(core, 7, 10);
+    expect(core.maintenanceDue).toBe(true);
+    core.maintain();
+    const left = files.afterKill();
+    left.edit(FIRST, (content) => content.subarray(0, FRAMES_AT + 4 * RECORD + 7));
+    const opened = openCore(left);
+    expect(opened.recovery).toMatchObject({
+      frames: 4,
+      damage: [{ kind: 'damaged', file: FIRST }],
+    });
+    expect(opened.pendingGaps()).toEqual([
+      { epoch: first?.epoch, from: 5, to: 10, reason: 'damaged' },
+    ]);
+  });
+
   test('that takes frames which the checkpoint knows as confirmed is damage, and declared', () => {
     const { files, epoch } = killedQueue(10);
     const core = openCore(files);
