@@ -19,8 +19,12 @@ import {
 import { INDEX_STRIDE_BYTES } from './segment-index.ts';
 import type { Gap } from './types.ts';
 
-/** How much is read at a time when a segment is read whole. */
-const SCAN_CHUNK_BYTES = 4_194_304;
+/**
+ * How much is read at a time when a segment is read whole. Each of these scans has memory of its
+ * own that stays until it is collected: with larger pieces an opening would leave a backlog's
+ * segments their number times that behind.
+ */
+const SCAN_CHUNK_BYTES = 262_144;
 
 interface FoundRun {
   readonly epoch: Epoch;
