@@ -19,6 +19,8 @@ const AIM_PER_S = 60_000;
 interface Round {
   readonly fillPerS: number;
   readonly drainPerS: number;
+  /** Of what was left at the first ack. */
+  readonly flowPerS: number;
   readonly firstAckMs: number;
   /** Over the drain, in seconds. */
   readonly cpuS: { readonly source: number; readonly toxiproxy: number; readonly server: number };
@@ -64,6 +66,7 @@ async function round(bench: Bench, plan: FramePlan, number: number): Promise<Rou
   return {
     fillPerS: perSecond(BACKLOG_FRAMES, filled.at - opened.at),
     drainPerS: perSecond(BACKLOG_FRAMES, drained.at - restoredAt),
+    flowPerS: perSecond(BACKLOG_FRAMES - firstAck.status.counters.acked, drained.at - firstAck.at),
     firstAckMs: firstAck.at - restoredAt,
     cpuS: {
       source: after.source - before.source,
@@ -84,44 +87,52 @@ function figuresOf(rounds: readonly Round[], { payloadBytes }: FramePlan): Figur
       name: 'append',
       unit: 'frames/s',
       samples: of(({ fillPerS }) => fillPerS),
-      aims: [],
       method: `${frames} into the queue with the link cut, 4,096 at a time, until all are synced; making the payloads is part of it`,
     },
     {
       name: 'drain',
       unit: 'frames/s',
       samples: of(({ drainPerS }) => drainPerS),
-      aims: [{ of: 'best', at: 'least', value: AIM_PER_S }],
+      aims: [{ of: 'median', at: 'least', value: AIM_PER_S }],
       method: `${frames} through Toxiproxy, from the moment the link is restored (so the wait for the next dial is part of it) until the collector has the last ack of a committed row`,
     },
     {
-      name: 'first ack of the drain',
+      name: 'drain, its first ack',
       unit: 'ms',
       samples: of(({ firstAckMs }) => firstAckMs),
-      aims: [],
       method: 'the part of the drain that is waiting for the next dial, and the handshake',
+    },
+    {
+      name: 'drain, from its first ack on',
+      unit: 'frames/s',
+      samples: of(({ flowPerS }) => flowPerS),
+      method: 'the same without that wait, which no speed makes shorter',
     },
     ...(['source', 'toxiproxy', 'server'] as const).map(
       (who): Figure => ({
-        name: `CPU of the drain, ${who}`,
+        name: `drain, CPU of the ${who}`,
         unit: 's',
         samples: of(({ cpuS }) => cpuS[who]),
-        aims: [],
         method: 'all threads, user and system, for the whole backlog, in steps of 10 ms',
       }),
     ),
+    ...limitFiguresOf(rounds),
+  ];
+}
+
+function limitFiguresOf(rounds: readonly Round[]): Figure[] {
+  const of = (pick: (round: Round) => number) => rounds.map(pick);
+  return [
     {
       name: 'limit: file',
       unit: 'frames/s',
       samples: of(({ fileLimitPerS }) => fileLimitPerS),
-      aims: [],
       method: 'the same bytes written to one file, one fdatasync for each 256 KiB',
     },
     {
       name: 'limit: SQLite',
       unit: 'frames/s',
       samples: of(({ sqliteLimitPerS }) => sqliteLimitPerS),
-      aims: [],
       method:
         'the same rows inserted in one process, 4,096 a transaction, each synced, two indexes',
     },
@@ -129,14 +140,12 @@ function figuresOf(rounds: readonly Round[], { payloadBytes }: FramePlan): Figur
       name: 'drain / file limit',
       unit: 'ratio',
       samples: of((round) => round.drainPerS / round.fileLimitPerS),
-      aims: [],
       method: 'each drain over the probe just before it',
     },
     {
       name: 'drain / SQLite limit',
       unit: 'ratio',
       samples: of((round) => round.drainPerS / round.sqliteLimitPerS),
-      aims: [],
       method: 'each drain over the probe just before it',
     },
   ];

@@ -6,7 +6,7 @@ import { strict as assert } from 'node:assert';
 
 export interface Aim {
   /** Which of the figure's numbers is held to it. */
-  readonly of: 'median' | 'best' | 'max';
+  readonly of: 'median' | 'max';
   readonly at: 'least' | 'most';
   readonly value: number;
 }
@@ -16,7 +16,7 @@ export interface Figure {
   readonly unit: 'frames/s' | 's' | 'ms' | 'MB' | 'frames' | 'ratio';
   /** In the order in which they were measured; never empty. */
   readonly samples: readonly number[];
-  readonly aims: readonly Aim[];
+  readonly aims?: readonly Aim[];
   /** How it was measured, in a sentence or two. */
   readonly method: string;
 }
@@ -58,7 +58,7 @@ function quantile(sorted: readonly number[], q: number): number {
 
 /** What of an aim was missed, in words; undefined when it was met. */
 export function missed(figure: Figure, aim: Aim): string | undefined {
-  const value = held(figure, aim);
+  const value = summaryOf(figure)[aim.of];
   if (aim.at === 'least' ? value >= aim.value : value <= aim.value) return undefined;
   const word = aim.at === 'least' ? 'below' : 'over';
   return `missed: ${aim.of} ${round(value)} is ${word} ${round(aim.value)}`;
@@ -66,13 +66,6 @@ export function missed(figure: Figure, aim: Aim): string | undefined {
 
 export function describeAim({ of, at, value }: Aim): string {
   return `${of} ${at === 'least' ? '≥' : '≤'} ${round(value)}`;
-}
-
-function held(figure: Figure, { of, at }: Aim): number {
-  const { median, min, max } = summaryOf(figure);
-  if (of === 'median') return median;
-  if (of === 'max') return max;
-  return at === 'least' ? max : min;
 }
 
 /** Four digits are more than any of these figures is good for. */

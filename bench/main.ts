@@ -50,7 +50,7 @@ async function run(parts: readonly Part[], { seed = randomInt(SEED_MAX + 1) }): 
   try {
     print(`seed ${seed} (again: ./holdfast bench smoke --seed ${seed})`);
     const about = { machine: machine(directory), startedAt: new Date().toISOString(), seed };
-    const bench = { programs, toxiproxy, directory, seed, progress: print };
+    const bench = { programs, toxiproxy, directory, seed, signal, progress: print };
     const chosen = parts.length === 0 ? PART_NAMES : parts;
     const results = await smoke(bench, chosen);
     const command = ['./holdfast bench smoke', ...parts, '--seed', seed].join(' ');

@@ -49,13 +49,13 @@ async function measurePair(bench: Bench, backlog: string, number: number) {
     await bench.programs.cutOffCollector(fullQueue, nobody),
     await bench.programs.cutOffCollector(emptyQueue, nobody),
   ];
-  await delay(REST_MS);
+  await delay(REST_MS, undefined, { signal: bench.signal });
   const looks: number[][] = collectors.map(() => []);
   for (let i = 0; i < LOOKS; i += 1) {
     collectors.forEach(({ pid }, which) => {
       looks[which]?.push(residentBytes(pid) / 1e6);
     });
-    await delay(LOOK_MS / LOOKS);
+    await delay(LOOK_MS / LOOKS, undefined, { signal: bench.signal });
   }
   await Promise.all(collectors.map((collector) => collector.stop()));
   await rm(directory, { recursive: true });
@@ -66,12 +66,12 @@ async function measurePair(bench: Bench, backlog: string, number: number) {
 function figuresOf(full: readonly number[], empty: readonly number[]): Figure[] {
   const method = `resident memory of the collector program at its usual sampling, cut off; ${REST_MS / 1_000} s after start, median of ${LOOKS} looks in ${LOOK_MS / 1_000} s, each sample a process of its own`;
   return [
-    { name: 'memory, empty queue', unit: 'MB', samples: empty, aims: [], method },
+    { name: 'memory, empty queue', unit: 'MB', samples: empty, method },
     {
       name: `memory, ${BACKLOG_FRAMES} frames queued`,
       unit: 'MB',
       samples: full,
-      aims: [],
+
       method,
     },
     {

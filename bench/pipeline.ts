@@ -30,6 +30,8 @@ export interface Bench {
   /** An empty directory for queues, stores and probes. */
   readonly directory: string;
   readonly seed: number;
+  /** Aborted when the benchmark is interrupted. */
+  readonly signal: AbortSignal;
   /** Says where a long measurement is. */
   readonly progress: (text: string) => void;
 }

@@ -106,8 +106,8 @@ export class Programs {
     });
     this.#running.add(child);
     child.once('exit', () => this.#running.delete(child));
-    // An abort is told as an error of the child; it ends, and that is what matters.
-    child.on('error', () => this.#running.delete(child));
+    // An abort is told as an error too; that child still has to end. One without a process can't.
+    child.on('error', () => child.pid === undefined && this.#running.delete(child));
     return child;
   }
 }

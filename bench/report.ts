@@ -52,7 +52,7 @@ export function writeJson(run: Run, directory: string): string {
     figures: figures.map((figure) => ({
       ...figure,
       ...summaryOf(figure),
-      missed: figure.aims.flatMap((aim) => missed(figure, aim) ?? []),
+      missed: (figure.aims ?? []).flatMap((aim) => missed(figure, aim) ?? []),
     })),
     proofs: results.flatMap((result) => result.proofs),
     held: nothingLost(run),
@@ -79,12 +79,13 @@ function table(figures: readonly Figure[]): string[] {
 }
 
 function verdict(figure: Figure | undefined): string {
-  if (figure === undefined || figure.aims.length === 0) return '';
+  if (figure?.aims === undefined) return '';
   return figure.aims.map((aim) => missed(figure, aim) ?? `${describeAim(aim)}: met`).join('; ');
 }
 
 function isGood(proof: Proof): boolean {
-  return holds(proof) && proof.resent <= proof.resentMax;
+  const { resent, resentMax = resent } = proof;
+  return holds(proof) && resent <= resentMax;
 }
 
 function describeProof(proof: Proof): string {

@@ -7,8 +7,8 @@ export interface Proof extends Verification {
   readonly of: string;
   /** Frames that the source sent more than once; a cut in flight makes some of that rightly. */
   readonly resent: number;
-  /** What the run allows of that. */
-  readonly resentMax: number;
+  /** What the run allows of that; undefined where that is not judged. */
+  readonly resentMax: number | undefined;
 }
 
 export interface Result {
