@@ -24,6 +24,7 @@ const LINK_PORT = 9004;
 const TOXIPROXY_PORT = 8474;
 const LEDGER_FOLDER = '/ledger';
 const EXPORT_MS_MAX = 60_000;
+const READY_MS_MAX = 3_000;
 
 /** One accepted frame, as the collector logged it when its queue had it on disk. */
 export interface Captured {
@@ -150,7 +151,9 @@ export class Stack {
   /** Rejects unless the program says that it is ready to do its work. */
   async ready(service: Service): Promise<void> {
     const port = service === this.server ? API_PORT : STATUS_PORT;
-    await fetchJson(`${await service.url(port)}/readyz`);
+    const url = `${await service.url(port)}/readyz`;
+    const { status } = await fetch(url, { signal: AbortSignal.timeout(READY_MS_MAX) });
+    if (status !== 200) throw new Error(`${url} answered ${status}`);
   }
 
   /** The audit document as it is answered. */

@@ -1,0 +1,103 @@
+/**
+ * The faults: how each is done, and when what it hit works again. Orders are read back where they
+ * are given (`Link`, `Service`); that they had their effect as well is for `effects.ts` to see.
+ */
+import type { Toxic } from '../support/link.ts';
+import type { Service } from '../support/service.ts';
+import type { Stack } from '../support/stack.ts';
+import { waitUntil } from '../support/wait.ts';
+import { died, type Effect, silent, standstill } from './effects.ts';
+import type { Observer } from './observer.ts';
+
+/** What faults work on, and effects are seen in. */
+export interface Ground {
+  readonly stack: Stack;
+  readonly observer: Observer;
+}
+
+export interface Fault {
+  readonly name: string;
+  readonly target: string;
+  /** Nothing can be stored while it lasts. */
+  readonly outage: boolean;
+  readonly effect: Effect;
+  inject(ground: Ground): Promise<void>;
+  /** Left out where there is nothing to undo: the fault is a moment, and done when injected. */
+  lift?(ground: Ground): Promise<void>;
+  /** Resolves when what was hit works again. */
+  running(ground: Ground): Promise<void>;
+}
+
+/** The link refuses connections, and those that it had are closed. */
+export function cut(name = 'cut'): Fault {
+  return {
+    name,
+    target: 'link',
+    outage: true,
+    effect: standstill,
+    inject: ({ stack: { link } }) => link.cut(),
+    lift: ({ stack: { link } }) => link.restore(),
+    running: async () => undefined,
+  };
+}
+
+/** Toxics on the living link. */
+export function poison(
+  name: string,
+  toxics: readonly Toxic[],
+  { outage, effect }: Pick<Fault, 'outage' | 'effect'>,
+): Fault {
+  return {
+    name,
+    target: 'link',
+    outage,
+    effect,
+    inject: ({ stack: { link } }) => link.add(toxics),
+    lift: ({ stack: { link } }) => link.remove(toxics),
+    running: async () => undefined,
+  };
+}
+
+export type Target = 'server' | 'collector';
+
+/** SIGKILL; only the restart policy brings the program back. */
+export function kill(target: Target): Fault {
+  let startedAt = '';
+  return {
+    name: `kill_${target}`,
+    target,
+    outage: true,
+    effect: died(target),
+    inject: async ({ stack }) => {
+      startedAt = (await stack[target].state()).startedAt;
+      await stack[target].kill();
+    },
+    running: ({ stack }) => runningAgain(stack, stack[target], startedAt),
+  };
+}
+
+/** All threads stand still; the kernel goes on to take its connections. */
+export function freeze(target: Target): Fault {
+  return {
+    name: `freeze_${target}`,
+    target,
+    outage: true,
+    effect: silent(target),
+    inject: ({ stack }) => stack[target].freeze(),
+    lift: ({ stack }) => stack[target].thaw(),
+    running: ({ stack }) =>
+      waitUntil(`the ${target} is ready`, () => isReady(stack, stack[target])),
+  };
+}
+
+async function runningAgain(stack: Stack, service: Service, before: string): Promise<void> {
+  await waitUntil(`the restart policy brings the ${service.name} back`, async () => {
+    const { running, startedAt } = await service.state();
+    return running && startedAt !== before && (await isReady(stack, service));
+  });
+}
+
+async function isReady(stack: Stack, service: Service): Promise<boolean> {
+  await stack.ready(service);
+  return true;
+}

@@ -1,0 +1,70 @@
+/**
+ * A case from its start to its verdict. All evidence is written to the case's folder and judged
+ * from there, by what is in the files alone.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { judgeFiles } from '#chaos/oracle/evidence.ts';
+import type { Result } from '#chaos/oracle/judge.ts';
+import { reportText } from '#chaos/oracle/report.ts';
+import { randomOf, SEED } from '../support/random.ts';
+import type { MatrixCase } from './cases.ts';
+import { type Seen, Stage } from './stage.ts';
+
+export interface Outcome {
+  readonly result: Result;
+  /** For people, with where the evidence is and how to play it again. */
+  readonly report: string;
+  readonly seen: Seen;
+  /** Drops the ledger and the export, which are large and of no use once a case has passed. */
+  discard(): void;
+}
+
+export async function runCase(one: MatrixCase): Promise<Outcome> {
+  const stage = await Stage.open(`matrix-${one.name}`, {
+    environment: one.environment ?? {},
+    random: randomOf(one.name),
+  });
+  try {
+    await stage.play((on) => one.play(on));
+    const result = await judge(one, stage);
+    const { folder } = stage.stack;
+    const report = `${reportText(result)}seed: ${SEED}\nevidence: ${folder}\n`;
+    writeFileSync(join(folder, 'report.txt'), report);
+    const discard = () => {
+      for (const name of ['ledger', 'export.ndjson']) {
+        rmSync(join(folder, name), { recursive: true });
+      }
+    };
+    return { result, report, seen: stage.seen, discard };
+  } finally {
+    writeJson(stage, 'toxiproxy', stage.proxies);
+    await stage.stack.stop();
+  }
+}
+
+/** The audit before the export: what is stored in between is then no contradiction. */
+async function judge(one: MatrixCase, stage: Stage): Promise<Result> {
+  const { stack } = stage;
+  const observations = writeJson(stage, 'observations', stage.seen);
+  const expected = writeJson(stage, 'case', { ...one.asks, faults: one.faults });
+  const audit = writeJson(stage, 'audit', await stack.auditDocument());
+  const exported = join(stack.folder, 'export.ndjson');
+  await stack.exportTo(exported);
+  const result = await judgeFiles({
+    ledgers: [stack.ledgerPath],
+    export: exported,
+    audit,
+    observations,
+    case: expected,
+  });
+  writeJson(stage, 'result', result);
+  return result;
+}
+
+/** Answers the path. */
+function writeJson({ stack }: Stage, name: string, document: unknown): string {
+  const path = join(stack.folder, `${name}.json`);
+  writeFileSync(path, `${JSON.stringify(document, null, 1)}\n`);
+  return path;
+}
