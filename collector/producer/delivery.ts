@@ -229,12 +229,12 @@ export class Delivery {
   }
 
   /**
-   * The frames of the next message: one epoch, and no longer than the window likes. One frame when
-   * nothing is in flight: the message measures the path, and on a path where connections break after
-   * a few bytes each of them brings something over.
+   * The frames of the next message: one epoch, no longer than the window likes, and no longer than
+   * all before it on this connection. So the first one is a single frame, and where connections
+   * break after a few bytes, each brings over at least half of what it could.
    */
   #batch(epoch: Epoch): WireFrame[] {
-    const bytesMax = this.#window.bytesInFlight === 0 ? 0 : this.#window.messageBytes;
+    const bytesMax = Math.min(this.#window.messageBytes, this.#window.bytesSent);
     let bytes = 0;
     let count = 0;
     for (const frame of this.#buffer) {

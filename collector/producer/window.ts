@@ -61,6 +61,11 @@ export class Window {
     return this.#inFlight;
   }
 
+  /** Bytes that have left, acknowledged or not. */
+  get bytesSent(): number {
+    return this.#delivered + this.#inFlight;
+  }
+
   /** The window, in bytes. */
   get bytes(): number {
     if (this.#samples.length === 0) return Math.min(WINDOW_BYTES_START, this.#capBytes);

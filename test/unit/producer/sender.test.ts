@@ -283,20 +283,31 @@ describe('delivery', () => {
     expect(rig.sentSeqs().length * 1_000).toBeLessThanOrEqual(first * 1_000 + 10_000);
   });
 
-  test('connections that carry one frame each bring a backlog over', () => {
-    const rig = new Rig();
-    rig.append(...Array.from({ length: 20 }, (_, i) => frame(EPOCH, i + 1, 1_000)));
-    for (let seq = 1; seq <= 20; seq += 1) {
-      rig.ready();
-      // All behind the first message is lost with the connection.
-      const [first] = rig.sent('frames');
-      expect(first?.frames.map((one) => one.seq)).toEqual([seq]);
-      rig.ack(0, seq, seq);
-      rig.sender.onClosed(rig.connection, undefined, rig.now);
-      rig.drain();
-    }
-    expect(rig.settled).toHaveLength(20);
-  });
+  test.each([1_200, 2_000, 5_000, 30_000])(
+    'connections that break after %i bytes bring a backlog over, at half of that or better',
+    (limitBytes) => {
+      const rig = new Rig();
+      const frames = 200;
+      rig.append(...Array.from({ length: frames }, (_, i) => frame(EPOCH, i + 1, 1_000)));
+      let connections = 0;
+      for (let next = 1; next <= frames; connections += 1) {
+        rig.ready();
+        const first = next;
+        let room = limitBytes;
+        for (const message of rig.sent('frames')) {
+          room -= message.frames.reduce((sum, { payload }) => sum + payload.length + 12, 0);
+          if (room < 0) break;
+          next = (message.frames.at(-1)?.seq ?? 0) + 1;
+        }
+        expect(next, 'a connection that brought nothing').toBeGreaterThan(first);
+        rig.ack(0, first, next - 1);
+        rig.sender.onClosed(rig.connection, undefined, rig.now);
+        rig.drain();
+      }
+      const fewest = (frames * 1_012) / limitBytes;
+      expect(connections).toBeLessThanOrEqual(2 * fewest + 1);
+    },
+  );
 
   test('a frame larger than the window leaves alone', () => {
     const rig = new Rig();
