@@ -6,7 +6,10 @@ import { expect, test } from 'vitest';
 import { CASES } from './matrix/cases.ts';
 import { runCase } from './matrix/run.ts';
 
-test.concurrent.each(CASES)('$name: $what', async (one) => {
+/** A case that goes wrong waits long for what doesn't come, and is to be judged all the same. */
+const TIMEOUT_MS = 540_000;
+
+test.concurrent.each(CASES)('$name: $what', { timeout: TIMEOUT_MS }, async (one) => {
   const { result, report, seen, discard } = await runCase(one);
   expect(result.verdict, report).toBe('pass');
   one.also?.(seen);

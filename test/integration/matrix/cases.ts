@@ -32,8 +32,8 @@ export interface MatrixCase {
 const FRAMES_PER_SECOND = 200;
 const QUEUED_MIN = 1_000;
 /** A retry waits a second at most, a dial and a handshake come on top. */
-const RECOVER_MS_MAX = 2_500;
-const DRAIN_MS_MAX = 10_000;
+const RECOVER_MS_MAX = 2_000;
+const DRAIN_MS_MAX = 5_000;
 const HEALS = { recover_ms_max: RECOVER_MS_MAX, drain_ms_max: DRAIN_MS_MAX } as const;
 
 const BOTH: readonly Direction[] = ['upstream', 'downstream'];
