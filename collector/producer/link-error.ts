@@ -23,6 +23,7 @@ export type LinkErrorCode =
   | 'version'
   | 'unauthorized'
   | 'renew'
+  | 'other_store'
   | `bye_${ByeReason}`;
 
 export class LinkError extends Error {

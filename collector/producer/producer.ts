@@ -132,6 +132,7 @@ export class Producer {
         token: options.token,
         random: Math.random,
         nonce: () => randomBytes(NONCE_BYTES),
+        storeId: queue.stats.storeId,
       },
       performance.now(),
     );

@@ -86,6 +86,8 @@ export interface SenderOptions {
   readonly random: () => number;
   /** NONCE_BYTES unpredictable bytes. */
   readonly nonce: () => Uint8Array;
+  /** The store that confirmed what the queue remembers as settled, if one has. */
+  readonly storeId: string | undefined;
 }
 
 export interface SenderCounters {
@@ -144,12 +146,14 @@ export class Sender {
   #rttMs = 0;
   #pace: Pace = DEFAULT_PACE;
   #highest: QueuePosition | undefined;
+  #storeId: string | undefined;
   /** How far each epoch was ever sent, to tell what is sent again. */
   readonly #sentTo = new Map<Epoch, number>();
 
   /** Begins to dial at once. */
   constructor(options: SenderOptions, now: number) {
     this.#options = options;
+    this.#storeId = options.storeId;
     this.#state = this.#recovering('dialing', now);
     this.#dial(now);
   }
@@ -336,6 +340,11 @@ export class Sender {
       const text = 'the server could not prove that it holds our token; nothing was sent to it';
       return this.#fail(new LinkError('unauthorized', text, { retry: 'permanent' }), now);
     }
+    const { storeId } = greeting.message;
+    if (this.#storeId !== undefined && this.#storeId !== storeId) {
+      return this.#onOtherStore(storeId, now);
+    }
+    this.#storeId = storeId;
     conversation.framer.liftLimit();
     const handshakeMs = now - conversation.startedAt;
     this.#handshakeMs = Math.min(Math.max(HANDSHAKE_MS_MIN, handshakeMs * 2), HANDSHAKE_MS_MAX);
@@ -345,7 +354,7 @@ export class Sender {
     const delivery = new Delivery(hello.announced, welcome, now);
     conversation.proven = {
       delivery,
-      storeId: greeting.message.storeId,
+      storeId,
       heartbeatMs: Math.min(Math.max(asked, HEARTBEAT_MS_MIN), HEARTBEAT_MS_MAX),
       progressAt: now,
       nextPingAt: now,
@@ -357,6 +366,20 @@ export class Sender {
     this.counters.connections += 1;
     this.#go({ name: 'Ready', since: now });
     this.#settle(conversation.proven, delivery.onSettledEntries(welcome.settled, now));
+  }
+
+  /**
+   * What another store has settled counts no more, so this handshake announced the wrong epochs. The
+   * queue is told first, and the next one announces what is then pending.
+   */
+  #onOtherStore(storeId: string, now: number): void {
+    this.#storeId = storeId;
+    const epoch = this.#highest?.epoch ?? '';
+    this.#actions.push({ type: 'settle', storeId, epoch, ranges: [] });
+    const text =
+      'the server has another store than before: what this queue still holds is sent there, ' +
+      'and what only the old one has is declared (settled_elsewhere)';
+    this.#fail(new LinkError('other_store', text), now);
   }
 
   #onProvenMessage(proven: Proven, message: Message, now: number): void {

@@ -347,6 +347,7 @@ export class QueueCore {
   /** Another store: what the old one has settled is either still here to be sent, or declared. */
   #forgetSettled(): void {
     this.#writes('declare frames as settled elsewhere', () => {
+      this.#recallForgotten();
       const onDisk = framesOnDisk(this.#log.segments);
       for (const state of this.#epochs.inOrder) {
         const gone = state.settled.flatMap((range) =>
@@ -362,6 +363,19 @@ export class QueueCore {
       }
       this.#log.commit();
     });
+  }
+
+  /**
+   * The epoch before the oldest known one was forgotten because all of it was settled. The new store
+   * hears of it as a predecessor and would miss it for ever, so it is declared with the others.
+   */
+  #recallForgotten(): void {
+    const before = this.#epochs.inOrder[0]?.predecessor;
+    if (before === undefined || before.lastSeq === 0) return;
+    const state = new EpochState(before.epoch);
+    state.reaches(before.lastSeq);
+    state.settle({ from: 1, to: before.lastSeq, state: 'stored', code: 0 });
+    this.#epochs.addOldest(state);
   }
 
   #saveCheckpoint(): void {

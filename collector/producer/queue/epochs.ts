@@ -136,6 +136,13 @@ export class Epochs {
     this.#byEpoch.set(state.epoch, state);
   }
 
+  /** Adds an epoch as the oldest: one that had been forgotten. */
+  addOldest(state: EpochState): void {
+    state.ordinal = (this.#inOrder[0]?.ordinal ?? this.#nextOrdinal) - 1;
+    this.#inOrder.unshift(state);
+    this.#byEpoch.set(state.epoch, state);
+  }
+
   /**
    * Forgets the oldest epochs as long as each is settled as a whole, not the newest, and no file
    * speaks of it: or the next opening would know of it again, but not that it is settled. Always

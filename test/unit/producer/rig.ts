@@ -45,13 +45,13 @@ export function frame(epoch: string, seq: number, bytes = 100): Frame {
 class Peer {
   readonly writer = new MessageWriter();
   readonly framer = new Framer();
-  readonly greetingBody = encodeBody(this.greeting()).body;
+  greetingBody = encodeBody(this.greeting()).body;
   received: Message[] = [];
   helloBody: Buffer | undefined;
   bytesReceived = 0;
 
-  greeting(versions = [2]) {
-    return { kind: 'greeting', versions, nonce: NONCE, storeId: STORE_ID } as const;
+  greeting(versions = [2], storeId = STORE_ID) {
+    return { kind: 'greeting', versions, nonce: NONCE, storeId } as const;
   }
 
   take(bytes: Buffer): void {
@@ -91,6 +91,7 @@ export class Rig {
         token,
         random: () => this.random,
         nonce: () => NONCE,
+        storeId: undefined,
       },
       this.now,
     );
@@ -134,8 +135,10 @@ export class Rig {
     this.drain();
   }
 
-  greet(versions?: number[]): void {
-    this.fromServer(this.peer.greeting(versions));
+  greet(versions?: number[], storeId?: string): void {
+    const greeting = this.peer.greeting(versions, storeId);
+    this.peer.greetingBody = encodeBody(greeting).body;
+    this.fromServer(greeting);
   }
 
   welcome(settled: readonly (SettledRange & { epochIndex: number })[] = [], token = TOKEN): void {

@@ -260,6 +260,29 @@ describe('delivery', () => {
     expect(rig.state.name).toBe('Ready');
   });
 
+  test('another store than before: the queue hears of it first, then all is announced anew', () => {
+    const other = STORE_ID.replace('aa', 'cc');
+    const rig = new Rig();
+    rig.append(frame(EPOCH, 1), frame(EPOCH, 2));
+    rig.ready();
+    rig.ack(0, 1, 1);
+    rig.sender.onClosed(rig.connection, undefined, rig.now);
+    rig.drain();
+    rig.advance(0);
+    rig.connect();
+    rig.greet(undefined, other);
+    rig.welcome();
+    expect(rig.settled.at(-1)).toEqual({ epoch: EPOCH, ranges: [] });
+    expect(rig.sentSeqs()).toEqual([]);
+    expect(rig.lastLoss).toMatchObject({ error: { code: 'other_store', retry: 'transient' } });
+    rig.advance(1_000);
+    rig.connect();
+    rig.greet(undefined, other);
+    rig.welcome();
+    expect(rig.state.name).toBe('Ready');
+    expect(rig.sentSeqs()).toEqual([2]);
+  });
+
   test('a refusal that was lost with its connection is learned from WELCOME', () => {
     const rig = new Rig();
     rig.append(frame(EPOCH, 1), frame(EPOCH, 2));

@@ -181,4 +181,32 @@ describe('settlement', () => {
     expect(again.pendingGaps()).toEqual(gaps);
     expect(again.stats.storeId).toBe(OTHER_STORE);
   });
+
+  test('by another store: an epoch that was forgotten as settled is declared, too', () => {
+    const files = new ModelledFiles();
+    const mintEpoch = epochMint();
+    const first = openCore(files, { mintEpoch });
+    appendFrames(first, 1, 5);
+    const forgotten = epochOf(first);
+    first.settle(STORE, forgotten, stored(1, 5));
+    first.close();
+    const second = openCore(files, { mintEpoch });
+    appendFrames(second, 6, 7);
+    const epoch = epochOf(second);
+    for (let i = 0; i < 3; i += 1) {
+      second.settle(STORE, epoch, stored(1, 1));
+      second.maintain();
+    }
+    second.close();
+    const third = openCore(files, { mintEpoch });
+    expect(third.held()).toMatchObject([{ epoch, predecessor: { epoch: forgotten, lastSeq: 5 } }]);
+    third.settle(OTHER_STORE, epoch, []);
+    const gaps = [{ epoch: forgotten, from: 1, to: 5, reason: 'settled_elsewhere' }];
+    expect(third.pendingGaps()).toMatchObject(gaps);
+    expect(third.held().map((held) => held.epoch)).toEqual([forgotten, epoch]);
+    third.close();
+    const fourth = openCore(files, { mintEpoch });
+    expect(fourth.pendingGaps()).toMatchObject(gaps);
+    expect(seqsOf(readAll(fourth))).toEqual([1, 2]);
+  });
 });
