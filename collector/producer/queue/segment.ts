@@ -85,6 +85,8 @@ export function kindOf(magic: number): RecordKind | undefined {
   return magic === RECORD_MAGIC.epoch ? 'epoch' : undefined;
 }
 
+/** More than a queue can ever make, and far from where numbers stop being exact. */
+const SEGMENT_NUMBER_MAX = 999_999_999_999;
 const SEGMENT_NAME = /^segment-(\d{20})\.log$/;
 
 export function segmentName(number: number): string {
@@ -96,7 +98,7 @@ export function segmentNumber(name: string): number | undefined {
   const digits = SEGMENT_NAME.exec(name)?.[1];
   if (digits === undefined) return undefined;
   const number = Number(digits);
-  return Number.isSafeInteger(number) ? number : undefined;
+  return number <= SEGMENT_NUMBER_MAX ? number : undefined;
 }
 
 export function encodeSegmentHeader(number: number): Buffer {
