@@ -22,6 +22,8 @@ const SMALL_FLEET = 50;
 const RETRY_CAP_MS_MIN = 1_000;
 /** Connections that the kernel may hold ready: a fleet that comes back comes at once. */
 const BACKLOG = 1_024;
+/** Connections over the cap that may be closing at a time. */
+const LEAVING_MAX = 64;
 /** How long the connections may take to end when the server stops. */
 const SHUTDOWN_MS = 3_000;
 
@@ -37,6 +39,10 @@ export class Ingest {
     this.#log = options.log;
     this.#server = createServer({ pauseOnConnect: false }, (socket) => {
       options.metrics.onOpened();
+      if (!this.#makeRoom()) {
+        socket.destroy();
+        return;
+      }
       const connection = new Connection(socket, {
         ...options,
         heartbeatMs: HEARTBEAT_MS,
@@ -45,11 +51,9 @@ export class Ingest {
       });
       this.#connections.add(connection);
     });
-    this.#server.maxConnections = options.connectionsMax;
-    this.#server.on('drop', () => {
-      options.metrics.onRefused();
-      this.#log.warn({ event: 'connection_refused' }, 'too many connections: one was closed');
-    });
+    // Connections that made room for others take a moment to go.
+    this.#server.maxConnections = options.connectionsMax + LEAVING_MAX;
+    this.#server.on('drop', () => this.#onRefused());
   }
 
   get listening(): boolean {
@@ -90,6 +94,25 @@ export class Ingest {
         resolve();
       };
     });
+  }
+
+  /**
+   * At the cap the oldest connection that is not proven makes room for a new one, so that silent
+   * ones can't keep collectors out. False where all are proven: then the new one has to go.
+   */
+  #makeRoom(): boolean {
+    if (this.#connections.size < this.#options.connectionsMax) return true;
+    this.#onRefused();
+    const oldest = [...this.#connections].find(({ collector }) => collector === '');
+    if (oldest === undefined) return false;
+    this.#connections.delete(oldest);
+    oldest.destroy();
+    return true;
+  }
+
+  #onRefused(): void {
+    this.#options.metrics.onRefused();
+    this.#log.warn({ event: 'connection_refused' }, 'too many connections: one was closed');
   }
 
   #onGone(connection: Connection): void {

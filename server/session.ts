@@ -61,8 +61,11 @@ export interface SessionOptions {
   readonly windowBytes: number;
 }
 
-/** From connect to a right HELLO, however the bytes come. */
-const HELLO_MS = 5_000;
+/**
+ * From connect to a right HELLO, however the bytes come. Long enough for a path of 15 s each way;
+ * that silent connections cost nobody his place is the listener's business (`ingest.ts`).
+ */
+const HELLO_MS = 60_000;
 /** Without a byte in the middle of a message: a link may be slow, but it has to move. */
 const STALL_MS = 10_000;
 /** Silence between messages: three heartbeats, and this for the way. */
@@ -340,8 +343,7 @@ export class Session {
     if (this.#state.name === 'open') {
       this.#drain(endingOf('protocol_error', `${error.code}: ${error.message}`), now);
     } else {
-      const reason = error.code === 'version' ? 'version' : 'protocol_error';
-      this.#end(endingOf(reason, `${error.code}: ${error.message}`));
+      this.#end(endingOf('protocol_error', `${error.code}: ${error.message}`));
     }
   }
 

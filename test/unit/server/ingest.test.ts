@@ -138,16 +138,29 @@ test('garbage is closed without a word, and the others notice nothing', async ()
   await expect.poll(() => ingest.connectionCount, DEADLINE).toBe(1);
 });
 
-test('connections over the cap are closed as they come, and there is room again after', async () => {
-  const { port, ingest } = await serve({ connectionsMax: 2 });
+test('at the cap proven collectors stay, and a new connection is closed', async () => {
+  const { port, ingest } = await serve({ connectionsMax: 1 });
   const first = new TestCollector(port);
   await first.join();
-  const second = new TestCollector(port);
-  await second.next('greeting');
   await new TestCollector(port).untilClosed();
-  second.socket.destroy();
-  await expect.poll(() => ingest.connectionCount, DEADLINE).toBe(1);
-  await new TestCollector(port).next('greeting');
+  first.send(ping(1));
+  await first.next('pong');
+  first.socket.destroy();
+  await expect.poll(() => ingest.connectionCount, DEADLINE).toBe(0);
+  await new TestCollector(port).join();
+});
+
+test('at the cap silent connections make room, the oldest first', async () => {
+  const { port, ingest } = await serve({ connectionsMax: 2 });
+  const oldest = new TestCollector(port);
+  await oldest.next('greeting');
+  const younger = new TestCollector(port);
+  await younger.next('greeting');
+  const collector = new TestCollector(port);
+  await collector.join();
+  await oldest.untilClosed();
+  expect(younger.socket.destroyed).toBe(false);
+  expect(ingest.connectionCount).toBe(2);
 });
 
 test('a backlog larger than the window passes, in order, and is all acknowledged', async () => {
