@@ -12,7 +12,13 @@ const collectorStatus = z.object({
   state: z.string().nullish(),
   since: z.string().nullish(),
   next_retry_at: z.string().nullish(),
-  last_error: z.object({ code: z.string().optional(), message: z.string().optional() }).nullish(),
+  last_error: z
+    .object({
+      code: z.string().optional(),
+      message: z.string().optional(),
+      at: z.string().optional(),
+    })
+    .nullish(),
   queue: z
     .object({ frames: z.number(), bytes: z.number(), oldest_captured_at: z.string().nullish() })
     .nullish(),

@@ -62,13 +62,16 @@ export function describeCollector(status: CollectorStatus): string[] {
   const { collector, state, since, next_retry_at: retry, last_error: error, queue } = status;
   const lines = [`${collector ?? 'no id yet'}: ${state ?? 'unknown'} since ${since ?? 'unknown'}`];
   if (retry != null) lines.push(`next attempt at ${retry}`);
-  if (error != null) lines.push(`last error: ${error.code ?? ''} ${error.message ?? ''}`.trimEnd());
+  if (error != null) {
+    const at = error.at === undefined ? '' : ` at ${error.at}`;
+    lines.push(`last error${at}: ${error.message ?? error.code ?? 'unknown'}`);
+  }
   if (queue != null) {
     const oldest =
       queue.oldest_captured_at == null
         ? ''
         : `, the oldest captured at ${queue.oldest_captured_at}`;
-    lines.push(`queue: ${queue.frames} frames, ${queue.bytes} bytes${oldest}`);
+    lines.push(`queue: ${queue.frames} waiting${oldest}; ${queue.bytes} bytes on disk`);
   }
   return lines;
 }

@@ -54,6 +54,7 @@ export interface ProducerStatus {
   readonly collector: string;
   readonly epoch: Epoch | undefined;
   readonly state: SenderState['name'];
+  /** Since when the link is Ready, or else since when it is not: an outage has one beginning. */
   readonly since: number;
   /** Failures since the link last did its work. */
   readonly attempt: number;
@@ -94,7 +95,7 @@ export class Producer {
   #timer: NodeJS.Timeout | undefined;
   #lastError: LastError | undefined;
   /** Wall times are taken once, at each step: they don't move with later jumps of the clock. */
-  #stateSince = nowUs();
+  #linkSince = nowUs();
   #nextRetryAt: number | undefined;
   #running = false;
   #burial: Promise<void> = Promise.resolve();
@@ -174,7 +175,7 @@ export class Producer {
       collector: this.#collector,
       epoch: stats.highest?.epoch,
       state: state.name,
-      since: this.#stateSince,
+      since: this.#linkSince,
       attempt: this.#sender.attempt,
       nextRetryAt: state.name === 'Backoff' ? this.#nextRetryAt : undefined,
       lastError: this.#lastError,
@@ -318,11 +319,12 @@ export class Producer {
   }
 
   #onState(from: SenderState, to: SenderState): void {
-    this.#stateSince = nowUs();
+    const at = nowUs();
+    if (from.name === 'Ready' || to.name === 'Ready' || to.name === 'Stopped') this.#linkSince = at;
     if (to.name === 'Backoff') {
       const { code, message, retry } = to.error;
-      this.#lastError = { code, message, retry, at: this.#stateSince };
-      this.#nextRetryAt = this.#stateSince + Math.round((to.until - to.since) * 1_000);
+      this.#lastError = { code, message, retry, at };
+      this.#nextRetryAt = at + Math.round((to.until - to.since) * 1_000);
     }
     this.#emit({ type: 'state', from, to });
   }

@@ -154,14 +154,14 @@ describe('what people read', () => {
         state: 'Backoff',
         since: '2026-01-01T00:00:00.000000Z',
         next_retry_at: '2026-01-01T00:00:01.000000Z',
-        last_error: { code: 'refused', message: 'the connection was refused' },
+        last_error: { code: 'refused', message: 'nothing listens there', at: 'T' },
         queue: { frames: 3, bytes: 900, oldest_captured_at: '2026-01-01T00:00:00.000000Z' },
       }),
     ).toEqual([
       'c1: Backoff since 2026-01-01T00:00:00.000000Z',
       'next attempt at 2026-01-01T00:00:01.000000Z',
-      'last error: refused the connection was refused',
-      'queue: 3 frames, 900 bytes, the oldest captured at 2026-01-01T00:00:00.000000Z',
+      'last error at T: nothing listens there',
+      'queue: 3 waiting, the oldest captured at 2026-01-01T00:00:00.000000Z; 900 bytes on disk',
     ]);
   });
 
