@@ -45,12 +45,18 @@ export async function runCase(one: MatrixCase): Promise<Outcome> {
 
 /** The audit before the export: what is stored in between is then no contradiction. */
 async function judge(one: MatrixCase, stage: Stage): Promise<Result> {
-  const { stack } = stage;
-  const observations = writeJson(stage, 'observations', stage.seen);
+  const { stack, seen } = stage;
+  const observations = writeJson(stage, 'observations', seen);
   const expected = writeJson(stage, 'case', { ...one.asks, faults: one.faults });
-  const audit = writeJson(stage, 'audit', await stack.auditDocument());
+  const audit = join(stack.folder, 'audit.json');
   const exported = join(stack.folder, 'export.ndjson');
-  await stack.exportTo(exported);
+  try {
+    writeJson(stage, 'audit', await stack.auditDocument());
+    await stack.exportTo(exported);
+  } catch (error) {
+    const before = seen.harness_failures.map((text) => `\n${text}`).join('');
+    throw new Error(`the server tells nothing that could be judged${before}`, { cause: error });
+  }
   const result = await judgeFiles({
     ledgers: [stack.ledgerPath],
     export: exported,
