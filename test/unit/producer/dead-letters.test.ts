@@ -1,0 +1,79 @@
+/** A frame that the real server refuses is kept aside on disk, and the frames around it pass. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Producer, type ProducerEvent } from '#collector/producer/producer.ts';
+
+const TOKEN = 'the token of the test';
+const DEADLINE = { timeout: 15_000, interval: 20 };
+
+let folder: string;
+let server: ChildProcess | undefined;
+let producer: Producer | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-dead-'));
+});
+
+afterEach(async () => {
+  await producer?.close({ deadlineMs: 0 });
+  producer = undefined;
+  server?.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Starts a server that takes payloads of up to 100 bytes, and answers its port. */
+async function startServer(): Promise<number> {
+  const main = fileURLToPath(new URL('../../../server/main.ts', import.meta.url));
+  const child = spawn(process.execPath, [main, 'run'], {
+    env: {
+      HOLDFAST_TOKEN: TOKEN,
+      HOLDFAST_STORE_PATH: join(folder, 'store'),
+      HOLDFAST_INGEST_PORT: '0',
+      HOLDFAST_API_PORT: '0',
+      HOLDFAST_PAYLOAD_BYTES_MAX: '100',
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  server = child;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { event, ingest } = JSON.parse(line);
+    if (event === 'started') return Number(String(ingest).split(':').at(-1));
+  }
+  throw new Error('the server ended before it had started');
+}
+
+test('a refused frame becomes a dead letter with code, words and payload, and blocks nothing', async () => {
+  const port = await startServer();
+  const events: ProducerEvent[] = [];
+  const queuePath = join(folder, 'queue');
+  const sender = await Producer.open({
+    server: { host: '127.0.0.1', port },
+    token: Buffer.from(TOKEN),
+    queuePath,
+    collectorId: 'c1',
+    onEvent: (event) => events.push(event),
+  });
+  producer = sender;
+  const large = Buffer.alloc(200, 7);
+  await sender.send(Buffer.from('before'), { capturedAt: 1 });
+  const { epoch, seq } = await sender.send(large, { capturedAt: 2 });
+  await sender.send(Buffer.from('after'), { capturedAt: 3 });
+
+  await expect.poll(() => sender.status().queue.frames, DEADLINE).toBe(0);
+  expect(sender.status().counters).toMatchObject({ accepted: 3, acked: 2, dead: 1 });
+  expect(events).toContainEqual(
+    expect.objectContaining({ type: 'rejected', epoch, seq, code: 'too_large' }),
+  );
+  const lines = readFileSync(join(queuePath, 'dead-letters.jsonl'), 'utf8').trimEnd().split('\n');
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { collector: 'c1', epoch, seq, captured_at_us: 2, code: 'too_large' },
+  ]);
+  const { payload_base64: payload, text } = JSON.parse(lines[0] ?? '{}');
+  expect(Buffer.from(payload, 'base64')).toEqual(large);
+  expect(text).not.toBe('');
+});
