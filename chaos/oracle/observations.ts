@@ -21,7 +21,7 @@ const fault = z.strictObject({
   /** Nothing can be stored while it lasts, so a backlog is owed. */
   outage: z.boolean(),
   began: moment,
-  /** The order to end it was carried out; null: it never was. */
+  /** The order to end it was given; null where it ends by itself, or never did. */
   lifted: moment.nullable(),
   /** What was hit works again: the process runs, the link takes connections. */
   running: moment.nullable(),

@@ -32,13 +32,13 @@ function countLines({ counts, intervals }: Result): string {
 }
 
 function faultLine(fault: FaultTimes): string {
-  const { name, bit, queued, detect_ms, restart_ms, since_running, since_lifted } = fault;
+  const { name, bit, queued, detect_ms, restart_ms, since_running, since_order } = fault;
   const words = [
     `fault ${name}: ${bit ? 'bit' : 'did not bite'}, ${queued} frames waited`,
     `noticed after ${ms(detect_ms)}`,
-    `running ${ms(restart_ms)} after it was lifted`,
+    `running ${ms(restart_ms)} after the order`,
     `since running: ${recoveryText(since_running)}`,
-    `since lifted: ${recoveryText(since_lifted)}`,
+    `since the order: ${recoveryText(since_order)}`,
   ];
   return words.join('; ');
 }

@@ -2,11 +2,13 @@
  * How long each fault was felt: until the collector noticed, until the first frame was stored
  * again, until the backlog was in.
  *
- * A fault ends twice: when the order to end it was carried out (`lifted`) and when what was hit
- * works again (`running`), which for a killed process comes later. Times are given from both; the
- * product answers for those since `running`. Storage times are the server's `received_at`, compared
- * by wall time, so all programs of a case must run on one machine's clock; times of acks are the
- * observer's samples of `/status`, on its monotonic clock.
+ * A fault ends twice: when the order to end it was given (`lifted`; a killed process comes back
+ * without one) and when what was hit was seen to work again (`running`). Times are given from both;
+ * the product answers for those since `running`. It may be faster than whoever looks: what is
+ * stored between the order and that sight counts as stored after the fault, at its end. Storage
+ * times are the server's `received_at`, compared by wall time, so all programs of a case must run
+ * on one machine's clock; times of acks are the observer's samples of `/status`, on its monotonic
+ * clock.
  */
 import type { Fate } from './comparison.ts';
 import type { Fault, Moment, Observations } from './observations.ts';
@@ -28,14 +30,14 @@ export interface FaultTimes {
   readonly outage: boolean;
   readonly bit: boolean;
   readonly evidence: string;
-  /** Frames that waited: captured before the fault's end, and not stored until then. */
+  /** Frames that waited: captured before it was over, and not stored before that was ordered. */
   readonly queued: number;
   /** Frames that were there to be stored after the fault's end. */
   readonly owed: number;
   readonly detect_ms: number | null;
-  /** From lifted to running. */
+  /** From lifted to running; from the beginning of a fault that ends without an order. */
   readonly restart_ms: number | null;
-  readonly since_lifted: Recovery | null;
+  readonly since_order: Recovery | null;
   readonly since_running: Recovery | null;
   /** Another fault fell into it, so its length says nothing about the product. */
   readonly disturbed: { readonly recovery: boolean; readonly drain: boolean };
@@ -51,15 +53,16 @@ export function timesOf(
   observations: Observations,
   fates: readonly Fate[],
 ): FaultTimes {
-  const { name, target, outage, bit, evidence, lifted, running } = fault;
-  const end = running ?? lifted;
-  const sinceRunning = running && recovery(running, running, observations, fates);
+  const { name, target, outage, bit, evidence, began, lifted, running } = fault;
+  const ordered = lifted ?? began;
+  const sinceRunning = recovery(running, fault, observations, fates);
+  const storedFrom = (from: Moment | null, { receivedAt = Infinity }: Fate): boolean =>
+    from !== null && receivedAt >= from.wall_us;
   const accepted = fates.filter(({ attempt }) => attempt.outcome === 'accepted');
-  const owed =
-    end === null
-      ? []
-      : accepted.filter(({ receivedAt }) => (receivedAt ?? Infinity) >= end.wall_us);
-  const queued = owed.filter(({ attempt }) => end !== null && attempt.capturedAt <= end.wall_us);
+  const owed = accepted.filter((fate) => storedFrom(endOf(fault), fate));
+  const queued = accepted.filter(
+    (fate) => running && fate.attempt.capturedAt <= running.wall_us && storedFrom(ordered, fate),
+  );
   return {
     name,
     target,
@@ -69,8 +72,8 @@ export function timesOf(
     queued: queued.length,
     owed: owed.length,
     detect_ms: detection(fault, observations.statuses),
-    restart_ms: lifted && running && running.monotonic_ms - lifted.monotonic_ms,
-    since_lifted: lifted && running && recovery(lifted, running, observations, fates),
+    restart_ms: running && running.monotonic_ms - ordered.monotonic_ms,
+    since_order: recovery(ordered, fault, observations, fates),
     since_running: sinceRunning,
     disturbed: {
       recovery: isDisturbed(fault, sinceRunning?.stored_ms, observations.faults),
@@ -94,40 +97,49 @@ export function leftBefore(statuses: readonly StatusSample[]): (collector: strin
   return (collector) => times.get(collector) ?? 0;
 }
 
-/** What happened from `running` on, told as times since `since`. */
+/** The first moment at which a stored frame can be owed to the fault's end. */
+function endOf({ lifted, running }: Fault): Moment | null {
+  return running && (lifted ?? running);
+}
+
+/** What happened from the fault's end on, told as times since `since`; null while it has none. */
 function recovery(
-  since: Moment,
-  running: Moment,
+  since: Moment | null,
+  fault: Fault,
   { statuses }: Observations,
   fates: readonly Fate[],
-): Recovery {
-  const from = running.wall_us;
+): Recovery | null {
+  const { running } = fault;
+  const end = endOf(fault);
+  if (since === null || running === null || end === null) return null;
   let first = Infinity;
-  let last = from;
+  let last = running.wall_us;
   for (const { attempt, receivedAt, givenUp } of fates) {
-    if (receivedAt !== undefined && receivedAt >= from) first = Math.min(first, receivedAt);
-    if (givenUp || attempt.outcome !== 'accepted' || attempt.capturedAt > from) continue;
-    last = Math.max(last, receivedAt ?? Infinity);
+    if (receivedAt !== undefined && receivedAt >= end.wall_us) first = Math.min(first, receivedAt);
+    if (givenUp || attempt.outcome !== 'accepted') continue;
+    if (attempt.capturedAt <= running.wall_us) last = Math.max(last, receivedAt ?? Infinity);
   }
   return {
     stored_ms: wallMs(since, first),
-    acked_ms: ackedMs(since, running, statuses),
+    acked_ms: ackedMs(since, end, statuses),
     drained_ms: wallMs(since, last),
   };
 }
 
 function wallMs(since: Moment, wallUs: number): number | null {
-  return Number.isFinite(wallUs) ? (wallUs - since.wall_us) / 1_000 : null;
+  return Number.isFinite(wallUs) ? Math.max(0, wallUs - since.wall_us) / 1_000 : null;
 }
 
 /** A restarted collector counts from 0 again: less than before is a new beginning. */
-function ackedMs(since: Moment, running: Moment, statuses: readonly StatusSample[]): number | null {
+function ackedMs(since: Moment, end: Moment, statuses: readonly StatusSample[]): number | null {
   const counted = new Map<string, number>();
   for (const { at, document } of statuses) {
     const { acked } = document.counters;
     const before = counted.get(document.collector);
     const rose = before !== undefined && (acked > before || (acked < before && acked > 0));
-    if (rose && at.monotonic_ms > running.monotonic_ms) return at.monotonic_ms - since.monotonic_ms;
+    if (rose && at.monotonic_ms > end.monotonic_ms) {
+      return Math.max(0, at.monotonic_ms - since.monotonic_ms);
+    }
     counted.set(document.collector, acked);
   }
   return null;

@@ -22,7 +22,7 @@ export interface Fault {
   readonly outage: boolean;
   readonly effect: Effect;
   inject(ground: Ground): Promise<void>;
-  /** Left out where there is nothing to undo: the fault is a moment, and done when injected. */
+  /** Left out where there is nothing to undo: what was hit comes back by itself. */
   lift?(ground: Ground): Promise<void>;
   /** Resolves when what was hit works again. */
   running(ground: Ground): Promise<void>;

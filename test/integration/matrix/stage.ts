@@ -90,7 +90,6 @@ export class Stage implements Ground {
     this.#faults.push(record);
     try {
       await fault.inject(this);
-      if (fault.lift === undefined) record.lifted = now();
       await this.#note(`injecting ${name}`);
       await this.#bite(record, fault);
       await hold(began);
@@ -98,8 +97,10 @@ export class Stage implements Ground {
       await this.#note(`a failure in ${name}`);
       throw error;
     } finally {
-      await fault.lift?.(this);
-      record.lifted ??= now();
+      if (fault.lift !== undefined) {
+        record.lifted = now();
+        await fault.lift(this);
+      }
     }
     await fault.running(this);
     record.running = now();

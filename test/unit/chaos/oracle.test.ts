@@ -204,6 +204,40 @@ test('a fault within the recovery of another one leaves the later one to be judg
   expect(result.faults.map(({ disturbed }) => disturbed.recovery)).toEqual([true, false]);
 });
 
+test('a pipeline that drains before anybody sees it work again has waited and recovered', () => {
+  const history = forge(Array.from({ length: 60 }, () => ({ bytes: 20, fate: 9 })));
+  const [cut] = history.observations.faults;
+  assert(cut?.running != null, 'the forged cut ends');
+  const order = cut.running.wall_us;
+  const seen = Math.max(...history.rows.map(({ receivedAt }) => receivedAt)) + 1_000;
+  const waited = history.rows.filter(({ receivedAt }) => receivedAt >= order).length;
+  Object.assign(cut, { lifted: moment(order), running: moment(seen) });
+  Object.assign(history.expected, { recover_ms_max: 1, drain_ms_max: 1, queued_min: waited });
+  const result = judgeHistory(history);
+  expect(result.reasons).toEqual([]);
+  expect(result.faults[0]).toMatchObject({
+    queued: waited,
+    since_running: { stored_ms: 0, drained_ms: 0 },
+  });
+});
+
+test('a kill has no order to end it, and what waited counts from the kill', () => {
+  const history = forge(Array.from({ length: 60 }, () => ({ bytes: 20, fate: 9 })));
+  const [cut] = history.observations.faults;
+  assert(cut?.running != null, 'the forged fault ends');
+  const { began, running } = cut;
+  Object.assign(cut, { name: 'kill_server', lifted: null });
+  Object.assign(history.expected, { faults: ['kill_server'] });
+  const result = judgeHistory(history);
+  expect(result.reasons).toEqual([]);
+  expect(result.faults[0]).toMatchObject({
+    restart_ms: running.monotonic_ms - began.monotonic_ms,
+    queued: history.rows.filter(
+      ({ capturedAt, receivedAt }) => capturedAt <= running.wall_us && receivedAt >= began.wall_us,
+    ).length,
+  });
+});
+
 test('one payload stored again under another epoch is found by its bytes alone', () => {
   const history = forge(Array.from({ length: 40 }, () => ({ bytes: 20, fate: 9 })));
   const row = choose(history.rows, 7);
