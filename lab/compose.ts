@@ -34,8 +34,9 @@ export async function findCompose(programs: Programs): Promise<ComposeProgram | 
     const result = await programs.run(file, [...leading, 'version', '--short'], {
       timeoutMs: VERSION_TIMEOUT_MS,
     });
+    // Not held to look like a version: a Compose that somebody built from its sources says "dev".
     const version = result.stdout.trim().replace(/^v/, '');
-    if (result.exitCode === 0 && /^\d+\./.test(version)) return { file, leading, version };
+    if (result.exitCode === 0 && version !== '') return { file, leading, version };
   }
   return null;
 }
