@@ -1,14 +1,13 @@
 /**
- * The queue's thread: owns the lock, the files and the core. Waits for messages, takes all that
- * have arrived, makes their frames durable with one sync, and answers everything in one message.
- * While it waits for the disk the next ones gather; that is the whole group commit.
+ * The queue's thread: owns the lock, the port and the timer of its upkeep. It waits for messages,
+ * takes all that have arrived, and answers everything in one message; what a round of that does is
+ * in `turns.ts`.
  *
  * This file is a thread's entry: it runs when it is loaded. Nothing imports it.
  */
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { assertNever } from '#protocol/errors.ts';
 import { QueueCore } from './core.ts';
 import { Disk } from './disk.ts';
 import {
@@ -20,41 +19,31 @@ import {
 } from './errors.ts';
 import { loadCollectorId } from './identity-file.ts';
 import { lockQueue, type QueueLock } from './lock.ts';
-import {
-  type Answer,
-  type AppendOutcome,
-  memoryOf,
-  type Opening,
-  packFrames,
-  type Question,
-  type Request,
-  type Turn,
-  unpackNewFrames,
-  type WorkerStart,
-} from './thread.ts';
+import type { Opening, Request, WorkerStart } from './thread.ts';
+import { type Report, Turns } from './turns.ts';
 
 /** What was settled is written down at most this often. */
 const MAINTENANCE_INTERVAL_MS = 1_000;
 
 class QueueWorker {
-  readonly #path: string;
   readonly #port: MessagePort;
-  readonly #files: Disk;
   readonly #lock: QueueLock;
-  readonly #core: QueueCore;
+  readonly #turns: Turns;
+  readonly #opening: Opening;
   #maintenance: NodeJS.Timeout | undefined;
-  #isClosed = false;
-  #appended: AppendOutcome[] = [];
-  #answers: Answer[] = [];
-  #memory: ArrayBuffer[] = [];
 
   constructor(options: WorkerStart['options'], port: MessagePort) {
-    this.#path = options.path;
     this.#port = port;
-    this.#files = new Disk(options.path);
-    this.#lock = lockQueue(options.path);
+    const { path } = options;
+    const files = new Disk(path);
+    this.#lock = lockQueue(path);
     try {
-      this.#core = new QueueCore(this.#files, { ...options, mintEpoch: randomUUIDv7 });
+      const core = new QueueCore(files, { ...options, mintEpoch: randomUUIDv7 });
+      this.#opening = { recovery: core.recovery, stats: core.stats };
+      this.#turns = new Turns(core, () => {
+        const randomHex = randomBytes(4).toString('hex');
+        return loadCollectorId(files, { path, hostName: hostname(), randomHex });
+      });
     } catch (error) {
       this.#lock.release();
       throw error;
@@ -62,143 +51,38 @@ class QueueWorker {
   }
 
   start(): void {
-    const { recovery, stats } = this.#core;
-    this.#port.postMessage({ recovery, stats } satisfies Opening);
+    this.#port.postMessage(this.#opening);
     this.#port.on('message', (request: Request) => this.#turn(request));
     this.#scheduleMaintenance();
   }
 
   #turn(first: Request): void {
-    const others = this.#append(first);
-    try {
-      if (this.#core.failure === undefined) this.#core.commit();
-    } catch (error) {
-      this.#mustBeFailure(error);
-      this.#appended = [];
+    const requests = [first];
+    for (;;) {
+      const next = receiveMessageOnPort(this.#port);
+      if (next === undefined) break;
+      requests.push(next.message);
     }
-    for (const request of others) this.#perform(request);
-    this.#report();
-    if (this.#isClosed) this.#port.close();
-    else this.#scheduleMaintenance();
-  }
-
-  /** Stages all frames that have arrived. Answers the requests of other kinds, in order. */
-  #append(first: Request): Request[] {
-    const others: Request[] = [];
-    let request: Request | undefined = first;
-    while (request !== undefined) {
-      if (request.type === 'append') this.#stage(request.batch, request.count);
-      else others.push(request);
-      request = receiveMessageOnPort(this.#port)?.message;
-    }
-    return others;
-  }
-
-  #stage(batch: ArrayBuffer, count: number): void {
-    if (this.#core.failure !== undefined) return;
-    const outcome = { accepted: 0, epoch: '', firstSeq: 0 };
-    try {
-      for (const { payload, capturedAt } of unpackNewFrames(batch, count)) {
-        const position = this.#core.append(payload, capturedAt);
-        if (position === undefined) break;
-        if (outcome.accepted === 0) {
-          outcome.epoch = position.epoch;
-          outcome.firstSeq = position.seq;
-        }
-        outcome.accepted += 1;
-      }
-      this.#appended.push(outcome);
-    } catch (error) {
-      this.#mustBeFailure(error);
-      this.#appended = [];
-    }
-  }
-
-  #perform(request: Request): void {
-    if (request.type === 'append') return;
-    try {
-      if (request.type === 'settle') {
-        this.#core.settle(request.storeId, request.epoch, request.ranges);
-      } else {
-        this.#answers.push({ id: request.id, value: this.#answer(request.question) });
-      }
-    } catch (error) {
-      const facts = toFacts(error);
-      if (facts === undefined) throw error;
-      if (request.type === 'ask') this.#answers.push({ id: request.id, error: facts });
-    }
-  }
-
-  #answer(question: Question): unknown {
-    switch (question.type) {
-      case 'read': {
-        const packed = packFrames(this.#core.readPending(question.after, question.limits));
-        this.#memory.push(...memoryOf(packed));
-        return packed;
-      }
-      case 'gaps':
-        return this.#core.pendingGaps();
-      case 'held':
-        return this.#core.held();
-      case 'settled':
-        return this.#core.settled(question.epoch);
-      case 'collectorId':
-        return loadCollectorId(this.#files, {
-          path: this.#path,
-          hostName: hostname(),
-          randomHex: randomBytes(4).toString('hex'),
-        });
-      case 'flush':
-        return this.#core.maintain();
-      case 'close':
-        return this.#close();
-      default:
-        return assertNever(question);
-    }
-  }
-
-  #close(): void {
+    const report = this.#turns.take(requests);
+    // Before the answer: whoever hears that the queue is closed may open it.
+    if (this.#turns.isClosed) this.#lock.release();
+    this.#send(report);
+    if (!this.#turns.isClosed) return this.#scheduleMaintenance();
     clearTimeout(this.#maintenance);
-    try {
-      this.#core.close();
-    } finally {
-      this.#lock.release();
-      this.#isClosed = true;
-    }
+    this.#port.close();
   }
 
-  #report(): void {
-    const { failure, stats } = this.#core;
-    const turn: Turn = {
-      appended: this.#appended,
-      answers: this.#answers,
-      gaps: this.#core.takeNewGaps(),
-      failure: failure && toFacts(failure),
-      stats,
-    };
-    this.#port.postMessage(turn, this.#memory);
-    this.#appended = [];
-    this.#answers = [];
-    this.#memory = [];
+  #send({ turn, memory }: Report): void {
+    this.#port.postMessage(turn, memory);
   }
 
   #scheduleMaintenance(): void {
-    if (this.#maintenance !== undefined || !this.#core.maintenanceDue) return;
+    if (this.#maintenance !== undefined || !this.#turns.maintenanceDue) return;
     this.#maintenance = setTimeout(() => {
       this.#maintenance = undefined;
-      try {
-        if (this.#core.maintenanceDue) this.#core.maintain();
-      } catch (error) {
-        this.#mustBeFailure(error);
-      }
-      this.#report();
+      if (this.#turns.maintenanceDue) this.#send(this.#turns.maintain());
       this.#scheduleMaintenance();
     }, MAINTENANCE_INTERVAL_MS);
-  }
-
-  /** The core has noted its failure, and the report carries it; anything else is our mistake. */
-  #mustBeFailure(error: unknown): void {
-    if (error !== this.#core.failure) throw error;
   }
 }
 

@@ -1,0 +1,155 @@
+/**
+ * What the queue's thread does with the requests that have arrived, one round after the other: all
+ * appends first, made durable together by one sync, then everything else in order, then one report
+ * of it all. While a round waits for the disk the next requests gather; that is the whole group
+ * commit.
+ *
+ * Here: the order of a round and what it reports. Not here: the thread, its messages, timers and
+ * the lock (`worker.ts`); so the same rounds run in the simulation.
+ */
+import { assertNever } from '#protocol/errors.ts';
+import type { QueueCore } from './core.ts';
+import { toFacts } from './errors.ts';
+import {
+  type Answer,
+  type AppendOutcome,
+  memoryOf,
+  packFrames,
+  type Question,
+  type Request,
+  type Turn,
+  unpackNewFrames,
+} from './thread.ts';
+
+/** A report, and the memory in it that has to be transferred to cross to another thread. */
+export interface Report {
+  readonly turn: Turn;
+  readonly memory: ArrayBuffer[];
+}
+
+export class Turns {
+  readonly #core: QueueCore;
+  readonly #loadCollectorId: () => string;
+  #isClosed = false;
+  #appended: AppendOutcome[] = [];
+  #answers: Answer[] = [];
+  #memory: ArrayBuffer[] = [];
+
+  /** @param loadCollectorId See `identity-file.ts`; called when the id is asked for. */
+  constructor(core: QueueCore, loadCollectorId: () => string) {
+    this.#core = core;
+    this.#loadCollectorId = loadCollectorId;
+  }
+
+  /** True once `close` was performed: the files are let go of, and no further round may follow. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** True when `maintain` has something to do; it is called about once a second while this holds. */
+  get maintenanceDue(): boolean {
+    return !this.#isClosed && this.#core.maintenanceDue;
+  }
+
+  /** One round over all requests that have arrived, in the order of their arrival. */
+  take(requests: readonly Request[]): Report {
+    this.#whileSound(() => {
+      for (const request of requests) {
+        if (request.type === 'append') this.#stage(request.batch, request.count);
+      }
+      this.#core.commit();
+    });
+    for (const request of requests) this.#perform(request);
+    return this.#report();
+  }
+
+  /** A round of upkeep, without requests. */
+  maintain(): Report {
+    this.#whileSound(() => this.#core.maintain());
+    return this.#report();
+  }
+
+  /**
+   * Runs what writes, unless the queue has failed. If it fails now, no append of this round was
+   * confirmed; the report carries the failure. Anything else that is thrown is a mistake of ours.
+   */
+  #whileSound(work: () => void): void {
+    if (this.#core.failure !== undefined) return;
+    try {
+      work();
+    } catch (error) {
+      if (error !== this.#core.failure) throw error;
+      this.#appended = [];
+    }
+  }
+
+  #stage(batch: ArrayBuffer, count: number): void {
+    const outcome = { accepted: 0, epoch: '', firstSeq: 0 };
+    for (const { payload, capturedAt } of unpackNewFrames(batch, count)) {
+      const position = this.#core.append(payload, capturedAt);
+      if (position === undefined) break;
+      if (outcome.accepted === 0) {
+        outcome.epoch = position.epoch;
+        outcome.firstSeq = position.seq;
+      }
+      outcome.accepted += 1;
+    }
+    this.#appended.push(outcome);
+  }
+
+  #perform(request: Request): void {
+    if (request.type === 'append') return;
+    try {
+      if (request.type === 'settle') {
+        this.#core.settle(request.storeId, request.epoch, request.ranges);
+      } else {
+        this.#answers.push({ id: request.id, value: this.#answer(request.question) });
+      }
+    } catch (error) {
+      const facts = toFacts(error);
+      if (facts === undefined) throw error;
+      if (request.type === 'ask') this.#answers.push({ id: request.id, error: facts });
+    }
+  }
+
+  #answer(question: Question): unknown {
+    switch (question.type) {
+      case 'read': {
+        const packed = packFrames(this.#core.readPending(question.after, question.limits));
+        this.#memory.push(...memoryOf(packed));
+        return packed;
+      }
+      case 'gaps':
+        return this.#core.pendingGaps();
+      case 'held':
+        return this.#core.held();
+      case 'settled':
+        return this.#core.settled(question.epoch);
+      case 'collectorId':
+        return this.#loadCollectorId();
+      case 'flush':
+        return this.#core.maintain();
+      case 'close':
+        this.#isClosed = true;
+        return this.#core.close();
+      default:
+        return assertNever(question);
+    }
+  }
+
+  #report(): Report {
+    const { failure, stats } = this.#core;
+    const turn: Turn = {
+      appended: this.#appended,
+      answers: this.#answers,
+      gaps: this.#core.takeNewGaps(),
+      failure: failure && toFacts(failure),
+      stats,
+    };
+    const memory = this.#memory;
+    this.#appended = [];
+    this.#answers = [];
+    this.#memory = [];
+    return { turn, memory };
+  }
+}
