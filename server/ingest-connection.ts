@@ -6,7 +6,6 @@
  * changes nothing; never half-closed (a proxy would cut off what is under way); what the peer
  * doesn't read is bounded.
  */
-import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { NONCE_BYTES } from '#protocol/limits.ts';
@@ -17,15 +16,25 @@ import type { Metrics } from './metrics.ts';
 import type { Member, Registry } from './registry.ts';
 import { Session, type SessionAction } from './session.ts';
 import { type CommitOutcome, type Store, StoreError } from './store/store.ts';
+import type { Surroundings } from './surroundings.ts';
 
-/** Where time and unpredictable bytes come from. */
-interface Surroundings {
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-  /** Microseconds since 1970 UTC. */
-  readonly wallTime: () => number;
-  readonly randomBytes: (length: number) => Uint8Array;
-}
+/** What a connection uses of its socket. */
+export type ConnectionSocket = Pick<
+  Socket,
+  | 'on'
+  | 'write'
+  | 'cork'
+  | 'uncork'
+  | 'pause'
+  | 'resume'
+  | 'isPaused'
+  | 'setNoDelay'
+  | 'destroy'
+  | 'destroyed'
+  | 'writableLength'
+  | 'remoteAddress'
+  | 'remotePort'
+>;
 
 export interface ConnectionOptions {
   readonly store: Store;
@@ -52,19 +61,20 @@ const STORE_RETRY_MS = 2_000;
 export class Connection implements Member {
   readonly connectedAt: number;
   readonly #options: ConnectionOptions;
-  readonly #socket: Socket;
+  readonly #socket: ConnectionSocket;
   readonly #session: Session;
-  readonly #id = randomUUID();
+  readonly #id: string;
   readonly #address: string;
   #collector = '';
   #instance = '';
   #heardAt: number;
-  #timer: NodeJS.Timeout | undefined;
+  #disarm: () => void = () => {};
   #timerAt = Number.POSITIVE_INFINITY;
   #leaving = false;
 
-  constructor(socket: Socket, options: ConnectionOptions) {
+  constructor(socket: ConnectionSocket, options: ConnectionOptions) {
     this.#options = options;
+    this.#id = options.surroundings.randomUuid();
     this.#socket = socket;
     this.#address = `${socket.remoteAddress}:${socket.remotePort}`;
     let failure = 'closed by the other side';
@@ -126,7 +136,7 @@ export class Connection implements Member {
   }
 
   #onClose(reason: string): void {
-    clearTimeout(this.#timer);
+    this.#disarm();
     this.#timerAt = Number.NEGATIVE_INFINITY;
     this.#session.onDisconnected(reason);
     this.#leave();
@@ -277,8 +287,10 @@ export class Connection implements Member {
     const socket = this.#socket;
     this.#leave();
     if (socket.destroyed) return;
-    const timer = setTimeout(() => socket.destroy(), GOODBYE_MS);
-    socket.on('close', () => clearTimeout(timer));
+    socket.on(
+      'close',
+      this.#options.surroundings.after(GOODBYE_MS, () => socket.destroy()),
+    );
     socket.write('', () => socket.destroy());
   }
 
@@ -312,20 +324,20 @@ export class Connection implements Member {
   #arm(): void {
     const deadline = this.#session.nextDeadline;
     if (deadline === undefined) {
-      clearTimeout(this.#timer);
+      this.#disarm();
       this.#timerAt = Number.POSITIVE_INFINITY;
     } else if (deadline < this.#timerAt) {
-      clearTimeout(this.#timer);
+      this.#disarm();
       this.#timerAt = deadline;
-      const waitMs = Math.max(0, deadline - this.#options.surroundings.now());
-      this.#timer = setTimeout(() => this.#onTimer(), waitMs);
+      const { now, after } = this.#options.surroundings;
+      this.#disarm = after(Math.max(0, deadline - now()), () => this.#onTimer());
     }
   }
 
   #onTimer(): void {
     // After a freeze of this process the timer is due at once, with unread bytes in the socket that
     // prove the peer alive: those are read first.
-    setImmediate(() => {
+    this.#options.surroundings.afterReads(() => {
       if (this.#timerAt === Number.NEGATIVE_INFINITY) return;
       this.#timerAt = Number.POSITIVE_INFINITY;
       this.#session.onTick(this.#options.surroundings.now());

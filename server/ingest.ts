@@ -4,8 +4,8 @@
  */
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import type { Logger } from 'pino';
-import type { Terms } from '#protocol/messages.ts';
 import { Connection, type ConnectionOptions } from './ingest-connection.ts';
+import { HEARTBEAT_MS, termsFor } from './terms.ts';
 
 export interface IngestOptions
   extends Omit<ConnectionOptions, 'termsFor' | 'onGone' | 'heartbeatMs'> {
@@ -14,12 +14,6 @@ export interface IngestOptions
   readonly connectionsMax: number;
 }
 
-const HEARTBEAT_MS = 1_000;
-/** Dials that a server just restarted should have to meet, per second. */
-const DIALS_PER_SECOND = 500;
-/** A fleet of this size or less may dial at once. */
-const SMALL_FLEET = 50;
-const RETRY_CAP_MS_MIN = 1_000;
 /** Connections that the kernel may hold ready: a fleet that comes back comes at once. */
 const BACKLOG = 1_024;
 /** Connections over the cap that may be closing at a time. */
@@ -46,7 +40,7 @@ export class Ingest {
       const connection = new Connection(socket, {
         ...options,
         heartbeatMs: HEARTBEAT_MS,
-        termsFor: (collectorsKnown) => this.#terms(collectorsKnown),
+        termsFor: (collectorsKnown) => termsFor(collectorsKnown, options),
         onGone: (gone) => this.#onGone(gone),
       });
       this.#connections.add(connection);
@@ -118,21 +112,5 @@ export class Ingest {
   #onGone(connection: Connection): void {
     this.#connections.delete(connection);
     if (this.#connections.size === 0) this.#emptied?.();
-  }
-
-  /**
-   * The larger the fleet, the wider its dials are spread: at once after a loss by `spread`, and
-   * while the server is away by `cap`, for a wait is random up to it.
-   */
-  #terms(collectorsKnown: number): Terms {
-    const spreadMs = (collectorsKnown / DIALS_PER_SECOND) * 1_000;
-    return {
-      heartbeatIntervalMs: HEARTBEAT_MS,
-      retrySpreadMs: collectorsKnown <= SMALL_FLEET ? 0 : Math.ceil(spreadMs),
-      retryCapMs: Math.max(RETRY_CAP_MS_MIN, Math.ceil(2 * spreadMs)),
-      payloadBytesMax: this.#options.payloadBytesMax,
-      windowBytesMax: this.#options.windowBytes,
-      zstd: true,
-    };
   }
 }

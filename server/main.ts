@@ -3,7 +3,7 @@
  *
  * Exit codes: 0 stopped as told, 1 could not go on, 2 settings or usage.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import pino, { type Logger } from 'pino';
@@ -22,6 +22,7 @@ import { Metrics } from './metrics.ts';
 import { Registry } from './registry.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import { StoreError } from './store/store.ts';
+import { REAL_SURROUNDINGS, wallTime } from './surroundings.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -33,10 +34,6 @@ const VERSION = readVersion();
 function readVersion(): string {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
   return String((JSON.parse(text) as { version: unknown }).version);
-}
-
-function wallTime(): number {
-  return Date.now() * 1_000;
 }
 
 /** Everything that runs; `stop` ends it in order. */
@@ -70,7 +67,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     events,
     metrics,
     log,
-    surroundings: { now: () => performance.now(), wallTime, randomBytes },
+    surroundings: REAL_SURROUNDINGS,
     token: settings.token,
     host: settings.ingestHost,
     port: settings.ingestPort,

@@ -9,6 +9,24 @@ import { connect, type Socket } from 'node:net';
 import { type LinkError, socketError } from './link-error.ts';
 import type { Connection } from './sender.ts';
 
+/** What the link uses of a socket. */
+export type LinkSocket = Pick<
+  Socket,
+  'on' | 'write' | 'destroy' | 'connecting' | 'destroyed' | 'writableLength'
+>;
+
+/** What the link needs from outside. */
+export interface LinkPorts {
+  readonly dial: (server: ServerAddress) => LinkSocket;
+  /** Calls once, after that many milliseconds. Answers how to call it off. */
+  readonly after: (ms: number, call: () => void) => () => void;
+}
+
+/** Begins a TCP connection. */
+export function dialTcp({ host, port }: ServerAddress): Socket {
+  return connect({ host, port, noDelay: true });
+}
+
 export interface LinkEvents {
   onConnected(connection: Connection): void;
   onBytes(connection: Connection, bytes: Buffer): void;
@@ -27,16 +45,18 @@ const GOODBYE_MS = 500;
 export class Link {
   readonly #server: ServerAddress;
   readonly #events: LinkEvents;
-  readonly #sockets = new Map<Connection, Socket>();
+  readonly #ports: LinkPorts;
+  readonly #sockets = new Map<Connection, LinkSocket>();
 
-  constructor(server: ServerAddress, events: LinkEvents) {
+  constructor(server: ServerAddress, events: LinkEvents, ports: LinkPorts) {
     this.#server = server;
     this.#events = events;
+    this.#ports = ports;
   }
 
   dial(connection: Connection): void {
     const { host, port } = this.#server;
-    const socket = connect({ host, port, noDelay: true });
+    const socket = this.#ports.dial(this.#server);
     this.#sockets.set(connection, socket);
     let failure: LinkError | undefined;
     socket.on('error', (error) => {
@@ -67,8 +87,10 @@ export class Link {
       socket.destroy();
       return;
     }
-    const timer = setTimeout(() => socket.destroy(), GOODBYE_MS);
-    socket.on('close', () => clearTimeout(timer));
+    socket.on(
+      'close',
+      this.#ports.after(GOODBYE_MS, () => socket.destroy()),
+    );
     socket.write('', () => socket.destroy());
   }
 }

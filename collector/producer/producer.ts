@@ -1,24 +1,23 @@
 /**
  * The producer: frames in, durable at once, brought to the server by itself.
  *
- * Wires the queue, the sender and the link, and owns the clock, the timer and the randomness that
- * the sender is not allowed to have. Installs no signal handler, prints nothing and never ends the
+ * Wires the queue, the sender and the link, and hands the sender the time and the randomness that
+ * it is not allowed to have. What comes from outside comes through `surroundings.ts`. Installs no signal handler, prints nothing and never ends the
  * process; what happens comes out as events.
  *
  * `send` never fails because of the link. It fails when the frame can't be made durable: a queue
  * that is full and set to refuse, a payload over the limit, a disk that failed.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
 import { assertNever } from '#protocol/errors.ts';
 import type { Epoch } from '#protocol/identity.ts';
 import { NONCE_BYTES, TOKEN_BYTES_MIN } from '#protocol/limits.ts';
 import { SettledRanges, settledReason } from '#protocol/settlement.ts';
-import { keepDeadLetter } from './dead-letters.ts';
-import { Link, type ServerAddress } from './link.ts';
+import { Link, type LinkEvents, type ServerAddress } from './link.ts';
 import type { LinkErrorCode, Retry } from './link-error.ts';
 import { type Gap, Queue, type QueueEvent, type RecoveryReport } from './queue/queue.ts';
 import { Sender, type SenderAction } from './sender.ts';
 import type { SenderState } from './sender-state.ts';
+import { REAL_SURROUNDINGS, type Surroundings } from './surroundings.ts';
 
 export interface ProducerOptions {
   readonly server: ServerAddress;
@@ -88,14 +87,15 @@ const DRAIN_POLL_MS = 10;
 
 export class Producer {
   readonly #options: ProducerOptions;
+  readonly #surroundings: Surroundings;
   readonly #queue: Queue;
   readonly #collector: string;
   readonly #sender: Sender;
   readonly #link: Link;
-  #timer: NodeJS.Timeout | undefined;
+  #disarm: () => void = () => {};
   #lastError: LastError | undefined;
   /** Wall times are taken once, at each step: they don't move with later jumps of the clock. */
-  #linkSince = nowUs();
+  #linkSince: number;
   #nextRetryAt: number | undefined;
   #running = false;
   #burial: Promise<void> = Promise.resolve();
@@ -106,44 +106,59 @@ export class Producer {
   /**
    * Opens the queue (reading through what it holds) and begins to dial. Rejects with the queue's
    * typed errors: in use by another process, unusable directory.
+   * @param surroundings For tests; the real ones by default.
    */
-  static async open(options: ProducerOptions): Promise<Producer> {
+  static async open(
+    options: ProducerOptions,
+    surroundings: Surroundings = REAL_SURROUNDINGS,
+  ): Promise<Producer> {
     if (options.token.length < TOKEN_BYTES_MIN) {
       throw new RangeError(`the token must have at least ${TOKEN_BYTES_MIN} bytes`);
     }
     const { queuePath: path, queueLimitBytes: limitBytes } = options;
-    const queue = await Queue.open({ path, ...(limitBytes === undefined ? {} : { limitBytes }) });
+    const queue = await Queue.open(
+      { path, ...(limitBytes === undefined ? {} : { limitBytes }) },
+      surroundings.startQueueThread,
+    );
     try {
       const collector = options.collectorId ?? (await queue.collectorId());
-      return new Producer(options, queue, collector);
+      return new Producer(options, queue, collector, surroundings);
     } catch (error) {
       await queue.close();
       throw error;
     }
   }
 
-  private constructor(options: ProducerOptions, queue: Queue, collector: string) {
+  private constructor(
+    options: ProducerOptions,
+    queue: Queue,
+    collector: string,
+    surroundings: Surroundings,
+  ) {
     this.#options = options;
+    this.#surroundings = surroundings;
+    this.#linkSince = surroundings.wallTime();
     this.#queue = queue;
     this.#collector = collector;
     this.#sender = new Sender(
       {
         collector,
-        instance: randomUUID(),
+        instance: surroundings.randomUuid(),
         token: options.token,
-        random: Math.random,
-        nonce: () => randomBytes(NONCE_BYTES),
+        random: surroundings.random,
+        nonce: () => surroundings.randomBytes(NONCE_BYTES),
         storeId: queue.stats.storeId,
       },
-      performance.now(),
+      surroundings.now(),
     );
-    this.#link = new Link(options.server, {
+    const events: LinkEvents = {
       onConnected: (connection) => this.#drive((now) => this.#sender.onConnected(connection, now)),
       onBytes: (connection, bytes) =>
         this.#drive((now) => this.#sender.onBytes(connection, bytes, now)),
       onClosed: (connection, error) =>
         this.#drive((now) => this.#sender.onClosed(connection, error, now)),
-    });
+    };
+    this.#link = new Link(options.server, events, surroundings);
     queue.on((event) => this.#onQueueEvent(event));
     this.#drive(() => {
       if (queue.stats.highest) this.#sender.onAppended(queue.stats.highest);
@@ -163,7 +178,10 @@ export class Producer {
     payload: Uint8Array,
     options: { capturedAt?: number } = {},
   ): Promise<{ epoch: Epoch; seq: number }> {
-    const receipt = await this.#queue.append(payload, options.capturedAt ?? nowUs());
+    const receipt = await this.#queue.append(
+      payload,
+      options.capturedAt ?? this.#surroundings.wallTime(),
+    );
     this.#counters.accepted += 1;
     return receipt;
   }
@@ -194,22 +212,23 @@ export class Producer {
    * queue. What isn't settled stays on disk for the next opening.
    */
   async close(options: { deadlineMs: number }): Promise<void> {
-    const deadline = performance.now() + options.deadlineMs;
+    const { now, after } = this.#surroundings;
+    const deadline = now() + options.deadlineMs;
     while (
       this.#sender.state.name === 'Ready' &&
       this.#queue.stats.frames > 0 &&
-      performance.now() < deadline
+      now() < deadline
     ) {
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+      await new Promise<void>((resolve) => after(DRAIN_POLL_MS, resolve));
     }
     this.#drive((now) => this.#sender.onStop(now));
-    clearTimeout(this.#timer);
+    this.#disarm();
     await this.#queue.close();
   }
 
   /** Feeds one input, performs what follows, arms the timer. Inputs that come meanwhile queue up. */
   #drive(input: (now: number) => void): void {
-    input(performance.now());
+    input(this.#surroundings.now());
     if (this.#running) return;
     this.#running = true;
     try {
@@ -221,15 +240,16 @@ export class Producer {
   }
 
   #next(): SenderAction | undefined {
-    return this.#sender.poll(performance.now());
+    return this.#sender.poll(this.#surroundings.now());
   }
 
   #arm(): void {
-    clearTimeout(this.#timer);
+    this.#disarm();
     const deadline = this.#sender.nextDeadline;
     if (deadline === undefined) return;
-    const waitMs = Math.max(0, Math.ceil(deadline - performance.now()));
-    this.#timer = setTimeout(() => this.#drive((now) => this.#sender.onTick(now)), waitMs);
+    const { now, after } = this.#surroundings;
+    const waitMs = Math.max(0, Math.ceil(deadline - now()));
+    this.#disarm = after(waitMs, () => this.#drive((at) => this.#sender.onTick(at)));
   }
 
   #perform(action: SenderAction): void {
@@ -309,8 +329,9 @@ export class Producer {
       const [frame] = await this.#queue.readPending(before, { frames: 1, bytes: 0 });
       if (frame?.epoch !== epoch || frame.seq > range.to) break;
       seq = frame.seq;
-      const letter = { collector: this.#collector, frame, code, text, rejectedAt: nowUs() };
-      await keepDeadLetter(this.#options.queuePath, letter);
+      const rejectedAt = this.#surroundings.wallTime();
+      const letter = { collector: this.#collector, frame, code, text, rejectedAt };
+      await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);
       this.#counters.dead += 1;
       this.#queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
       this.#emit({ type: 'rejected', epoch, seq, code, text });
@@ -319,7 +340,7 @@ export class Producer {
   }
 
   #onState(from: SenderState, to: SenderState): void {
-    const at = nowUs();
+    const at = this.#surroundings.wallTime();
     if (from.name === 'Ready' || to.name === 'Ready' || to.name === 'Stopped') this.#linkSince = at;
     if (to.name === 'Backoff') {
       const { code, message, retry } = to.error;
@@ -348,7 +369,7 @@ export class Producer {
   #onQueueFailure(error: unknown): void {
     if (this.#sender.state.name === 'Stopped') return;
     this.#drive((now) => this.#sender.onStop(now));
-    clearTimeout(this.#timer);
+    this.#disarm();
     this.#emit({
       type: 'failed',
       error: error instanceof Error ? error : new Error(String(error)),
@@ -358,9 +379,4 @@ export class Producer {
   #emit(event: ProducerEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-/** The wall clock in microseconds since 1970 UTC. */
-function nowUs(): number {
-  return Number(Temporal.Now.instant().epochNanoseconds / 1_000n);
 }

@@ -7,7 +7,6 @@
  * order of the calls and seqs ascend with them; at most `unsyncedBytesMax` payload bytes are on
  * their way, and further appends wait for their turn, holding only a reference to their payload.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { CAPTURED_AT_MAX, type Epoch, type Frame, PAYLOAD_BYTES_MAX } from '#protocol/identity.ts';
 import type { SettledRange } from '#protocol/settlement.ts';
 import {
@@ -18,6 +17,7 @@ import {
   QueueFullError,
   QueueOpenError,
 } from './errors.ts';
+import { startThread } from './queue-thread.ts';
 import {
   type Answers,
   type AppendOutcome,
@@ -25,7 +25,9 @@ import {
   type Opening,
   packNewFrames,
   type Question,
+  type QueueThread,
   type Request,
+  type StartThread,
   type Turn,
   unpackFrames,
 } from './thread.ts';
@@ -71,8 +73,7 @@ export class Queue {
   /** What the opening found. */
   readonly recovery: RecoveryReport;
   readonly #options: Required<QueueOptions>;
-  readonly #port: MessagePort;
-  readonly #ended: Promise<void>;
+  readonly #thread: QueueThread;
   readonly #listeners = new Set<Listener>();
   readonly #asked = new Map<number, Pending>();
   #waiting: Append[] = [];
@@ -88,42 +89,36 @@ export class Queue {
 
   /**
    * Opens a queue, or makes it. Repairs and declares what has to be; see `recovery`.
+   * @param start Starts the thread that does the work.
    * @throws QueueInUseError, QueueOpenError; RangeError for settings out of range.
    */
-  static async open(options: QueueOptions): Promise<Queue> {
-    const complete = { ...DEFAULTS, ...options };
-    checkOptions(complete);
-    const segmentBytes = Math.min(complete.segmentBytes, Math.floor(complete.limitBytes / 4));
-    const { port1, port2 } = new MessageChannel();
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
-      name: 'holdfast-queue',
-      workerData: { options: { ...complete, segmentBytes }, port: port2 },
-      transferList: [port2],
+  static async open(options: QueueOptions, start: StartThread = startThread): Promise<Queue> {
+    const given = { ...DEFAULTS, ...options };
+    checkOptions(given);
+    const segmentBytes = Math.min(given.segmentBytes, Math.floor(given.limitBytes / 4));
+    const complete = { ...given, segmentBytes };
+    const thread = start(complete);
+    const opening = await thread.opening.catch((error) => {
+      throw new QueueOpenError(complete.path, error);
     });
-    const opening = await new Promise<Opening>((resolve, reject) => {
-      port1.once('message', resolve);
-      worker.once('error', (error) => reject(new QueueOpenError(complete.path, error)));
-    });
-    worker.removeAllListeners('error');
-    if ('recovery' in opening)
-      return new Queue({ ...complete, segmentBytes }, worker, port1, opening);
-    port1.close();
+    if ('recovery' in opening) return new Queue(complete, thread, opening);
+    thread.close();
     throw fromFacts(opening.error);
   }
 
   private constructor(
     options: Required<QueueOptions>,
-    worker: Worker,
-    port: MessagePort,
+    thread: QueueThread,
     opening: Extract<Opening, { recovery: unknown }>,
   ) {
     this.#options = options;
-    this.#port = port;
+    this.#thread = thread;
     this.recovery = opening.recovery;
     this.#stats = opening.stats;
-    this.#ended = new Promise((resolve) => worker.once('exit', () => resolve()));
-    worker.on('error', (error) => this.#onWorkerError(error));
-    port.on('message', (turn: Turn) => this.#onTurn(turn));
+    thread.listen(
+      (turn) => this.#onTurn(turn),
+      (cause) => this.#onWorkerError(cause),
+    );
   }
 
   /** As of the worker's last message: after each group commit, and while things change. */
@@ -218,8 +213,8 @@ export class Queue {
     } catch (error) {
       if (!(error instanceof QueueFailedError)) throw error;
     }
-    await this.#ended;
-    this.#port.close();
+    await this.#thread.ended;
+    this.#thread.close();
   }
 
   #refusal(payload: Uint8Array, capturedAt: number): Error | undefined {
@@ -254,7 +249,7 @@ export class Queue {
   }
 
   #send(request: Request, memory: ArrayBuffer[] = []): void {
-    this.#port.postMessage(request, memory);
+    this.#thread.post(request, memory);
   }
 
   /** Sends at the end of the current microtasks, so that appends made together go together. */

@@ -26,6 +26,22 @@ export type Opening =
   | { readonly recovery: RecoveryReport; readonly stats: QueueStats }
   | { readonly error: QueueErrorFacts };
 
+/** A queue's thread, as its client holds it; `queue-thread.ts` starts the real one. */
+export interface QueueThread {
+  /** What the opening found. Rejects when the thread ended without a word. */
+  readonly opening: Promise<Opening>;
+  /** Resolves when the thread has ended, however it came to it. */
+  readonly ended: Promise<void>;
+  /** Memory named is given away. */
+  post(request: Request, memory: ArrayBuffer[]): void;
+  /** To be called once, when the queue is open. `onError`: the thread died by a mistake of ours. */
+  listen(onTurn: (turn: Turn) => void, onError: (cause: unknown) => void): void;
+  /** Nothing more will be said. */
+  close(): void;
+}
+
+export type StartThread = (options: Required<QueueOptions>) => QueueThread;
+
 /** Questions and what is answered to each. */
 export interface Answers {
   read: PackedFrames;

@@ -2,7 +2,7 @@
  * A server in the test's own process: real store, real sockets on loopback, and collectors made of
  * the codec. `afterEach(stopServing)` ends all of it.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -18,6 +18,7 @@ import { Metrics } from '#server/metrics.ts';
 import { Registry } from '#server/registry.ts';
 import { SqliteStore } from '#server/store/sqlite-store.ts';
 import type { Store } from '#server/store/store.ts';
+import { REAL_SURROUNDINGS } from '#server/surroundings.ts';
 import { TOKEN, WireClient } from './wire-client.ts';
 
 export const DEADLINE = { timeout: 10_000, interval: 10 };
@@ -71,11 +72,7 @@ export async function serve(
     events,
     metrics,
     log,
-    surroundings: {
-      now: () => performance.now(),
-      wallTime: () => Date.now() * 1_000,
-      randomBytes,
-    },
+    surroundings: REAL_SURROUNDINGS,
     token: TOKEN,
     host: '127.0.0.1',
     port: 0,
