@@ -2,8 +2,8 @@
  * The producer: frames in, durable at once, brought to the server by itself.
  *
  * Wires the queue, the sender and the link, and hands the sender the time and the randomness that
- * it is not allowed to have. What comes from outside comes through `surroundings.ts`. Installs no signal handler, prints nothing and never ends the
- * process; what happens comes out as events.
+ * it is not allowed to have; both come from `surroundings.ts`. Installs no signal handler, prints
+ * nothing and never ends the process; what happens comes out as events.
  *
  * `send` never fails because of the link. It fails when the frame can't be made durable: a queue
  * that is full and set to refuse, a payload over the limit, a disk that failed.
