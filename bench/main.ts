@@ -17,9 +17,12 @@ import { Programs as LabPrograms } from '#lab/process.ts';
 import { toxiproxyProgram } from '#lab/toxiproxy-program.ts';
 import { BenchError } from './errors.ts';
 import { machine } from './machine.ts';
+import type { Bench } from './pipeline.ts';
 import { Programs } from './programs.ts';
 import { lines, nothingLost, writeJson } from './report.ts';
+import type { Result } from './result.ts';
 import { PART_NAMES, type Part, smoke } from './smoke.ts';
+import { THIN_NAMES, type ThinPart, thin } from './thin.ts';
 
 const SEED_MAX = 0xffff_ffff;
 const REPORTS = join(PATHS.root, 'reports');
@@ -35,7 +38,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-async function run(parts: readonly Part[], { seed = randomInt(SEED_MAX + 1) }): Promise<void> {
+/** A benchmark by its name on the command line, and the parts of it that were chosen. */
+interface Chosen {
+  readonly name: string;
+  readonly parts: readonly string[];
+  readonly measure: (bench: Bench) => Promise<Result[]>;
+}
+
+async function run({ name, parts, measure }: Chosen, seed: number): Promise<void> {
   const { signal } = abort;
   const labPrograms = new LabPrograms(signal);
   const config = readConfig(process.env, PATHS.dotEnv);
@@ -48,12 +58,11 @@ async function run(parts: readonly Part[], { seed = randomInt(SEED_MAX + 1) }): 
   mkdirSync(PATHS.tools, { recursive: true });
   const directory = mkdtempSync(join(PATHS.tools, 'bench-'));
   try {
-    print(`seed ${seed} (again: ./holdfast bench smoke --seed ${seed})`);
+    print(`seed ${seed} (again: ./holdfast bench ${name} --seed ${seed})`);
     const about = { machine: machine(directory), startedAt: new Date().toISOString(), seed };
     const bench = { programs, toxiproxy, directory, seed, signal, progress: print };
-    const chosen = parts.length === 0 ? PART_NAMES : parts;
-    const results = await smoke(bench, chosen);
-    const command = ['./holdfast bench smoke', ...parts, '--seed', seed].join(' ');
+    const results = await measure(bench);
+    const command = ['./holdfast bench', name, ...parts, '--seed', seed].join(' ');
     const measured = { ...about, command, results };
     const path = writeJson(measured, REPORTS);
     for (const line of ['', ...lines(measured), '', path]) print(line);
@@ -80,16 +89,29 @@ const program = new Command('bench')
   .description('Holdfast benchmarks: real processes, a real Toxiproxy, every frame verified.')
   .exitOverride();
 
+function seedOption(): Option {
+  return new Option('--seed <n>', 'for whatever is random; random by default').argParser(parseSeed);
+}
+
 program
   .command('smoke', { isDefault: true })
   .description('the first figures; about six minutes')
   .addArgument(new Argument('[parts...]', 'all of them by default').choices([...PART_NAMES]))
-  .addOption(
-    new Option('--seed <n>', 'for payloads and lengths of cuts; random by default').argParser(
-      parseSeed,
-    ),
-  )
-  .action(run);
+  .addOption(seedOption())
+  .action((parts: readonly Part[], { seed = randomInt(SEED_MAX + 1) }) => {
+    const chosen = parts.length === 0 ? PART_NAMES : parts;
+    return run({ name: 'smoke', parts, measure: (bench) => smoke(bench, chosen) }, seed);
+  });
+
+program
+  .command('thin')
+  .description('links that carry little: by rate, and by bytes per connection; about three minutes')
+  .addArgument(new Argument('[parts...]', 'all of them by default').choices([...THIN_NAMES]))
+  .addOption(seedOption())
+  .action((parts: readonly ThinPart[], { seed = randomInt(SEED_MAX + 1) }) => {
+    const chosen = parts.length === 0 ? THIN_NAMES : parts;
+    return run({ name: 'thin', parts, measure: (bench) => thin(bench, chosen) }, seed);
+  });
 
 try {
   await program.parseAsync();

@@ -58,15 +58,29 @@ export class Link {
   }
 
   /** Replaces whatever slowed the link before, and opens it when it was cut. */
-  async slow(slowness: Slowness): Promise<LinkState> {
+  slow(slowness: Slowness): Promise<LinkState> {
+    return this.#hamper(toxicsOf(slowness));
+  }
+
+  /** The same, towards the server alone and by rate alone. */
+  thin(rateKbps: number): Promise<LinkState> {
+    return this.#hamper([rateToxic('upstream', rateKbps)]);
+  }
+
+  /** From now on every connection ends after so many bytes in either direction. */
+  limit(bytes: number): Promise<LinkState> {
+    return this.#hamper(STREAMS.map((stream) => limitToxic(stream, bytes)));
+  }
+
+  async #hamper(wanted: readonly Toxic[]): Promise<LinkState> {
     await this.#removeToxics();
-    for (const toxic of toxicsOf(slowness)) {
+    for (const toxic of wanted) {
       await this.#call('POST', `/proxies/${PROXY}/toxics`, toxic);
     }
     await this.#enable(true);
     const { toxics } = await this.#proxy();
-    const missing = toxicsOf(slowness).filter((toxic) => !toxics.some((is) => same(is, toxic)));
-    if (missing.length > 0 || toxics.length !== toxicsOf(slowness).length) {
+    const missing = wanted.filter((toxic) => !toxics.some((is) => same(is, toxic)));
+    if (missing.length > 0 || toxics.length !== wanted.length) {
       throw this.#failure('it did not take on all that should slow it', [
         `it has: ${toxics.map(describeToxic).join('; ') || 'nothing'}`,
       ]);
@@ -142,14 +156,23 @@ function toxicsOf({ latencyMs, rateKbps }: Slowness): Toxic[] {
       toxicity: 1,
       attributes: { latency: latencyMs, jitter: 0 },
     },
-    {
-      name: `rate_${stream}`,
-      type: 'bandwidth',
-      stream,
-      toxicity: 1,
-      attributes: { rate: rateKbps },
-    },
+    rateToxic(stream, rateKbps),
   ]);
+}
+
+function rateToxic(stream: Toxic['stream'], rateKbps: number): Toxic {
+  const attributes = { rate: rateKbps };
+  return { name: `rate_${stream}`, type: 'bandwidth', stream, toxicity: 1, attributes };
+}
+
+function limitToxic(stream: Toxic['stream'], bytes: number): Toxic {
+  return {
+    name: `limit_${stream}`,
+    type: 'limit_data',
+    stream,
+    toxicity: 1,
+    attributes: { bytes },
+  };
 }
 
 function same(one: Toxic, other: Toxic): boolean {

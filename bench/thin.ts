@@ -1,0 +1,144 @@
+/**
+ * How much gets through links that carry little: every connection ends after a few bytes, or the
+ * way to the server is a few kilobytes a second. The source offers more than fits all the while.
+ *
+ * Counted are rows that the store holds when the time is up. Then the link is made whole, the rest
+ * drains, and everything is verified as in every benchmark.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BenchError } from './errors.ts';
+import type { Aim, Figure } from './figures.ts';
+import { type Bench, type Pipeline, startPipeline } from './pipeline.ts';
+import type { Proof, Result } from './result.ts';
+import type { FramePlan } from './source/frames.ts';
+import { verify } from './verification.ts';
+
+const PAYLOAD_BYTES = 200;
+/** 40 KB/s of payloads. */
+const RATE_PER_S = 200;
+const HAMPERED_MS = 30_000;
+const ROUNDS = 2;
+const CONNECTION_BYTES = 2_000;
+const THIN_KBPS = 4;
+
+interface Case {
+  readonly name: string;
+  readonly what: string;
+  readonly hamper: (link: Pipeline['link']) => Promise<unknown>;
+  readonly aim: Aim;
+}
+
+const CASES = {
+  short: {
+    name: 'short connections',
+    what: `connections of ${CONNECTION_BYTES} bytes in either direction`,
+    hamper: (link) => link.limit(CONNECTION_BYTES),
+    aim: { of: 'median', at: 'least', value: 1_000 },
+  },
+  rate: {
+    name: 'thin link',
+    what: `${THIN_KBPS} KB/s towards the server`,
+    hamper: (link) => link.thin(THIN_KBPS),
+    aim: { of: 'median', at: 'least', value: 550 },
+  },
+} as const satisfies Record<string, Case>;
+
+export type ThinPart = keyof typeof CASES;
+
+export const THIN_NAMES = Object.keys(CASES) as readonly ThinPart[];
+
+interface Round {
+  readonly stored: number;
+  readonly connections: number;
+  /** Frames that came to the store again although it had them. */
+  readonly duplicates: number;
+  readonly proof: Proof;
+}
+
+export async function thin(bench: Bench, parts: readonly ThinPart[]): Promise<Result[]> {
+  const plan: FramePlan = {
+    seed: bench.seed,
+    payloadBytes: PAYLOAD_BYTES,
+    startedAt: Date.now() * 1_000,
+  };
+  const results: Result[] = [];
+  for (const part of parts) results.push(await measure(bench, plan, CASES[part]));
+  return results;
+}
+
+async function measure(bench: Bench, plan: FramePlan, about: Case): Promise<Result> {
+  const rounds: Round[] = [];
+  for (let i = 1; i <= ROUNDS; i += 1) {
+    bench.progress(`${about.name} ${i} of ${ROUNDS}`);
+    rounds.push(await round(bench, plan, about, i));
+  }
+  return { figures: figuresOf(rounds, about), proofs: rounds.map(({ proof }) => proof) };
+}
+
+async function round(bench: Bench, plan: FramePlan, about: Case, number: number): Promise<Round> {
+  const name = `${about.name}-${number}`.replaceAll(' ', '-');
+  const { source, server, link, restore, stop } = await startPipeline(bench, name, plan);
+  await restore();
+  await source.ask({ type: 'load', perSecond: RATE_PER_S });
+  await source.ask({ type: 'acked-past', frames: 0 });
+  await about.hamper(link);
+  const [before, rowsBefore] = await Promise.all([source.ask({ type: 'facts' }), rows(server.api)]);
+  await delay(HAMPERED_MS, undefined, { signal: bench.signal });
+  const [after, rowsAfter] = await Promise.all([source.ask({ type: 'facts' }), rows(server.api)]);
+  await source.ask({ type: 'end-load' });
+  await restore();
+  const { sent, status } = await source.ask({ type: 'empty' });
+  const { duplicates } = await rows(server.api);
+  const verification = await verify(server.api, plan, sent);
+  await stop();
+  await rm(join(bench.directory, name), { recursive: true });
+  const { resent } = status.counters;
+  return {
+    stored: rowsAfter.stored - rowsBefore.stored,
+    connections: after.status.counters.connections - before.status.counters.connections,
+    duplicates,
+    // What was in flight as a connection ended is sent again, rightly.
+    proof: { of: name, ...verification, resent, resentMax: undefined },
+  };
+}
+
+/** What the server's audit says, all collectors together. */
+async function rows(api: string): Promise<{ stored: number; duplicates: number }> {
+  const response = await fetch(`${api}/api/v1/audit`);
+  if (response.status !== 200) throw new BenchError(`the audit was answered ${response.status}`);
+  const { collectors } = (await response.json()) as {
+    collectors: { totals: { stored: number; duplicates_refused: number } }[];
+  };
+  return {
+    stored: collectors.reduce((sum, { totals }) => sum + totals.stored, 0),
+    duplicates: collectors.reduce((sum, { totals }) => sum + totals.duplicates_refused, 0),
+  };
+}
+
+function figuresOf(rounds: readonly Round[], { name, what, aim }: Case): Figure[] {
+  const load = `${RATE_PER_S} frames/s of ${PAYLOAD_BYTES} incompressible bytes offered`;
+  return [
+    {
+      name: `${name}, stored`,
+      unit: 'frames',
+      samples: rounds.map(({ stored }) => stored),
+      aims: [aim],
+      method: `${what} for ${HAMPERED_MS / 1_000} s, ${load}: rows that came into the store in that time`,
+    },
+    {
+      name: `${name}, connections`,
+      unit: 'count',
+      samples: rounds.map(({ connections }) => connections),
+      method: 'how many became Ready in that time',
+    },
+    {
+      name: `${name}, came again`,
+      unit: 'frames',
+      samples: rounds.map(({ duplicates }) => duplicates),
+      aims: [{ of: 'max', at: 'most', value: 0 }],
+      method: 'frames that reached the store although it had them, the drain afterwards included',
+    },
+  ];
+}
