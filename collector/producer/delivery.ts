@@ -25,14 +25,18 @@ import type {
   Settled,
   SettledEntry,
   Terms,
-  WireFrame,
 } from '#protocol/messages.ts';
-import type { SeqRange, SettledRange } from '#protocol/settlement.ts';
+import type { SettledRange } from '#protocol/settlement.ts';
+import { Compression } from './compression.ts';
+import { Flights, type InFlight } from './flights.ts';
+import { type DrainOrder, Lanes } from './lanes.ts';
 import type { Gap, QueuePosition } from './queue/queue.ts';
-import { type Flight, Window } from './window.ts';
+import { Window } from './window.ts';
 
 export type DeliveryStep =
-  | { readonly type: 'send'; readonly message: Message }
+  | { readonly type: 'send'; readonly message: Exclude<Message, Frames> }
+  /** Answer by `onFramesWritten`, before anything else. */
+  | { readonly type: 'send-frames'; readonly message: Frames; readonly compress: boolean }
   /** Read pending frames behind a position; answer by `onFrames`. */
   | {
       readonly type: 'read-frames';
@@ -53,54 +57,110 @@ export interface Settlement {
   readonly ranges: readonly SettledRange[];
 }
 
-interface InFlight {
-  readonly epochIndex: number;
-  readonly flight: Flight;
-  /** The seqs that no ack has named yet. */
-  open: readonly SeqRange[];
-  /** When a message that left later was acknowledged before this one. */
-  overtakenAt: number | undefined;
+/** What the operator decides of how frames are brought over. */
+export interface DeliveryOptions {
+  readonly order: DrainOrder;
+  /** With the order `live`: the backlog's part of the link while new frames wait too, 0 to 1. */
+  readonly backlogShare: number;
+  /** How long a message that could hold more may wait for company, in milliseconds. */
+  readonly flushMs: number;
+  /** Compress where it helps and the server takes it. */
+  readonly compression: boolean;
 }
 
-/** The cost of a frame beside its payload, about; see `#protocol/frames.ts`. */
+export const DELIVERY_DEFAULTS: DeliveryOptions = {
+  order: 'oldest',
+  backlogShare: 0.5,
+  flushMs: 0,
+  compression: true,
+};
+
+/** What is known as a connection begins to carry frames. */
+interface Beginning {
+  readonly announced: readonly EpochAnnouncement[];
+  readonly terms: Terms;
+  /** The newest frame that is in the queue by now. */
+  readonly highest: QueuePosition | undefined;
+}
+
+/** The cost of a message and of a frame beside the payload, about; see `#protocol/frames.ts`. */
+const MESSAGE_OVERHEAD_BYTES = 30;
 const FRAME_OVERHEAD_BYTES = 12;
+/** Bytes of frames in a compressed message at most; with all overhead well below what may be. */
+const FRAME_BYTES_MAX = 786_432;
+/** A connection that broke after fewer bytes than this is worth compressing for from the start. */
+const YOUNG_BYTES = 65_536;
+/** Of what the last connection carried before it broke, a message is at most one part in so many. */
+const MESSAGES_PER_CONNECTION = 4;
 
 export class Delivery {
+  readonly #options: DeliveryOptions;
   readonly #window: Window;
+  readonly #compression: Compression;
+  readonly #lanes: Lanes;
+  readonly #flights = new Flights();
   readonly #epochs: Epoch[] = [];
   readonly #epochIndexes = new Map<Epoch, number>();
   /** How many of the announced epochs the server has answered. */
   #answered = 0;
-  #buffer: Frame[] = [];
-  #bufferBytes = 0;
-  #flights: InFlight[] = [];
   readonly #gapsSent = new Set<string>();
-  #cursor: QueuePosition | undefined;
-  #frames: 'unread' | 'reading' | 'reading-stale' | 'at-end' = 'unread';
   #gaps: 'unread' | 'reading' | 'read' = 'unread';
   #held: 'unread' | 'reading' | 'read' = 'read';
   readonly #outbox: DeliveryStep[] = [];
+  /** The frames of the last step, until it is known how many bytes they took. */
+  #leaving: Leaving | undefined;
+  /** Something waits that only the link keeps from leaving. */
+  #heldBack = false;
+  /** Since when a message waits for company, if one does. */
+  #waitingSince: number | undefined;
+  #flushAtOnce = false;
+  /** What the connection before this one carried, if it broke with frames on their way. */
+  #carriedBefore: number | undefined;
 
-  constructor(announced: readonly EpochAnnouncement[], terms: Terms, now: number) {
+  constructor({ announced, terms, highest }: Beginning, options: DeliveryOptions, now: number) {
+    this.#options = options;
     this.#window = new Window(terms.windowBytesMax, now);
+    this.#compression = new Compression(options.compression && terms.zstd);
+    this.#lanes = new Lanes(options, highest, (epoch) => this.#epochIndexes.get(epoch));
     for (const { epoch } of announced) this.#number(epoch);
     this.#answered = this.#epochs.length;
   }
 
-  /** Frames that wait for their ack. */
-  get inFlight(): boolean {
-    return this.#flights.length > 0;
-  }
-
   /** The oldest moment at which a message was overtaken and still isn't acknowledged. */
   get overtakenAt(): number | undefined {
-    return this.#flights[0]?.overtakenAt;
+    return this.#flights.overtakenAt;
+  }
+
+  /** What left and is not wholly acknowledged, oldest first. */
+  get inFlight(): readonly InFlight[] {
+    return this.#flights.all;
+  }
+
+  /** Bytes of messages with frames that were wholly acknowledged on this connection. */
+  get bytesAcknowledged(): number {
+    return this.#window.bytesAcknowledged;
+  }
+
+  /** When `poll` has to be asked although nothing happened; undefined when never. */
+  get flushAt(): number | undefined {
+    const since = this.#waitingSince;
+    return since === undefined ? undefined : since + this.#options.flushMs;
   }
 
   /** The number under which the server knows an epoch, once it does. */
   epochIndex(epoch: Epoch): number | undefined {
     const index = this.#epochIndexes.get(epoch);
     return index !== undefined && index < this.#answered ? index : undefined;
+  }
+
+  /** The connection before this one broke with frames on their way, after so many bytes of them. */
+  onBrokeBefore(carriedBytes: number): void {
+    this.#carriedBefore = carriedBytes;
+  }
+
+  /** From now on nothing waits for company any more. */
+  flushAtOnce(): void {
+    this.#flushAtOnce = true;
   }
 
   /** The next thing to do; call again until undefined. */
@@ -119,23 +179,29 @@ export class Delivery {
   }
 
   onFrames(frames: readonly Frame[]): void {
-    const stale = this.#frames === 'reading-stale';
-    this.#frames = frames.length === 0 && !stale ? 'at-end' : 'unread';
-    for (const frame of frames) {
-      if (this.epochIndex(frame.epoch) === undefined) {
-        this.#held = 'unread';
-        return;
-      }
-      this.#buffer.push(frame);
-      this.#bufferBytes += frame.payload.length;
-      this.#cursor = { epoch: frame.epoch, seq: frame.seq };
-    }
+    const taken = this.#lanes.onFrames(frames, (epoch) => this.epochIndex(epoch) !== undefined);
+    if (!taken) this.#held = 'unread';
+  }
+
+  /** The frames of the last step were written, in so many bytes. */
+  onFramesWritten(wireBytes: number, now: number): void {
+    const leaving = this.#leaving;
+    if (leaving === undefined) return;
+    this.#leaving = undefined;
+    const { epochIndex, frames, frameBytes, compress, sourceLimited } = leaving;
+    if (compress) this.#compression.onCompressed(frameBytes, wireBytes);
+    else this.#compression.onPlain();
+    const flight = this.#window.onSent(wireBytes, sourceLimited, now);
+    this.#flights.onSent(
+      epochIndex,
+      frames.map(({ seq }) => seq),
+      flight,
+    );
   }
 
   /** New frames are in the queue, behind those that were read. */
   onAppended(): void {
-    if (this.#frames === 'at-end') this.#frames = 'unread';
-    else if (this.#frames === 'reading') this.#frames = 'reading-stale';
+    this.#lanes.onAppended();
   }
 
   /** New gaps may be in the queue. */
@@ -184,15 +250,16 @@ export class Delivery {
       throw new ProtocolError('state', `SETTLED from ${message.firstEpochIndex} was not asked for`);
     }
     this.#answered = Math.min(this.#answered + EPOCHS_PER_MESSAGE_MAX, this.#epochs.length);
-    this.#frames = 'unread';
     this.#gaps = 'unread';
     return this.onSettledEntries(message.settled, now);
   }
 
   /** Settled ranges of any message. Throws ProtocolError for an epoch that was never announced. */
   onSettledEntries(entries: readonly SettledEntry[], now: number): Settlement[] {
-    for (const entry of entries) this.#acknowledge(entry, now);
-    this.#retire(now);
+    const waiting = this.#lanes.next !== undefined;
+    for (const flight of this.#flights.onSettled(entries, now)) {
+      this.#window.onAcked(flight, now, waiting);
+    }
     return this.#byEpoch(entries);
   }
 
@@ -206,78 +273,94 @@ export class Delivery {
   }
 
   #pollFrames(now: number): DeliveryStep | undefined {
-    const first = this.#buffer[0];
-    if (first === undefined) return undefined;
-    const batch = this.#batch(first.epoch);
-    const bytes = batch.reduce(
-      (sum, { payload }) => sum + payload.length + FRAME_OVERHEAD_BYTES,
-      0,
-    );
-    if (!this.#window.admits(bytes)) return undefined;
-    this.#buffer.splice(0, batch.length);
-    this.#bufferBytes -= batch.reduce((sum, { payload }) => sum + payload.length, 0);
-    const epochIndex = this.#epochIndexes.get(first.epoch) ?? 0;
-    const sourceLimited = this.#buffer.length === 0 && this.#frames === 'at-end';
-    this.#flights.push({
-      epochIndex,
-      flight: this.#window.onSent(bytes, sourceLimited, now),
-      open: runs(batch),
-      overtakenAt: undefined,
-    });
-    const message: Frames = { kind: 'frames', epochIndex, frames: batch };
-    return { type: 'send', message };
+    this.#window.onTime(this.#flights.oldestSentAt, now);
+    const lane = this.#lanes.next;
+    const epoch = lane?.waiting[0]?.epoch;
+    if (lane === undefined || epoch === undefined) return undefined;
+    const compress = this.#compression.wanted(this.#linkHoldsBack, this.#window.bytesPerMs);
+    const ratio = compress ? this.#compression.ratio : 1;
+    const { count, frameBytes, isFull } = this.#batch(lane.waiting, ratio);
+    if (!this.#mayLeave(MESSAGE_OVERHEAD_BYTES + frameBytes / ratio, isFull, now)) return undefined;
+    const frames = this.#lanes.take(lane, count, frameBytes);
+    const epochIndex = this.#epochIndexes.get(epoch) ?? 0;
+    const sourceLimited = !this.#heldBack && this.#lanes.empty;
+    this.#leaving = { epochIndex, frames, frameBytes, compress, sourceLimited };
+    this.#heldBack = false;
+    this.#waitingSince = undefined;
+    const message: Frames = { kind: 'frames', epochIndex, frames };
+    return { type: 'send-frames', message, compress };
+  }
+
+  get #linkHoldsBack(): boolean {
+    const carried = this.#carriedBefore ?? Number.POSITIVE_INFINITY;
+    return this.#heldBack || carried < YOUNG_BYTES;
   }
 
   /**
-   * The frames of the next message: one epoch, no longer than the window likes, and no longer than
-   * all before it on this connection. So the first one is a single frame, and where connections
-   * break after a few bytes, each brings over at least half of what it could.
+   * The frames of the next message: one epoch, and no longer than the window likes and than
+   * {@link Delivery.#provenBytes} allows, both in bytes on the wire.
    */
-  #batch(epoch: Epoch): WireFrame[] {
-    const bytesMax = Math.min(this.#window.messageBytes, this.#window.bytesSent);
-    let bytes = 0;
+  #batch(waiting: readonly Frame[], ratio: number): Batch {
+    const epoch = waiting[0]?.epoch;
+    const wireBytesMax = Math.min(this.#window.messageBytes, this.#provenBytes);
+    const frameBytesMax = Math.min(wireBytesMax * ratio, FRAME_BYTES_MAX);
+    let frameBytes = 0;
     let count = 0;
-    for (const frame of this.#buffer) {
-      if (frame.epoch !== epoch || count === FRAMES_PER_MESSAGE_MAX) break;
-      bytes += frame.payload.length + FRAME_OVERHEAD_BYTES;
-      if (count > 0 && bytes > bytesMax) break;
+    for (const frame of waiting) {
+      const bytes = frame.payload.length + FRAME_OVERHEAD_BYTES;
+      const isFull =
+        frame.epoch !== epoch ||
+        count === FRAMES_PER_MESSAGE_MAX ||
+        (count > 0 && frameBytes + bytes > frameBytesMax);
+      if (isFull) return { count, frameBytes, isFull };
+      frameBytes += bytes;
       count += 1;
     }
-    return this.#buffer.slice(0, count);
+    return { count, frameBytes, isFull: frameBytes >= frameBytesMax };
+  }
+
+  /**
+   * How long a message may be for what connections have carried. One that breaks after a few bytes
+   * shall have brought most of them over in whole messages: so each is at most a quarter of what the
+   * one before carried, and past that, or where nothing is known, no longer than all that has left.
+   */
+  get #provenBytes(): number {
+    const { bytesSent } = this.#window;
+    const carried = this.#carriedBefore ?? 0;
+    return bytesSent < carried ? carried / MESSAGES_PER_CONNECTION : bytesSent;
+  }
+
+  /**
+   * False when the message has to wait: for room in the window; or because it could hold more, and
+   * either company may still come or what left before is late. The last is what keeps a source of
+   * many small frames from filling a link that became thin with messages of one frame each.
+   */
+  #mayLeave(wireBytes: number, isFull: boolean, now: number): boolean {
+    if (!this.#window.admits(wireBytes) || (!isFull && this.#window.late)) {
+      this.#heldBack = true;
+      this.#waitingSince = undefined;
+      return false;
+    }
+    if (isFull || this.#flushAtOnce || this.#options.flushMs === 0) return true;
+    this.#waitingSince ??= now;
+    return now >= this.#waitingSince + this.#options.flushMs;
   }
 
   /** Reads ahead by one message, so that the disk's answer is there when the window opens. */
   #pollRead(): DeliveryStep | undefined {
     const waitsForServer = this.#answered < this.#epochs.length || this.#held !== 'read';
-    if (this.#frames !== 'unread' || waitsForServer) return undefined;
-    if (this.#bufferBytes >= this.#window.messageBytes) return undefined;
-    this.#frames = 'reading';
-    const bytes = Math.max(this.#window.room, this.#window.messageBytes);
-    return { type: 'read-frames', after: this.#cursor, frames: FRAMES_PER_MESSAGE_MAX, bytes };
+    if (waitsForServer) return undefined;
+    const { messageBytes, room } = this.#window;
+    const aheadBytes = Math.min(messageBytes * this.#compression.ratio, FRAME_BYTES_MAX);
+    const read = this.#lanes.startReading(aheadBytes);
+    if (read === undefined) return undefined;
+    const bytes = Math.max(room, aheadBytes);
+    return { type: 'read-frames', after: read.after, frames: FRAMES_PER_MESSAGE_MAX, bytes };
   }
 
   #number(epoch: Epoch): void {
     this.#epochIndexes.set(epoch, this.#epochs.length);
     this.#epochs.push(epoch);
-  }
-
-  #acknowledge(entry: SettledEntry, now: number): void {
-    let overtaking = false;
-    for (let i = this.#flights.length - 1; i >= 0; i -= 1) {
-      const flight = this.#flights[i];
-      if (flight === undefined) continue;
-      if (flight.epochIndex === entry.epochIndex) flight.open = without(flight.open, entry);
-      if (flight.open.length === 0) overtaking = true;
-      else if (overtaking) flight.overtakenAt ??= now;
-    }
-  }
-
-  /** Takes what is wholly acknowledged out of flight. */
-  #retire(now: number): void {
-    const done = this.#flights.filter(({ open }) => open.length === 0);
-    if (done.length === 0) return;
-    for (const { flight } of done) this.#window.onAcked(flight, now);
-    this.#flights = this.#flights.filter(({ open }) => open.length > 0);
   }
 
   #byEpoch(entries: readonly SettledEntry[]): Settlement[] {
@@ -292,23 +375,19 @@ export class Delivery {
   }
 }
 
-/** The seqs of frames in ascending order as runs without holes. */
-function runs(frames: readonly WireFrame[]): SeqRange[] {
-  const result: { from: number; to: number }[] = [];
-  for (const { seq } of frames) {
-    const last = result.at(-1);
-    if (last !== undefined && last.to + 1 === seq) last.to = seq;
-    else result.push({ from: seq, to: seq });
-  }
-  return result;
+/** The beginning of a lane, as long as one message may be. */
+interface Batch {
+  readonly count: number;
+  /** With the frames' own overhead, before compression. */
+  readonly frameBytes: number;
+  /** It could hold no more. */
+  readonly isFull: boolean;
 }
 
-function without(open: readonly SeqRange[], { from, to }: SeqRange): readonly SeqRange[] {
-  if (open.every((run) => run.to < from || run.from > to)) return open;
-  return open.flatMap((run) =>
-    [
-      { from: run.from, to: Math.min(run.to, from - 1) },
-      { from: Math.max(run.from, to + 1), to: run.to },
-    ].filter((rest) => rest.from <= rest.to),
-  );
+interface Leaving {
+  readonly epochIndex: number;
+  readonly frames: Frames['frames'];
+  readonly frameBytes: number;
+  readonly compress: boolean;
+  readonly sourceLimited: boolean;
 }

@@ -34,10 +34,17 @@ import type {
 } from '#protocol/messages.ts';
 import { REJECT_CODES, type SettledRange } from '#protocol/settlement.ts';
 import { backoffMs, clampPace, DEFAULT_PACE, type Pace } from './backoff.ts';
-import { Delivery, type DeliveryStep, type Settlement } from './delivery.ts';
+import {
+  DELIVERY_DEFAULTS,
+  Delivery,
+  type DeliveryOptions,
+  type DeliveryStep,
+  type Settlement,
+} from './delivery.ts';
 import { byeError, LinkError, protocolLinkError } from './link-error.ts';
 import type { Gap, QueuePosition } from './queue/queue.ts';
 import { assertLegalStep, type Phase, type SenderState } from './sender-state.ts';
+import { Unconfirmed } from './unconfirmed.ts';
 
 /** The number of one dial; grows with each. */
 export type Connection = number;
@@ -88,6 +95,8 @@ export interface SenderOptions {
   readonly nonce: () => Uint8Array;
   /** The store that confirmed what the queue remembers as settled, if one has. */
   readonly storeId: string | undefined;
+  /** How frames are brought over; {@link DELIVERY_DEFAULTS} where left out. */
+  readonly delivery?: Partial<DeliveryOptions>;
 }
 
 export interface SenderCounters {
@@ -97,6 +106,11 @@ export interface SenderCounters {
   resent: number;
 }
 
+/**
+ * Two dials are at least so far apart: however fast connections break after bringing something over
+ * (which resets the backoff), a server meets no more than 50 dials a second from one collector.
+ */
+const DIAL_EVERY_MS = 20;
 const HANDSHAKE_MS_MIN = 5_000;
 const HANDSHAKE_MS_MAX = 60_000;
 /** Four missed heartbeats: with the ack of the last one a dead link is noticed within 5 s. */
@@ -147,12 +161,17 @@ export class Sender {
   #pace: Pace = DEFAULT_PACE;
   #highest: QueuePosition | undefined;
   #storeId: string | undefined;
-  /** How far each epoch was ever sent, to tell what is sent again. */
-  readonly #sentTo = new Map<Epoch, number>();
+  readonly #delivery: DeliveryOptions;
+  readonly #unconfirmed = new Unconfirmed();
+  /** What the last connection carried, if it broke with frames on their way. */
+  #carriedBytes: number | undefined;
+  #dialedAt = Number.NEGATIVE_INFINITY;
+  #flushing = false;
 
   /** Begins to dial at once. */
   constructor(options: SenderOptions, now: number) {
     this.#options = options;
+    this.#delivery = { ...DELIVERY_DEFAULTS, ...options.delivery };
     this.#storeId = options.storeId;
     this.#state = this.#recovering('dialing', now);
     this.#dial(now);
@@ -187,7 +206,8 @@ export class Sender {
       case 'Ready': {
         const proven = this.#conversation?.proven;
         if (proven === undefined) return undefined;
-        return Math.min(proven.nextPingAt, this.#progressDeadline(proven));
+        const flushAt = proven.delivery.flushAt ?? Number.POSITIVE_INFINITY;
+        return Math.min(proven.nextPingAt, this.#progressDeadline(proven), flushAt);
       }
       case 'Stopped':
         return undefined;
@@ -263,6 +283,12 @@ export class Sender {
     this.#conversation?.proven?.delivery.onGapsChanged();
   }
 
+  /** Nothing waits for company any more: the end is near. */
+  onFlush(): void {
+    this.#flushing = true;
+    this.#conversation?.proven?.delivery.flushAtOnce();
+  }
+
   /** Says goodbye and stops for good. What isn't settled stays in the queue. */
   onStop(now: number): void {
     if (this.#state.name === 'Stopped') return;
@@ -283,6 +309,7 @@ export class Sender {
 
   #dial(now: number): void {
     this.#connection += 1;
+    this.#dialedAt = now;
     this.#conversation = {
       connection: this.#connection,
       startedAt: now,
@@ -351,7 +378,10 @@ export class Sender {
     this.#rttMs = Math.max(this.#rttMs, handshakeMs);
     this.#pace = clampPace({ spreadMs: welcome.retrySpreadMs, capMs: welcome.retryCapMs });
     const asked = welcome.heartbeatIntervalMs;
-    const delivery = new Delivery(hello.announced, welcome, now);
+    const highest = this.#highest;
+    const beginning = { announced: hello.announced, terms: welcome, highest };
+    const delivery = new Delivery(beginning, this.#delivery, now);
+    if (this.#flushing) delivery.flushAtOnce();
     conversation.proven = {
       delivery,
       storeId,
@@ -365,7 +395,8 @@ export class Sender {
     };
     this.counters.connections += 1;
     this.#go({ name: 'Ready', since: now });
-    this.#settle(conversation.proven, delivery.onSettledEntries(welcome.settled, now));
+    this.#settle(conversation.proven, delivery.onSettledEntries(welcome.settled, now), now);
+    if (this.#carriedBytes !== undefined) delivery.onBrokeBefore(this.#carriedBytes);
   }
 
   /**
@@ -385,10 +416,10 @@ export class Sender {
   #onProvenMessage(proven: Proven, message: Message, now: number): void {
     switch (message.kind) {
       case 'ack':
-        this.#settle(proven, proven.delivery.onSettledEntries(message.settled, now));
+        this.#settle(proven, proven.delivery.onSettledEntries(message.settled, now), now);
         return this.#onWorkDone(proven, now);
       case 'settled':
-        return this.#settle(proven, proven.delivery.onSettled(message, now));
+        return this.#settle(proven, proven.delivery.onSettled(message, now), now);
       case 'reject':
         return this.#onReject(proven, message, now);
       case 'ping':
@@ -405,14 +436,16 @@ export class Sender {
   #onReject(proven: Proven, reject: Reject, now: number): void {
     const { epochIndex, seq, code, text } = reject;
     const range = { from: seq, to: seq, state: 'rejected', code: REJECT_CODES[code] } as const;
-    this.#settle(proven, proven.delivery.onSettledEntries([{ epochIndex, ...range }], now), text);
+    const settlements = proven.delivery.onSettledEntries([{ epochIndex, ...range }], now);
+    this.#settle(proven, settlements, now, text);
     this.#onWorkDone(proven, now);
   }
 
   /** Hands out what the server settled; what it refused has to be kept aside first. */
-  #settle(proven: Proven, settlements: readonly Settlement[], text = ''): void {
+  #settle(proven: Proven, settlements: readonly Settlement[], now: number, text = ''): void {
     const { storeId } = proven;
     for (const { epoch, ranges } of settlements) {
+      this.#confirm(proven, epoch, ranges, now);
       const settled = ranges.filter(({ state }) => state !== 'rejected');
       if (settled.length > 0) {
         this.#actions.push({ type: 'settle', storeId, epoch, ranges: settled });
@@ -421,6 +454,16 @@ export class Sender {
         if (range.state !== 'rejected') continue;
         this.#actions.push({ type: 'reject', storeId, epoch, range, text });
       }
+    }
+  }
+
+  /** What left on a connection that was lost may have arrived: then that one had done its work. */
+  #confirm(proven: Proven, epoch: Epoch, ranges: readonly SettledRange[], now: number): void {
+    for (const range of ranges) {
+      const { seqs, bytes } = this.#unconfirmed.onSettled(epoch, range);
+      if (seqs === 0) continue;
+      if (this.#carriedBytes !== undefined) this.#carriedBytes += bytes;
+      this.#onWorkDone(proven, now);
     }
   }
 
@@ -484,8 +527,10 @@ export class Sender {
     const { connection } = conversation;
     switch (step.type) {
       case 'send':
-        if (step.message.kind === 'frames') this.#countResent(conversation, step.message);
         this.#write(conversation, step.message);
+        return this.poll(now);
+      case 'send-frames':
+        this.#writeFrames(conversation, step, now);
         return this.poll(now);
       case 'renew':
         this.#write(conversation, { kind: 'bye', reason: 'renew', retryAfterMs: 0, text: '' });
@@ -500,12 +545,19 @@ export class Sender {
     }
   }
 
-  #countResent(conversation: Conversation, message: Extract<Message, { kind: 'frames' }>): void {
-    const epoch = conversation.proven?.delivery.epochOf(message.epochIndex);
-    if (epoch === undefined) return;
-    const sentTo = this.#sentTo.get(epoch) ?? 0;
-    this.counters.resent += message.frames.filter(({ seq }) => seq <= sentTo).length;
-    this.#sentTo.set(epoch, Math.max(sentTo, message.frames.at(-1)?.seq ?? 0));
+  #writeFrames(
+    { connection, writer, proven }: Conversation,
+    { message, compress }: Extract<DeliveryStep, { type: 'send-frames' }>,
+    now: number,
+  ): void {
+    const { bytes } = writer.write(message, compress);
+    this.#actions.push({ type: 'write', connection, bytes });
+    proven?.delivery.onFramesWritten(bytes.length, now);
+    const epoch = proven?.delivery.epochOf(message.epochIndex);
+    if (epoch === undefined || this.#unconfirmed.empty) return;
+    for (const { seq } of message.frames) {
+      this.counters.resent += this.#unconfirmed.onSentAgain(epoch, { from: seq, to: seq });
+    }
   }
 
   /** Answers the message's body. */
@@ -523,11 +575,21 @@ export class Sender {
   #fail(error: LinkError, now: number): void {
     const conversation = this.#conversation;
     if (conversation) this.#close(conversation);
+    if (conversation?.proven) this.#remember(conversation.proven.delivery);
     this.#attempt += 1;
     const proven = conversation?.proven !== undefined;
     const waitMs = backoffMs(this.#attempt, error, proven, this.#pace, this.#options.random);
-    const attempt = this.#attempt;
-    this.#go({ name: 'Backoff', since: now, until: now + waitMs, attempt, error });
+    const until = Math.max(now + waitMs, this.#dialedAt + DIAL_EVERY_MS);
+    this.#go({ name: 'Backoff', since: now, until, attempt: this.#attempt, error });
+  }
+
+  /** What a connection that is lost leaves behind. */
+  #remember(delivery: Delivery): void {
+    const { inFlight, bytesAcknowledged } = delivery;
+    this.#carriedBytes = inFlight.length === 0 ? undefined : bytesAcknowledged;
+    for (const { epochIndex, open, flight } of inFlight) {
+      this.#unconfirmed.add(delivery.epochOf(epochIndex), open, flight.bytes);
+    }
   }
 
   #recovering(phase: Phase, now: number): SenderState {

@@ -13,6 +13,9 @@
  * window assumes, each rate measured is smaller than the one before, down to nothing. So when
  * messages take longer than the window explains, it is closed until all is acknowledged, and the
  * next message measures the path anew.
+ *
+ * While what is in flight is late, the newest sample counts alone: a path that has just become thin
+ * shall not be filled with seconds of data for the sake of what it was.
  */
 
 /** One small message is always allowed, and so is a start without knowing anything. */
@@ -23,10 +26,14 @@ const HORIZON_MS = 1_000;
 const SAMPLES_MAX = 16;
 /** A message is at most this part of the window, so that acks flow and a cut wastes little. */
 const MESSAGES_PER_WINDOW = 4;
-const MESSAGE_BYTES_MIN = 1_024;
+const MESSAGE_BYTES_MIN = 2_048;
 const MESSAGE_BYTES_MAX = 262_144;
+/** A message this short shows the path's round trip, not what the path takes for its bytes. */
+const PROBE_BYTES = 1_024;
 /** Of the path's time, a closing for a measurement costs about one part in so many. */
 const MEASURE_EVERY_WINDOWS = 20;
+/** What is answered so much after two round trips is late: something holds it up. */
+const LATE_MARGIN_MS = 20;
 
 /** What the window noted when a message left; hand it back with the message's ack. */
 export interface Flight {
@@ -41,9 +48,11 @@ export interface Flight {
 
 export class Window {
   readonly #capBytes: number;
+  /** Bytes per millisecond, newest last. */
   readonly #samples: number[] = [];
   /** Of the newest message that left alone. */
   #roundTripMs = 0;
+  #late = false;
   /** Closed until a message has measured the round trip. */
   #measuring = false;
   #measureFrom = Number.NEGATIVE_INFINITY;
@@ -61,6 +70,15 @@ export class Window {
     return this.#inFlight;
   }
 
+  get bytesAcknowledged(): number {
+    return this.#delivered;
+  }
+
+  /** What the path and the server get done, in bytes per millisecond; 0 while nothing is known. */
+  get bytesPerMs(): number {
+    return (this.#late ? this.#samples.at(-1) : this.#best) ?? 0;
+  }
+
   /** Bytes that have left, acknowledged or not. */
   get bytesSent(): number {
     return this.#delivered + this.#inFlight;
@@ -69,14 +87,17 @@ export class Window {
   /** The window, in bytes. */
   get bytes(): number {
     if (this.#samples.length === 0) return Math.min(WINDOW_BYTES_START, this.#capBytes);
-    const rate = Math.max(...this.#samples);
-    const bytes = rate * this.#spanMs;
+    const bytes = this.bytesPerMs * this.#spanMs;
     return Math.min(Math.max(bytes, WINDOW_BYTES_MIN), this.#capBytes);
   }
 
   /** What is left of it. */
   get room(): number {
     return Math.max(0, this.bytes - this.#inFlight);
+  }
+
+  get #best(): number {
+    return Math.max(0, ...this.#samples);
   }
 
   /** How long a message of a full window may take. */
@@ -86,6 +107,7 @@ export class Window {
 
   /** How long the next message should be, in bytes. */
   get messageBytes(): number {
+    if (this.#measuring) return PROBE_BYTES;
     const part = this.bytes / MESSAGES_PER_WINDOW;
     return Math.min(Math.max(part, MESSAGE_BYTES_MIN), MESSAGE_BYTES_MAX);
   }
@@ -94,6 +116,17 @@ export class Window {
   admits(bytes: number): boolean {
     if (this.#inFlight === 0) return true;
     return !this.#measuring && this.#inFlight + bytes <= this.bytes;
+  }
+
+  /** `oldestSentAt`: when the first of what is in flight left; undefined when nothing is. */
+  onTime(oldestSentAt: number | undefined, now: number): void {
+    const ageMs = oldestSentAt === undefined ? 0 : now - oldestSentAt;
+    this.#late = ageMs > 2 * this.#roundTripMs + LATE_MARGIN_MS;
+  }
+
+  /** What is in flight should have been acknowledged long ago. */
+  get late(): boolean {
+    return this.#late;
   }
 
   /** `sourceLimited`: nothing further waits behind this message. */
@@ -111,22 +144,25 @@ export class Window {
     };
   }
 
-  onAcked(flight: Flight, now: number): void {
+  /** `waiting`: other frames wait now, so that the path is what limits, not the source. */
+  onAcked(flight: Flight, now: number, waiting = false): void {
     this.#inFlight -= flight.bytes;
     this.#delivered += flight.bytes;
     this.#deliveredAt = now;
     this.#measure(flight, now);
     const elapsedMs = Math.max(now - flight.deliveredAt, 0.1);
-    const rate = (this.#delivered - flight.deliveredBefore) / elapsedMs;
-    const best = this.#samples.length === 0 ? 0 : Math.max(...this.#samples);
-    if (flight.sourceLimited && rate < best) return;
-    this.#samples.push(rate);
+    const bytesPerMs = (this.#delivered - flight.deliveredBefore) / elapsedMs;
+    if (flight.sourceLimited && !waiting && bytesPerMs < this.#best) return;
+    this.#samples.push(bytesPerMs);
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
   }
-  #measure({ sentAt, alone }: Flight, now: number): void {
+
+  #measure({ sentAt, bytes, alone }: Flight, now: number): void {
     const tookMs = now - sentAt;
     if (alone) {
-      this.#roundTripMs = tookMs;
+      // A long message takes its time on a thin path; its way there and back it doesn't show.
+      const shows = this.#measuring || bytes <= PROBE_BYTES || tookMs < this.#roundTripMs;
+      if (shows || this.#roundTripMs === 0) this.#roundTripMs = tookMs;
       this.#measuring = false;
     } else if (tookMs > this.#spanMs && now >= this.#measureFrom) {
       this.#measuring = true;

@@ -13,6 +13,8 @@ import {
 import type { Message } from '#protocol/messages.ts';
 import { EPOCH, epochNumber, frame, Rig, STORE_ID } from './rig.ts';
 
+/** So far apart are two dials at least. */
+const DIAL_EVERY_MS = 20;
 const REFUSED = new LinkError('refused', 'nothing listens there');
 
 const STATES: SenderState[] = [
@@ -58,10 +60,11 @@ function rigAt(step: string): Rig {
 describe.each(Object.keys(AT))('a link lost in %s', (step) => {
   test('by a close goes to Backoff and dials again at once', () => {
     const rig = rigAt(step);
-    rig.sender.onClosed(rig.connection, undefined, rig.now);
+    const lost = rig.connection;
+    rig.now += DIAL_EVERY_MS;
+    rig.sender.onClosed(lost, undefined, rig.now);
     rig.drain();
     expect(rig.state).toMatchObject({ name: 'Backoff', attempt: 1, until: rig.now });
-    const lost = rig.connection;
     rig.advance(0);
     expect(stepOf(rig.state)).toBe('Recovering/dialing');
     expect(rig.connection).toBe(lost + 1);
@@ -209,7 +212,7 @@ describe('delivery', () => {
 
   test('more than 64 epochs are announced as the earlier ones are read', () => {
     const rig = new Rig();
-    rig.append(...Array.from({ length: 130 }, (_, i) => frame(epochNumber(i + 1), 1)));
+    rig.append(...Array.from({ length: 130 }, (_, i) => frame(epochNumber(i + 1), 1, 50)));
     rig.connect();
     rig.greet();
     expect(rig.hello()).toMatchObject({ more: true, epochs: { length: 64 } });
@@ -268,7 +271,7 @@ describe('delivery', () => {
     rig.ack(0, 1, 1);
     rig.sender.onClosed(rig.connection, undefined, rig.now);
     rig.drain();
-    rig.advance(0);
+    rig.advance(DIAL_EVERY_MS);
     rig.connect();
     rig.greet(undefined, other);
     rig.welcome();
@@ -425,6 +428,7 @@ describe('backoff', () => {
   function failures(rig: Rig, count: number): number[] {
     const waits: number[] = [];
     for (let i = 0; i < count; i += 1) {
+      rig.now += DIAL_EVERY_MS;
       rig.sender.onClosed(rig.connection, REFUSED, rig.now);
       rig.drain();
       if (rig.state.name !== 'Backoff') throw new Error(`not Backoff but ${rig.state.name}`);
