@@ -40,7 +40,7 @@ export interface ConnectionOptions {
   readonly store: Store;
   readonly registry: Registry<Connection>;
   readonly events: Events;
-  readonly metrics: Metrics;
+  readonly metrics: Pick<Metrics, 'onReceived' | 'onFrames' | 'onDeclared' | 'onClosed'>;
   readonly log: Logger;
   readonly surroundings: Surroundings;
   readonly token: Uint8Array;

@@ -5,10 +5,12 @@
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import type { Logger } from 'pino';
 import { Connection, type ConnectionOptions } from './ingest-connection.ts';
+import type { Metrics } from './metrics.ts';
 import { HEARTBEAT_MS, termsFor } from './terms.ts';
 
 export interface IngestOptions
-  extends Omit<ConnectionOptions, 'termsFor' | 'onGone' | 'heartbeatMs'> {
+  extends Omit<ConnectionOptions, 'termsFor' | 'onGone' | 'heartbeatMs' | 'metrics'> {
+  readonly metrics: Metrics;
   readonly host: string;
   readonly port: number;
   readonly connectionsMax: number;

@@ -28,18 +28,23 @@ export class Path {
   readonly name: string;
   /** Accepts a dial itself and then dials on, as Toxiproxy does. */
   proxied = false;
-  delayMs = 1;
+  delayMs: number;
   jitterMs = 0;
   /** In each direction. */
-  bytesPerMs = 10_000;
+  bytesPerMs: number;
   dials: 'reach' | 'refused' | 'lost' = 'reach';
-  /** When each dial was made. */
-  readonly dialledAt: number[] = [];
   readonly connections = new Set<Tcp>();
   readonly #held: Record<Direction, boolean> = { up: false, down: false };
 
-  constructor(name: string) {
+  readonly #healthy: { readonly delayMs: number; readonly bytesPerMs: number };
+  /** How each new connection is faulted while links die young. */
+  onConnection: (connection: Tcp) => void = () => {};
+
+  constructor(name: string, healthy: { readonly delayMs: number; readonly bytesPerMs: number }) {
     this.name = name;
+    this.#healthy = healthy;
+    this.delayMs = healthy.delayMs;
+    this.bytesPerMs = healthy.bytesPerMs;
   }
 
   holds(direction: Direction): boolean {
@@ -55,9 +60,10 @@ export class Path {
 
   heal(): void {
     this.dials = 'reach';
-    this.delayMs = 1;
+    this.delayMs = this.#healthy.delayMs;
+    this.bytesPerMs = this.#healthy.bytesPerMs;
     this.jitterMs = 0;
-    this.bytesPerMs = 10_000;
+    this.onConnection = () => {};
     this.hold('up', false);
     this.hold('down', false);
     for (const connection of this.connections) connection.disarm();
@@ -82,7 +88,6 @@ export class Network {
 
   dial(process: Process, path: Path, listener: Listener): TcpSocket {
     const world = this.#world;
-    path.dialledAt.push(world.now);
     const socket = new TcpSocket(world, process);
     const wayMs = path.delayMs;
     world.after(wayMs, () => {
@@ -109,6 +114,7 @@ export class Network {
     for (const known of path.connections) if (known.over) path.connections.delete(known);
     const connection = new Tcp(this.#world, path, socket, far);
     path.connections.add(connection);
+    path.onConnection(connection);
     this.#world.after(path.delayMs, () => socket.connected());
     process.io(() => {
       far.connecting = false;
@@ -158,9 +164,12 @@ export class Tcp {
     const [sender, receiver] =
       direction === 'up' ? [this.#near, this.#far] : [this.#far, this.#near];
     const tell = (socket: TcpSocket, reset: boolean): void => {
-      this.#world.after(this.#path.delayMs, () => (reset ? socket.takeReset() : socket.takeClose()));
+      this.#world.after(this.#path.delayMs, () =>
+        reset ? socket.takeReset() : socket.takeClose(),
+      );
     };
-    if (how === 'reset' || how === 'close') for (const socket of [sender, receiver]) tell(socket, how === 'reset');
+    if (how === 'reset' || how === 'close')
+      for (const socket of [sender, receiver]) tell(socket, how === 'reset');
     if (how === 'sender-told') tell(sender, true);
     if (how === 'receiver-told') tell(receiver, false);
   }

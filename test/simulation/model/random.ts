@@ -48,7 +48,11 @@ export class Random {
 
   bytes(length: number): Buffer {
     const bytes = Buffer.allocUnsafe(length);
-    for (let i = 0; i < length; i += 1) bytes[i] = this.int(0, 255);
+    let word = 0;
+    for (let i = 0; i < length; i += 1) {
+      word = i % 4 === 0 ? Math.floor(this.next() * 4_294_967_296) : word >>> 8;
+      bytes[i] = word;
+    }
     return bytes;
   }
 

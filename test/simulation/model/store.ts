@@ -265,7 +265,9 @@ export class StoreDisk {
       return 'new';
     }
     const same =
-      row.crc === crc && row.capturedAt === capturedAt && Buffer.compare(row.payload, payload) === 0;
+      row.crc === crc &&
+      row.capturedAt === capturedAt &&
+      Buffer.compare(row.payload, payload) === 0;
     if (same) return 'duplicate';
     stream.conflicts.set(seq, (stream.conflicts.get(seq) ?? 0) + 1);
     return 'conflict';
@@ -473,7 +475,12 @@ function without(ranges: readonly SettledRange[], seqs: readonly number[]): Sett
 
 type Place = readonly (string | number)[];
 
-function placeOf(frame: { collector: string; epoch: string; capturedAt: number; seq: number }): Place {
+function placeOf(frame: {
+  collector: string;
+  epoch: string;
+  capturedAt: number;
+  seq: number;
+}): Place {
   return [frame.collector, frame.epoch, frame.capturedAt, frame.seq];
 }
 

@@ -1,0 +1,308 @@
+/**
+ * A collector's machine: its disk, its way to the server, and one process at a time: the real
+ * producer over modelled surroundings, and a program that gives it frames.
+ */
+
+import type { LinkSocket } from '#collector/producer/link.ts';
+import { Producer, type ProducerEvent } from '#collector/producer/producer.ts';
+import { stepOf } from '#collector/producer/sender-state.ts';
+import type { Surroundings } from '#collector/producer/surroundings.ts';
+import { nameOf, Violation, type Witness } from '../witness.ts';
+import { HostDisk } from './host-disk.ts';
+import { Network, Path, type TcpSocket } from './network.ts';
+import { startModelThread } from './queue-thread.ts';
+import type { Random } from './random.ts';
+import type { ServerHost } from './server-host.ts';
+import { Process, type World } from './world.ts';
+
+export interface CollectorSettings {
+  readonly token: Uint8Array;
+  readonly limitBytes: number;
+  readonly segmentBytes: number;
+  /** Of the path to the server when nothing is wrong. */
+  readonly delayMs: number;
+  readonly bytesPerMs: number;
+  readonly proxied: boolean;
+  /** How long the disk takes for a round of the queue at most, in milliseconds. */
+  readonly roundMsMax: number;
+  readonly payloadBytesMin: number;
+  readonly payloadBytesMax: number;
+  /** Some payloads are all the same. */
+  readonly samePayloads: boolean;
+}
+
+/** What the hosts of one history share. */
+export interface Surrounding {
+  readonly world: World;
+  readonly witness: Witness;
+  readonly server: ServerHost;
+}
+
+const RESTART_MS = 500;
+/** Dials that may bring nothing: the doubling ones, and then those at the cap of a second. */
+const DIALS_AT_ONCE = 20;
+const DIALS_PER_SECOND = 5;
+
+export class CollectorHost {
+  readonly name: string;
+  readonly path: Path;
+  readonly disk = new HostDisk();
+  readonly settings: CollectorSettings;
+  process: Process | undefined;
+  producer: Producer | undefined;
+  /** Comes back by itself when its process ends, as under a supervisor. */
+  supervised = true;
+  readonly #shared: Surrounding;
+  readonly #random: Random;
+  readonly #network: Network;
+  #sockets: TcpSocket[] = [];
+  #vanished: TcpSocket[] = [];
+  /** Dials since something was last acknowledged. */
+  #dials = { acked: 0, since: 0, count: 0 };
+
+  constructor(name: string, settings: CollectorSettings, shared: Surrounding) {
+    this.name = name;
+    this.settings = settings;
+    this.#shared = shared;
+    this.path = new Path(`path ${name}`, settings);
+    this.path.proxied = settings.proxied;
+    this.#random = shared.world.random.fork();
+    this.#network = new Network(shared.world);
+  }
+
+  /** The id that the server knows it by, once it has run. */
+  get collector(): string | undefined {
+    return this.#collector;
+  }
+  #collector: string | undefined;
+
+  /** Ready, and with nothing left to bring over. */
+  get drained(): boolean {
+    const status = this.producer?.status();
+    return status?.state === 'Ready' && status.queue.frames === 0;
+  }
+
+  /** Bytes that were written to the server and that it has not read. */
+  get bytesUnderWay(): number {
+    return this.#sockets.reduce(
+      (sum, socket) => sum + (socket.destroyed ? 0 : socket.bytesUnderWay),
+      0,
+    );
+  }
+
+  start(): void {
+    if (this.process?.alive) return;
+    const { world } = this.#shared;
+    world.say(this.name, 'starts');
+    const process = new Process(world, this.name);
+    this.process = process;
+    this.producer = undefined;
+    this.#dials = { acked: 0, since: world.now, count: 0 };
+    for (const socket of this.#vanished.splice(0)) socket.reboot();
+    Producer.open(
+      {
+        server: { host: 'server', port: 9_004 },
+        token: this.settings.token,
+        queuePath: 'queue',
+        queueLimitBytes: this.settings.limitBytes,
+        onEvent: (event) => this.#onEvent(event),
+      },
+      this.#surroundings(process),
+    ).then(
+      (producer) => this.#opened(process, producer),
+      (error: Error) => {
+        if (this.process !== process) return;
+        world.say(this.name, `did not start: ${error.message}`);
+        this.#ended();
+      },
+    );
+  }
+
+  /** Gives the producer some frames; what it answers is the witness'. */
+  capture(count: number): void {
+    const { world, witness } = this.#shared;
+    const { producer, process } = this;
+    if (producer === undefined || !process?.alive || process.frozen) return;
+    for (let i = 0; i < count; i += 1) {
+      const attempt = witness.attempt(this.name, this.#payload(), world.wallUs);
+      const { capturedAt } = attempt;
+      producer.send(attempt.payload, { capturedAt }).then(
+        ({ epoch, seq }) => {
+          const { collector } = producer.status();
+          if (world.traced) world.say(this.name, `accepted ${epoch.slice(-4)}/${seq}`);
+          try {
+            witness.accept(attempt, collector, epoch, seq);
+          } catch (error) {
+            world.fail(error as Error);
+          }
+        },
+        (error: Error) => world.meet(`send refused: ${'code' in error ? error.code : error.name}`),
+      );
+    }
+  }
+
+  kill(): void {
+    if (!this.process?.alive) return;
+    this.#shared.world.say(this.name, 'is killed');
+    this.#end();
+    for (const socket of this.#sockets.splice(0)) socket.kill();
+    this.disk.afterKill();
+  }
+
+  losePower(): void {
+    if (!this.process?.alive) return;
+    this.#shared.world.say(this.name, 'loses power');
+    this.#end();
+    const sockets = this.#sockets.splice(0);
+    for (const socket of sockets) socket.vanish();
+    this.#vanished.push(...sockets);
+    this.disk.afterPowerLoss(this.#random);
+  }
+
+  /** Ends as on SIGTERM. Resolves when it has. */
+  stop(deadlineMs: number): void {
+    const { process, producer } = this;
+    if (producer === undefined || process === undefined) return this.kill();
+    this.#shared.world.say(this.name, 'is told to stop');
+    producer.close({ deadlineMs }).then(
+      () => {
+        if (this.process !== process) return;
+        this.#shared.world.say(this.name, 'has stopped');
+        this.kill();
+      },
+      (error: Error) => this.#shared.world.fail(error),
+    );
+  }
+
+  /** Dials are bounded while they bring nothing: an outage must not become a storm. */
+  #countDial(): void {
+    const { world } = this.#shared;
+    const acked = this.producer?.status().counters.acked ?? 0;
+    if (acked !== this.#dials.acked) this.#dials = { acked, since: world.now, count: 0 };
+    this.#dials.count += 1;
+    const { count, since } = this.#dials;
+    const seconds = (world.now - since) / 1_000;
+    if (count <= DIALS_AT_ONCE + DIALS_PER_SECOND * seconds) return;
+    world.fail(new Violation('dials', `${count} dials within ${seconds.toFixed(1)} s for nothing`));
+  }
+
+  #end(): void {
+    this.process?.kill();
+    this.producer = undefined;
+  }
+
+  /** The process ended by itself. */
+  #ended(): void {
+    this.kill();
+    if (this.supervised) this.#shared.world.after(RESTART_MS, () => this.start());
+  }
+
+  #opened(process: Process, producer: Producer): void {
+    if (this.process !== process || !process.alive) return;
+    const { world } = this.#shared;
+    this.producer = producer;
+    const { recovery } = producer;
+    this.#collector = producer.status().collector;
+    if (recovery.tornBytes > 0) world.meet('queue: torn tail');
+    for (const { kind } of recovery.damage) world.meet(`queue: damage ${kind}`);
+    if (recovery.damage.some(({ framesSaved }) => framesSaved > 0)) world.meet('queue: salvage');
+    for (const { reason } of recovery.gaps) world.meet(`gap: ${reason}`);
+    world.say(this.name, `opened with ${recovery.frames} frames, ${recovery.tornBytes} torn bytes`);
+  }
+
+  #onEvent(event: ProducerEvent): void {
+    const { world } = this.#shared;
+    switch (event.type) {
+      case 'state': {
+        const [from, to] = [stepOf(event.from), stepOf(event.to)];
+        world.meet(`step: ${from} -> ${to}`);
+        if (event.to.name === 'Backoff') world.meet(`link error: ${event.to.error.code}`);
+        if (world.traced) {
+          const why = event.to.name === 'Backoff' ? ` (${event.to.error.message})` : '';
+          world.say(this.name, `${from} -> ${to}${why}`);
+        }
+        return;
+      }
+      case 'gap': {
+        const { epoch, from, to, reason } = event.gap;
+        world.meet(`gap: ${reason}`);
+        world.say(this.name, `gap ${epoch.slice(-4)}/${from}-${to} ${reason}`);
+        return;
+      }
+      case 'rejected':
+        world.meet(`rejected: ${event.code}`);
+        return;
+      case 'failed':
+        // What the daemon's main does: it ends, and its supervisor starts it anew.
+        world.meet('queue: failed');
+        world.say(this.name, `fails: ${event.error.message}`);
+        this.process?.afterReads(() => this.#ended());
+        return;
+    }
+  }
+
+  #surroundings(process: Process): Surroundings {
+    const { world, witness, server } = this.#shared;
+    const random = this.#random;
+    const { roundMsMax, segmentBytes } = this.settings;
+    const { disk } = this;
+    return {
+      now: () => world.now,
+      wallTime: () => world.wallUs,
+      after: (ms, call) => process.after(ms, call),
+      random: () => random.next(),
+      randomBytes: (length) => random.bytes(length),
+      randomUuid: () => random.uuid(),
+      dial: () => {
+        this.#countDial();
+        const socket = this.#network.dial(process, this.path, server);
+        this.#sockets = this.#sockets.filter(({ destroyed }) => !destroyed);
+        this.#sockets.push(socket);
+        return socket as unknown as LinkSocket;
+      },
+      startQueueThread: (options) =>
+        startModelThread(options, {
+          process,
+          disk,
+          roundMs: () => random.next() * roundMsMax,
+          mintEpoch: () => this.#mintEpoch(),
+          randomHex: () => random.bytes(4).toString('hex'),
+          segmentBytes,
+          onRequest: (request) => {
+            if (request.type !== 'settle' || this.#collector === undefined) return;
+            const { storeId, epoch, ranges } = request;
+            try {
+              witness.checkAck(server.disk, storeId, this.#collector, epoch, ranges);
+            } catch (error) {
+              world.fail(error as Error);
+            }
+          },
+          onCrash: () => {
+            world.meet('crash within a call to the disk');
+            if (random.chance(0.5)) this.kill();
+            else this.losePower();
+            if (this.supervised) world.after(RESTART_MS, () => this.start());
+          },
+        }),
+      keepDeadLetter: async (_, { collector, frame }) => {
+        const payload = Buffer.from(frame.payload).toString('base64');
+        disk.deadLetters.set(nameOf(collector, frame.epoch, frame.seq), payload);
+      },
+    };
+  }
+
+  /** A UUIDv7: text order is the order of making. */
+  #mintEpoch(): string {
+    const ms = Math.floor(this.#shared.world.wallUs / 1_000)
+      .toString(16)
+      .padStart(12, '0');
+    const rest = this.#random.uuid();
+    return `${ms.slice(0, 8)}-${ms.slice(8)}-7${rest.slice(15)}`;
+  }
+
+  #payload(): Buffer {
+    const { payloadBytesMin, payloadBytesMax, samePayloads } = this.settings;
+    if (samePayloads && this.#random.chance(0.5)) return Buffer.from('the same reading as before');
+    return this.#random.bytes(this.#random.int(payloadBytesMin, payloadBytesMax));
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * The server's machine: a store's disk and one process at a time on it. The process is the real
+ * connections, sessions, intake and registry over a modelled store and modelled sockets; it is what
+ * `server/main.ts` wires, without sockets, threads and the API.
+ */
+import type { Logger } from 'pino';
+import { Events } from '#server/events.ts';
+import {
+  Connection,
+  type ConnectionOptions,
+  type ConnectionSocket,
+} from '#server/ingest-connection.ts';
+import { Registry } from '#server/registry.ts';
+import { type Store, StoreError } from '#server/store/store.ts';
+import { HEARTBEAT_MS, termsFor } from '#server/terms.ts';
+import type { Listener, TcpSocket } from './network.ts';
+import type { Random } from './random.ts';
+import { ModelStore, StoreDisk } from './store.ts';
+import { Process, type World } from './world.ts';
+
+export interface ServerSettings {
+  readonly token: Uint8Array;
+  readonly windowBytes: number;
+  readonly payloadBytesMax: number;
+  /** How long a transaction takes on this machine at most, in milliseconds. */
+  readonly commitMsMax: number;
+}
+
+/** How a store refuses to commit. */
+export type StoreTrouble = 'full' | 'io';
+
+export class ServerHost implements Listener {
+  disk: StoreDisk;
+  process: Process | undefined;
+  /** What the store refuses with, while it does. */
+  trouble: StoreTrouble | undefined;
+  /** A transaction takes so many times as long. */
+  slowness = 1;
+  readonly #world: World;
+  readonly #random: Random;
+  readonly #settings: ServerSettings;
+  #store: ModelStore | undefined;
+  #registry = new Registry<Connection>();
+  #sockets: TcpSocket[] = [];
+  #vanished: TcpSocket[] = [];
+  #connections = new Set<Connection>();
+
+  constructor(world: World, settings: ServerSettings) {
+    this.#world = world;
+    this.#random = world.random.fork();
+    this.#settings = settings;
+    this.disk = new StoreDisk(this.#random.uuid());
+  }
+
+  get store(): Store | undefined {
+    return this.#store;
+  }
+
+  /** Payload bytes that were received and wait for the store. */
+  get waitingBytes(): number {
+    return this.#store?.waitingBytes ?? 0;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  start(): void {
+    if (this.process?.alive) return;
+    this.#world.say('server', 'starts');
+    const process = new Process(this.#world, 'server');
+    this.process = process;
+    const random = this.#random;
+    this.#registry = new Registry();
+    this.#connections = new Set();
+    this.#store = new ModelStore(this.disk, {
+      after: (ms, call) => process.after(ms, call),
+      commitMs: () => random.next() * this.#settings.commitMsMax * this.slowness,
+      answerMs: () => (random.chance(0.5) ? 0 : random.next() * 2),
+      failure: () => this.#failure(),
+    });
+    // Where the store can't go on the program ends, and whoever watches over it starts it anew.
+    void this.#store.failed.then(() => {
+      if (this.process !== process) return;
+      this.kill();
+      this.#world.after(1_000, () => this.start());
+    });
+    for (const socket of this.#vanished.splice(0)) socket.reboot();
+  }
+
+  accept(socket: TcpSocket): void {
+    const { process } = this;
+    if (process === undefined || socket.process !== process) return;
+    this.#sockets = this.#sockets.filter(({ destroyed }) => !destroyed);
+    this.#sockets.push(socket);
+    const options = this.#optionsFor(process);
+    this.#connections.add(new Connection(socket as unknown as ConnectionSocket, options));
+  }
+
+  /** Ends as on SIGTERM: what has come is committed and acknowledged. */
+  stop(): void {
+    this.#world.say('server', 'is told to stop');
+    for (const connection of this.#connections) connection.shutDown();
+    const { process } = this;
+    process?.after(3_000, () => {
+      if (this.process === process) this.kill();
+    });
+  }
+
+  kill(): void {
+    if (!this.process?.alive) return;
+    this.#world.say('server', 'is killed');
+    this.process.kill();
+    for (const socket of this.#sockets.splice(0)) socket.kill();
+  }
+
+  losePower(): void {
+    this.#world.say('server', 'loses power');
+    this.process?.kill();
+    const sockets = this.#sockets.splice(0);
+    for (const socket of sockets) socket.vanish();
+    this.#vanished.push(...sockets);
+    this.disk = this.disk.afterPowerLoss();
+  }
+
+  #failure(): StoreError | undefined {
+    if (this.trouble === undefined) return undefined;
+    this.#world.meet(`store: ${this.trouble}`);
+    return new StoreError(this.trouble, 'the disk refuses');
+  }
+
+  #optionsFor(process: Process): ConnectionOptions {
+    const world = this.#world;
+    const random = this.#random;
+    const { token, windowBytes, payloadBytesMax } = this.#settings;
+    const store = this.#store;
+    if (store === undefined) throw new Error('a connection without a store');
+    return {
+      store,
+      registry: this.#registry,
+      events: new Events(),
+      metrics: {
+        onReceived: () => {},
+        onDeclared: (count) => {
+          if (count > 0) world.meet('server: gap taken');
+        },
+        onFrames: (result, count) => {
+          if (count > 0) world.meet(`frames: ${result}`);
+        },
+        onClosed: (reason) => world.meet(`session ends: ${reason}`),
+      },
+      log: silentLog(world),
+      surroundings: {
+        now: () => world.now,
+        wallTime: () => world.wallUs,
+        after: (ms, call) => process.after(ms, call),
+        afterReads: (call) => process.afterReads(call),
+        randomBytes: (length) => random.bytes(length),
+        randomUuid: () => random.uuid(),
+      },
+      token,
+      heartbeatMs: HEARTBEAT_MS,
+      payloadBytesMax,
+      windowBytes,
+      termsFor: (collectorsKnown) => termsFor(collectorsKnown, { payloadBytesMax, windowBytes }),
+      onGone: (connection) => this.#connections.delete(connection),
+    };
+  }
+}
+
+/** Keeps the log's lines for the trace. */
+function silentLog(world: World): Logger {
+  const say = (about: { event?: string }, text: string): void => {
+    if (world.traced) world.say('server', `${about.event}: ${text}`);
+  };
+  return { info: say, warn: say, error: say, debug: say } as unknown as Logger;
+}
