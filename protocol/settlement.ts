@@ -145,9 +145,10 @@ export class SettledRanges {
     return open;
   }
 
-  /** The settled ranges cut to [from, to], in order. */
+  /** The settled ranges cut to [from, to], in order; none where `from` is behind `to`. */
   within(from: number, to: number): SettledRange[] {
     const cut: SettledRange[] = [];
+    if (from > to) return cut;
     for (let i = this.#firstEndingAt(from); ; i += 1) {
       const range = this.#ranges[i];
       if (range === undefined || range.from > to) return cut;

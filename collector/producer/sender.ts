@@ -12,7 +12,7 @@
  * dies with it.
  *
  * Progress, not writing, keeps a connection: the server's growing count of received bytes, or an
- * ack. On a healthy link the heartbeats alone make it grow, so a dead link is noticed when idle
+ * ack, as long as PINGs are answered. On a healthy link the heartbeats alone make it grow, so a dead link is noticed when idle
  * too, in either direction, and a slow one is never taken for dead.
  *
  * Not here: sockets and timers (`link.ts`), the queue (`queue/`), who wires them (`producer.ts`).
@@ -116,6 +116,8 @@ const HANDSHAKE_MS_MAX = 60_000;
 /** Four missed heartbeats: with the ack of the last one a dead link is noticed within 5 s. */
 const PROGRESS_MS_MIN = 4_000;
 const PROGRESS_MARGIN_MS = 2_000;
+/** What a PING's answer may take for each byte that stood before it: a thin link's 512 bytes/s. */
+const MS_PER_BYTE_MAX = 1_000 / 512;
 /** So long in Ready without a failure counts as having done the work, even without a frame. */
 const QUIET_MS = 10_000;
 /** How fast a worse round trip is forgotten, per answered PING. */
@@ -129,6 +131,7 @@ interface Conversation {
   readonly startedAt: number;
   readonly writer: MessageWriter;
   readonly framer: Framer;
+  bytesSent: number;
   greeting?: { readonly body: Buffer; readonly message: Greeting };
   hello?: { readonly body: Buffer; readonly announced: readonly EpochAnnouncement[] };
   proven?: Proven;
@@ -142,7 +145,8 @@ interface Proven {
   progressAt: number;
   nextPingAt: number;
   pingId: number;
-  readonly pingsSentAt: Map<number, number>;
+  /** PINGs without an answer: when each left, and when its answer is due, the round trip apart. */
+  readonly pings: Map<number, { readonly sentAt: number; readonly dueAt: number }>;
   bytesReceived: number;
   bytesReceivedByServer: number;
 }
@@ -315,6 +319,7 @@ export class Sender {
       startedAt: now,
       writer: new MessageWriter(),
       framer: new Framer(),
+      bytesSent: 0,
     };
     this.#actions.push({ type: 'dial', connection: this.#connection });
   }
@@ -389,7 +394,7 @@ export class Sender {
       progressAt: now,
       nextPingAt: now,
       pingId: 0,
-      pingsSentAt: new Map(),
+      pings: new Map(),
       bytesReceived: 0,
       bytesReceivedByServer: 0,
     };
@@ -480,11 +485,10 @@ export class Sender {
   }
 
   #onPong(proven: Proven, id: number, now: number): void {
-    const sentAt = proven.pingsSentAt.get(id);
-    if (sentAt === undefined) return;
-    for (const known of proven.pingsSentAt.keys())
-      if (known <= id) proven.pingsSentAt.delete(known);
-    this.#rttMs = Math.max(now - sentAt, this.#rttMs * RTT_FADE);
+    const ping = proven.pings.get(id);
+    if (ping === undefined) return;
+    for (const known of proven.pings.keys()) if (known <= id) proven.pings.delete(known);
+    this.#rttMs = Math.max(now - ping.sentAt, this.#rttMs * RTT_FADE);
   }
 
   #tickReady(now: number): void {
@@ -499,8 +503,10 @@ export class Sender {
     if (now < proven.nextPingAt) return;
     proven.nextPingAt = now + proven.heartbeatMs;
     proven.pingId += 1;
-    proven.pingsSentAt.set(proven.pingId, now);
     this.#heartbeat(proven, 'ping', proven.pingId);
+    const bytes = (this.#conversation?.bytesSent ?? 0) - proven.bytesReceivedByServer;
+    const dueAt = now + Math.max(0, bytes) * MS_PER_BYTE_MAX;
+    proven.pings.set(proven.pingId, { sentAt: now, dueAt });
   }
 
   #progressDeadline(proven: Proven): number {
@@ -509,7 +515,10 @@ export class Sender {
       3 * this.#rttMs + PROGRESS_MARGIN_MS,
     );
     const overtakenAt = proven.delivery.overtakenAt ?? Number.POSITIVE_INFINITY;
-    return Math.min(proven.progressAt, overtakenAt) + patienceMs;
+    // Where bytes were lost on the way, the server takes all that follows for the rest of a message:
+    // its count grows, and it understands nothing any more.
+    const answerDueAt = Math.min(...proven.pings.values().map(({ dueAt }) => dueAt));
+    return Math.min(proven.progressAt, overtakenAt, answerDueAt) + patienceMs;
   }
 
   #heartbeat(proven: Proven, kind: 'ping' | 'pong', id: number): void {
@@ -563,6 +572,7 @@ export class Sender {
   /** Answers the message's body. */
   #write(conversation: Conversation, message: Message): Buffer {
     const { bytes, body } = conversation.writer.write(message);
+    conversation.bytesSent += bytes.length;
     this.#actions.push({ type: 'write', connection: conversation.connection, bytes });
     return body;
   }

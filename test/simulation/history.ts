@@ -201,14 +201,17 @@ class History {
   }
 
   #onCollector(fault: Fault, host: CollectorHost): void {
+    const { world } = this;
     switch (fault.kind) {
       case 'collector-kill':
         if (fault.power) host.losePower();
         else host.kill();
-        return this.#later(fault.lastsMs, () => host.start());
+        world.after(fault.lastsMs, () => host.restart());
+        return;
       case 'collector-stop':
         host.stop(fault.deadlineMs);
-        return this.#later(fault.deadlineMs + fault.lastsMs, () => host.start());
+        world.after(fault.deadlineMs + fault.lastsMs, () => host.restart());
+        return;
       case 'collector-freeze': {
         const { process } = host;
         process?.freeze();
@@ -229,15 +232,16 @@ class History {
   }
 
   #onServer(fault: Fault): void {
+    const { world } = this;
     const server = this.#server;
     switch (fault.kind) {
       case 'server-kill':
         if (fault.power) server.losePower();
         else server.kill();
-        return this.#later(fault.lastsMs, () => server.start());
+        world.after(fault.lastsMs, () => server.start());
+        return;
       case 'server-stop':
-        server.stop();
-        return this.#later(3_000 + fault.lastsMs, () => server.start());
+        return server.stop();
       case 'server-freeze': {
         const { process } = server;
         process?.freeze();
@@ -257,10 +261,14 @@ class History {
         server.kill();
         this.witness.storeReplaced(server.disk);
         for (const host of this.#hosts) {
-          if (host.collector !== undefined) this.witness.allow(host.collector, 'settled_elsewhere');
+          if (host.collector === undefined) continue;
+          this.witness.allow(host.collector, 'settled_elsewhere');
+          // The first HELLO to a store that nobody knows yet announces what the old one left open.
+          this.witness.excuseMissing(host.collector, 'meanwhile');
         }
         server.disk = new StoreDisk(this.world.random.uuid());
-        return this.#later(fault.lastsMs, () => server.start());
+        world.after(fault.lastsMs, () => server.start());
+        return;
     }
   }
 
@@ -288,7 +296,7 @@ class History {
     this.witness.excuseSince(host.name, copy.wallUs);
     this.witness.excuseMissing(collector, 'for good');
     host.disk.restore(copy.files);
-    this.#later(500, () => host.start());
+    this.world.after(500, () => host.restart());
   }
 
   #later(ms: number, call: () => void): void {

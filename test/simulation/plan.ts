@@ -38,7 +38,7 @@ export type Fault = {
   | { readonly kind: 'collector-crash'; readonly calls: number }
   | { readonly kind: 'collector-disk-error'; readonly calls: number; readonly sync: boolean }
   | { readonly kind: 'server-kill'; readonly lastsMs: number; readonly power: boolean }
-  | { readonly kind: 'server-stop'; readonly lastsMs: number }
+  | { readonly kind: 'server-stop' }
   | { readonly kind: 'server-freeze'; readonly lastsMs: number }
   | { readonly kind: 'store-trouble'; readonly lastsMs: number; readonly trouble: StoreTrouble }
   | { readonly kind: 'store-slow'; readonly lastsMs: number; readonly times: number }
@@ -188,11 +188,11 @@ function faultOf(random: Random, safetyMs: number, collector: number): Fault {
     case 'store-slow':
       return { ...base, kind, lastsMs, times: random.spread(5, 300) };
     case 'collector-freeze':
-    case 'server-stop':
     case 'server-freeze':
     case 'store-new':
       return { ...base, kind, lastsMs };
     case 'clone':
+    case 'server-stop':
       return { ...base, kind };
     case 'restore':
       return { ...base, kind, backMs: random.spread(50, safetyMs) };

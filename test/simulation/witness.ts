@@ -199,7 +199,8 @@ export class Witness {
       if (store.holds(collector, epoch, Number(seq))) continue;
       const fate = fates(identity);
       if (fate === undefined) {
-        if (this.#excused.has(identity)) continue;
+        // A queue forgets epochs that are settled as a whole; a new store then never hears of them.
+        if (this.#excused.has(identity) || this.#wasStored(identity)) continue;
         throw new Violation('loss', `${identity} was accepted and is nowhere`);
       }
       if (fate.state === 'rejected') this.#checkRejected(identity, attempt, deadLetters);

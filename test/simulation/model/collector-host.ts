@@ -39,6 +39,8 @@ export interface Surrounding {
 }
 
 const RESTART_MS = 500;
+/** What is left of a full queue after an eviction: segments are a quarter of it at most. */
+const FULL_SHARE = 0.4;
 /** Dials that may bring nothing: the doubling ones, and then those at the cap of a second. */
 const DIALS_AT_ONCE = 20;
 const DIALS_PER_SECOND = 5;
@@ -118,6 +120,11 @@ export class CollectorHost {
     );
   }
 
+  /** Starts it, unless nobody wants it any more. */
+  restart(): void {
+    if (this.supervised) this.start();
+  }
+
   /** Gives the producer some frames; what it answers is the witness'. */
   capture(count: number): void {
     const { world, witness } = this.#shared;
@@ -194,7 +201,7 @@ export class CollectorHost {
   /** The process ended by itself. */
   #ended(): void {
     this.kill();
-    if (this.supervised) this.#shared.world.after(RESTART_MS, () => this.start());
+    this.#shared.world.after(RESTART_MS, () => this.restart());
   }
 
   #opened(process: Process, producer: Producer): void {
@@ -226,6 +233,7 @@ export class CollectorHost {
       case 'gap': {
         const { epoch, from, to, reason } = event.gap;
         world.meet(`gap: ${reason}`);
+        this.#checkEviction(reason);
         world.say(this.name, `gap ${epoch.slice(-4)}/${from}-${to} ${reason}`);
         return;
       }
@@ -239,6 +247,19 @@ export class CollectorHost {
         this.process?.afterReads(() => this.#ended());
         return;
     }
+  }
+
+  /** Only a queue that is full may give frames up. */
+  #checkEviction(reason: string): void {
+    if (reason !== 'evicted') return;
+    const { world, witness } = this.#shared;
+    const { limitBytes } = this.settings;
+    const { segmentBytes } = this.disk;
+    if (segmentBytes < limitBytes * FULL_SHARE) {
+      const text = `frames were evicted at ${segmentBytes} of ${limitBytes} bytes`;
+      world.fail(new Violation('declared without a cause', text));
+    }
+    if (this.#collector !== undefined) witness.allow(this.#collector, 'evicted');
   }
 
   #surroundings(process: Process): Surroundings {
@@ -281,7 +302,7 @@ export class CollectorHost {
             world.meet('crash within a call to the disk');
             if (random.chance(0.5)) this.kill();
             else this.losePower();
-            if (this.supervised) world.after(RESTART_MS, () => this.start());
+            world.after(RESTART_MS, () => this.restart());
           },
         }),
       keepDeadLetter: async (_, { collector, frame }) => {

@@ -76,8 +76,9 @@ class ModelThread implements QueueThread {
   close(): void {}
 
   #open(options: Required<QueueOptions>): Opening | undefined {
-    const { process, disk, mintEpoch, randomHex, segmentBytes, onCrash } = this.#ports;
+    const { process, disk, mintEpoch, randomHex, onCrash } = this.#ports;
     const { path } = options;
+    const segmentBytes = Math.min(this.#ports.segmentBytes, options.segmentBytes);
     if (!disk.lock(process)) return { error: factsOf(new QueueInUseError(path)) };
     try {
       const { files } = disk;

@@ -26,6 +26,9 @@ export interface ServerSettings {
   readonly commitMsMax: number;
 }
 
+/** A supervisor starts it again after this. */
+const RESTART_MS = 1_000;
+
 /** How a store refuses to commit. */
 export type StoreTrouble = 'full' | 'io';
 
@@ -83,7 +86,7 @@ export class ServerHost implements Listener {
     void this.#store.failed.then(() => {
       if (this.process !== process) return;
       this.kill();
-      this.#world.after(1_000, () => this.start());
+      this.#world.after(RESTART_MS, () => this.start());
     });
     for (const socket of this.#vanished.splice(0)) socket.reboot();
   }
@@ -103,7 +106,9 @@ export class ServerHost implements Listener {
     for (const connection of this.#connections) connection.shutDown();
     const { process } = this;
     process?.after(3_000, () => {
-      if (this.process === process) this.kill();
+      if (this.process !== process) return;
+      this.kill();
+      this.#world.after(RESTART_MS, () => this.start());
     });
   }
 

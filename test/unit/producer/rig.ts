@@ -49,6 +49,8 @@ class Peer {
   received: Message[] = [];
   helloBody: Buffer | undefined;
   bytesReceived = 0;
+  /** PINGs that wait for their answer, and how many bytes the server has with each. */
+  pings: { readonly id: number; readonly bytes: number }[] = [];
 
   greeting(versions = [2], storeId = STORE_ID) {
     return { kind: 'greeting', versions, nonce: NONCE, storeId } as const;
@@ -63,6 +65,7 @@ class Peer {
         this.helloBody = raw.body;
         this.framer.liftLimit();
       }
+      if (message.kind === 'ping') this.pings.push({ id: message.id, bytes: this.bytesReceived });
       this.received.push(message);
     }
   }
@@ -169,8 +172,18 @@ export class Rig {
     this.fromServer({ kind: 'ack', settled: [{ epochIndex, from, to, state, code: 0 }] });
   }
 
-  /** The server's heartbeat, which counts what really arrived. */
-  ping(bytesReceived = this.peer.bytesReceived): void {
+  /**
+   * The server's heartbeat, which counts what really arrived, and its answers to the PINGs in there;
+   * none where it doesn't understand what arrives.
+   */
+  ping(bytesReceived = this.peer.bytesReceived, { understands = true } = {}): void {
+    const arrived = this.peer.pings.filter(({ bytes }) => bytes <= bytesReceived);
+    this.peer.pings = this.peer.pings.filter(({ bytes }) => bytes > bytesReceived);
+    const { connection } = this;
+    for (const { id } of understands ? arrived : []) {
+      if (this.connection !== connection) return;
+      this.fromServer({ kind: 'pong', id, bytesReceived, highest: undefined });
+    }
     this.fromServer({ kind: 'ping', id: 1, bytesReceived, highest: undefined });
   }
 

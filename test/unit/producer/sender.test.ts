@@ -372,6 +372,21 @@ describe('progress', () => {
     expect((rig.lastLoss?.since ?? Number.POSITIVE_INFINITY) - cutAt).toBeLessThanOrEqual(5_000);
   });
 
+  test('a server that understands nothing of what it receives is given up within 6 s', () => {
+    const rig = rigAt('Ready');
+    live(rig, 3, () => rig.peer.bytesReceived);
+    const damagedAt = rig.now;
+    const { connection } = rig;
+    for (let i = 0; i < 60 && rig.connection === connection; i += 1) {
+      rig.advance(500);
+      if (rig.state.name === 'Ready') rig.ping(rig.peer.bytesReceived, { understands: false });
+    }
+    expect(rig.lastLoss).toMatchObject({ error: { code: 'no_progress' } });
+    expect((rig.lastLoss?.since ?? Number.POSITIVE_INFINITY) - damagedAt).toBeLessThanOrEqual(
+      6_000,
+    );
+  });
+
   test('a slow link is not taken for dead while its bytes arrive', () => {
     const rig = new Rig();
     rig.append(...Array.from({ length: 50 }, (_, i) => frame(EPOCH, i + 1, 10_000)));
