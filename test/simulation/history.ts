@@ -209,9 +209,7 @@ class History {
         world.after(fault.lastsMs, () => host.restart());
         return;
       case 'collector-stop':
-        host.stop(fault.deadlineMs);
-        world.after(fault.deadlineMs + fault.lastsMs, () => host.restart());
-        return;
+        return host.stop(fault.deadlineMs);
       case 'collector-freeze': {
         const { process } = host;
         process?.freeze();

@@ -33,7 +33,7 @@ export type Fault = {
       readonly how: Break;
     }
   | { readonly kind: 'collector-kill'; readonly lastsMs: number; readonly power: boolean }
-  | { readonly kind: 'collector-stop'; readonly lastsMs: number; readonly deadlineMs: number }
+  | { readonly kind: 'collector-stop'; readonly deadlineMs: number }
   | { readonly kind: 'collector-freeze'; readonly lastsMs: number }
   | { readonly kind: 'collector-crash'; readonly calls: number }
   | { readonly kind: 'collector-disk-error'; readonly calls: number; readonly sync: boolean }
@@ -122,7 +122,7 @@ function collectorOf(random: Random): CollectorSettings {
     payloadBytesMin: random.chance(0.2) ? 0 : 20,
     payloadBytesMax: Math.round(random.spread(40, random.chance(0.1) ? 6_000 : 800)),
     samePayloads: random.chance(0.2),
-    delayMs: random.spread(0.1, random.chance(0.1) ? 3_000 : 150),
+    delayMs: random.spread(0.1, random.chance(0.1) ? 1_500 : 150),
     bytesPerMs: random.spread(20, 20_000),
     proxied: random.chance(0.5),
   };
@@ -176,7 +176,7 @@ function faultOf(random: Random, safetyMs: number, collector: number): Fault {
     case 'collector-kill':
       return { ...base, kind, lastsMs, power: random.chance(0.5) };
     case 'collector-stop':
-      return { ...base, kind, lastsMs, deadlineMs: random.spread(10, 3_000) };
+      return { ...base, kind, deadlineMs: random.spread(10, 3_000) };
     case 'collector-crash':
       return { ...base, kind, calls: random.int(0, 40) };
     case 'collector-disk-error':

@@ -200,7 +200,7 @@ export class Witness {
       const fate = fates(identity);
       if (fate === undefined) {
         // A queue forgets epochs that are settled as a whole; a new store then never hears of them.
-        if (this.#excused.has(identity) || this.#wasStored(identity)) continue;
+        if (this.#excused.has(identity) || this.#wasSettled(identity)) continue;
         throw new Violation('loss', `${identity} was accepted and is nowhere`);
       }
       if (fate.state === 'rejected') this.#checkRejected(identity, attempt, deadLetters);
@@ -225,14 +225,14 @@ export class Witness {
     if (reason === 'damaged' && this.#excused.has(identity)) return;
     const allowed = this.#causes.get(collector)?.has(reason as GapReason) === true;
     if (!allowed) throw new Violation('declared without a cause', `${identity} as ${reason}`);
-    if (reason === 'settled_elsewhere' && !this.#wasStored(identity)) {
+    if (reason === 'settled_elsewhere' && !this.#wasSettled(identity)) {
       throw new Violation('declared without a cause', `${identity} was in no other store`);
     }
   }
 
-  #wasStored(identity: string): boolean {
+  #wasSettled(identity: string): boolean {
     const [collector = '', epoch = '', seq = ''] = identity.split(' ');
-    return this.#formerStores.some((disk) => disk.holds(collector, epoch, Number(seq)));
+    return this.#formerStores.some((disk) => disk.settles(collector, epoch, Number(seq)));
   }
 
   #unexcused(collector: string, epoch: string, from: number, to: number): string[] {

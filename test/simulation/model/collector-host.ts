@@ -166,7 +166,7 @@ export class CollectorHost {
     this.disk.afterPowerLoss(this.#random);
   }
 
-  /** Ends as on SIGTERM. Resolves when it has. */
+  /** Ends as on SIGTERM, and comes back. */
   stop(deadlineMs: number): void {
     const { process, producer } = this;
     if (producer === undefined || process === undefined) return this.kill();
@@ -175,7 +175,7 @@ export class CollectorHost {
       () => {
         if (this.process !== process) return;
         this.#shared.world.say(this.name, 'has stopped');
-        this.kill();
+        this.#ended();
       },
       (error: Error) => this.#shared.world.fail(error),
     );

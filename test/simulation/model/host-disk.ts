@@ -7,6 +7,8 @@ import { ModelledFiles } from '../../unit/queue/modelled-files.ts';
 import type { Random } from './random.ts';
 import type { Process } from './world.ts';
 
+const BLOCK_BYTES = 4_096;
+
 class Crash extends Error {}
 
 export class HostDisk {
@@ -68,11 +70,12 @@ export class HostDisk {
     this.#replace(copy.afterKill());
   }
 
-  /** What the segments take, in bytes. */
+  /** What the segments take of the disk, in bytes: whole blocks. */
   get segmentBytes(): number {
-    return this.#files
-      .names('segment-')
-      .reduce((sum, name) => sum + this.#files.content(name).length, 0);
+    return this.#files.names('segment-').reduce((sum, name) => {
+      const bytes = this.#files.content(name).length;
+      return sum + Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+    }, 0);
   }
 
   #replace(files: ModelledFiles): void {

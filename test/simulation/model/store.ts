@@ -48,9 +48,9 @@ interface Stream {
   highest: number;
   lastNamed: number;
   held: boolean;
-  announced: boolean;
   announcedIn: string | undefined;
   readonly settled: SettledRanges;
+  readonly rows: StoredFrame[];
   readonly frames: Map<number, StoredFrame>;
   readonly conflicts: Map<number, number>;
   duplicatesRefused: number;
@@ -111,6 +111,10 @@ export class StoreDisk {
     return this.find(collector, epoch)?.frames.has(seq) === true;
   }
 
+  settles(collector: string, epoch: string, seq: number): boolean {
+    return this.find(collector, epoch)?.settled.has(seq) === true;
+  }
+
   collectors(): KnownCollector[] {
     return [...this.#collectors].sort(byKey).map(([collector, { instance, lastHeardAt }]) => {
       const streams = this.streams
@@ -151,7 +155,7 @@ export class StoreDisk {
   frames(): StoredFrame[] {
     return this.streams
       .toSorted((a, b) => compare([a.collector, a.epoch], [b.collector, b.epoch]))
-      .flatMap((stream) => [...stream.frames.values()].sort((a, b) => a.seq - b.seq));
+      .flatMap(({ rows }) => rows.toSorted((a, b) => a.seq - b.seq));
   }
 
   #apply(item: Item): Result {
@@ -217,9 +221,9 @@ export class StoreDisk {
       highest: 0,
       lastNamed: 0,
       held: false,
-      announced: false,
       announcedIn: undefined,
       settled: new SettledRanges(),
+      rows: [],
       frames: new Map(),
       conflicts: new Map(),
       duplicatesRefused: 0,
@@ -261,7 +265,9 @@ export class StoreDisk {
     if (row === undefined) {
       const { collector, epoch } = stream;
       const copy = new Uint8Array(payload);
-      stream.frames.set(seq, { collector, epoch, seq, capturedAt, receivedAt, crc, payload: copy });
+      const taken = { collector, epoch, seq, capturedAt, receivedAt, crc, payload: copy };
+      stream.rows.push(taken);
+      stream.frames.set(seq, taken);
       return 'new';
     }
     const same =
