@@ -37,6 +37,12 @@ export const GAPS_PER_MESSAGE_MAX = 64;
 /** Bytes of human-readable text in REJECT and BYE, in UTF-8. */
 export const TEXT_BYTES_MAX = 512;
 
+/**
+ * Whoever has sent something else needs no PING; but what it alone tells, how many bytes have come
+ * and how far the collector is, is never older than so many heartbeat intervals.
+ */
+export const PING_INTERVALS_MAX = 5;
+
 export const NONCE_BYTES = 32;
 /** HMAC-SHA-256. */
 export const MAC_BYTES = 32;

@@ -19,7 +19,11 @@ import { MessageWriter } from '#protocol/envelope.ts';
 import { assertNever, ProtocolError } from '#protocol/errors.ts';
 import { Framer, type RawMessage } from '#protocol/framer.ts';
 import { signWelcome, verifyHello } from '#protocol/handshake.ts';
-import { EPOCHS_PER_CONNECTION_MAX, PROTOCOL_VERSION } from '#protocol/limits.ts';
+import {
+  EPOCHS_PER_CONNECTION_MAX,
+  PING_INTERVALS_MAX,
+  PROTOCOL_VERSION,
+} from '#protocol/limits.ts';
 import type {
   ByeReason,
   EpochAnnouncement,
@@ -85,8 +89,13 @@ export class Session {
   /** Epochs whose announcement the store has not answered. */
   #announcing: readonly EpochAnnouncement[] | undefined;
   #bytesReceived = 0;
+  readonly #startedAt: number;
+  /** From GREETING to HELLO: the way there and back, and no less. */
+  #roundTripMs = 0;
   #heardAt: number;
   #nextPingAt: number;
+  /** When a PING is due whatever else is sent. */
+  #pingDueAt: number;
   #pingId = 0;
 
   /** Greets at once. */
@@ -94,8 +103,10 @@ export class Session {
     this.#options = options;
     this.#intake = new Intake(options);
     this.#state = { name: 'greeting', deadline: now + HELLO_MS };
+    this.#startedAt = now;
     this.#heardAt = now;
     this.#nextPingAt = now + options.heartbeatMs;
+    this.#pingDueAt = this.#nextPingAt;
     const { nonce, storeId } = options;
     this.#greetingBody = this.#write({
       kind: 'greeting',
@@ -164,6 +175,7 @@ export class Session {
       this.#end(endingOf('timeout', `no byte for ${Math.round(now - this.#heardAt)} ms`));
     } else if ((state.name === 'joining' || state.name === 'open') && now >= this.#nextPingAt) {
       this.#nextPingAt = now + this.#options.heartbeatMs;
+      this.#pingDueAt = now + PING_INTERVALS_MAX * this.#options.heartbeatMs;
       this.#pingId += 1;
       this.#heartbeat('ping', this.#pingId);
     }
@@ -208,6 +220,8 @@ export class Session {
     if (this.#state.name === 'closed') return;
     const wasBlocked = this.#blocked;
     this.#intake.onCommitted(request, outcome);
+    // Acks follow, and they are as good a sign of life.
+    this.#nextPingAt = Math.min(now + this.#options.heartbeatMs, this.#pingDueAt);
     if (wasBlocked && !this.#blocked) this.#resume(now);
   }
 
@@ -232,10 +246,11 @@ export class Session {
     return this.#state.name === 'open' && (this.#announcing !== undefined || this.#intake.full);
   }
 
+  /** The first byte behind WELCOME takes a whole round trip, so that counts too. */
   #silenceDeadline(): number {
     if (this.#blocked) return Number.POSITIVE_INFINITY;
     const idleMs = 3 * this.#options.heartbeatMs + SILENCE_MARGIN_MS;
-    return this.#heardAt + (this.#framer.midMessage ? STALL_MS : idleMs);
+    return this.#heardAt + this.#roundTripMs + (this.#framer.midMessage ? STALL_MS : idleMs);
   }
 
   /** Silence that we made ourselves, by not reading, is not the collector's. */
@@ -288,6 +303,7 @@ export class Session {
       return this.#end(endingOf('unauthorized', text));
     }
     this.#hello = { message: hello, body };
+    this.#roundTripMs = now - this.#startedAt;
     this.#framer.liftLimit();
     this.#nextPingAt = now + this.#options.heartbeatMs;
     this.#go({ name: 'joining' });

@@ -23,7 +23,7 @@ import { assertNever, ProtocolError } from '#protocol/errors.ts';
 import { Framer, type RawMessage } from '#protocol/framer.ts';
 import { signHello, verifyWelcome } from '#protocol/handshake.ts';
 import type { Epoch, Frame } from '#protocol/identity.ts';
-import { EPOCHS_PER_MESSAGE_MAX, PROTOCOL_VERSION } from '#protocol/limits.ts';
+import { EPOCHS_PER_MESSAGE_MAX, PING_INTERVALS_MAX, PROTOCOL_VERSION } from '#protocol/limits.ts';
 import type {
   EpochAnnouncement,
   Greeting,
@@ -144,6 +144,8 @@ interface Proven {
   readonly heartbeatMs: number;
   progressAt: number;
   nextPingAt: number;
+  /** When a PING is due whatever else is sent. */
+  pingDueAt: number;
   pingId: number;
   /** PINGs without an answer: when each left, and when its answer is due, the round trip apart. */
   readonly pings: Map<number, { readonly sentAt: number; readonly dueAt: number }>;
@@ -393,6 +395,7 @@ export class Sender {
       heartbeatMs: Math.min(Math.max(asked, HEARTBEAT_MS_MIN), HEARTBEAT_MS_MAX),
       progressAt: now,
       nextPingAt: now,
+      pingDueAt: now,
       pingId: 0,
       pings: new Map(),
       bytesReceived: 0,
@@ -502,6 +505,7 @@ export class Sender {
     if (now - this.#state.since >= QUIET_MS) this.#attempt = 0;
     if (now < proven.nextPingAt) return;
     proven.nextPingAt = now + proven.heartbeatMs;
+    proven.pingDueAt = now + PING_INTERVALS_MAX * proven.heartbeatMs;
     proven.pingId += 1;
     this.#heartbeat(proven, 'ping', proven.pingId);
     const bytes = (this.#conversation?.bytesSent ?? 0) - proven.bytesReceivedByServer;
@@ -561,9 +565,11 @@ export class Sender {
   ): void {
     const { bytes } = writer.write(message, compress);
     this.#actions.push({ type: 'write', connection, bytes });
-    proven?.delivery.onFramesWritten(bytes.length, now);
-    const epoch = proven?.delivery.epochOf(message.epochIndex);
-    if (epoch === undefined || this.#unconfirmed.empty) return;
+    if (proven === undefined) return;
+    proven.delivery.onFramesWritten(bytes.length, now);
+    proven.nextPingAt = Math.min(now + proven.heartbeatMs, proven.pingDueAt);
+    if (this.#unconfirmed.empty) return;
+    const epoch = proven.delivery.epochOf(message.epochIndex);
     for (const { seq } of message.frames) {
       this.counters.resent += this.#unconfirmed.onSentAgain(epoch, { from: seq, to: seq });
     }

@@ -100,9 +100,12 @@ export class Window {
     return Math.max(0, ...this.#samples);
   }
 
-  /** How long a message of a full window may take. */
+  /**
+   * How long a message of a full window may take. On a long path a second more than the round trip
+   * would hardly ever find out that the path carries more: there it is half a round trip more.
+   */
   get #spanMs(): number {
-    return HORIZON_MS + this.#roundTripMs;
+    return this.#roundTripMs + Math.max(HORIZON_MS, this.#roundTripMs / 2);
   }
 
   /** How long the next message should be, in bytes. */
