@@ -66,6 +66,32 @@ export const COLLECTOR_SETTINGS = {
     min: 64 * KIB,
     max: 1_024 * GIB,
   }),
+  drainOrder: choiceSetting({
+    name: 'HOLDFAST_DRAIN_ORDER',
+    text: 'What leaves first after an outage: the oldest frames, or live: new ones, and the backlog beside them.',
+    default: 'oldest',
+    choices: ['oldest', 'live'],
+  }),
+  backlogSharePercent: integerSetting({
+    name: 'HOLDFAST_BACKLOG_SHARE_PERCENT',
+    text: 'With the order live: how much of the link the backlog has while new frames wait too, in percent.',
+    default: 50,
+    min: 1,
+    max: 99,
+  }),
+  flushIntervalMs: integerSetting({
+    name: 'HOLDFAST_FLUSH_INTERVAL_MS',
+    text: 'How long a frame may wait for others to share a message with, in milliseconds; 0: it leaves at once.',
+    default: 0,
+    min: 0,
+    max: 60_000,
+  }),
+  compression: choiceSetting({
+    name: 'HOLDFAST_COMPRESSION',
+    text: 'auto: frames are compressed on the way where the link is what limits, and where it pays. off: never.',
+    default: 'auto',
+    choices: ['auto', 'off'],
+  }),
   sampleIntervalMs: integerSetting({
     name: 'HOLDFAST_SAMPLE_INTERVAL_MS',
     text: 'Time between two samples, in milliseconds.',

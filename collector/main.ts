@@ -105,11 +105,16 @@ class Collector {
 
   async #openProducer(): Promise<void> {
     const { server, token, queuePath, queueLimitBytes, collectorId } = this.#settings;
+    const { drainOrder, backlogSharePercent, flushIntervalMs, compression } = this.#settings;
     this.#producer = await Producer.open({
       server,
       token,
       queuePath,
       queueLimitBytes,
+      drainOrder,
+      backlogSharePercent,
+      flushIntervalMs,
+      compression,
       ...(collectorId === undefined ? {} : { collectorId }),
       onEvent: (event) => {
         this.#log.onProducer(event);

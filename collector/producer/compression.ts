@@ -32,8 +32,8 @@ export class Compression {
   }
 
   /** True when the next message should be compressed. */
-  wanted(linkHoldsBack: boolean, linkBytesPerMs: number): boolean {
-    if (!this.#allowed || !linkHoldsBack || linkBytesPerMs >= FAST_BYTES_PER_MS) return false;
+  wanted(linkIsShort: boolean, linkBytesPerMs: number): boolean {
+    if (!this.#allowed || !linkIsShort || linkBytesPerMs >= FAST_BYTES_PER_MS) return false;
     return this.#skips === 0;
   }
 

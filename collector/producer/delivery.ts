@@ -90,6 +90,10 @@ const FRAME_OVERHEAD_BYTES = 12;
 const FRAME_BYTES_MAX = 786_432;
 /** A connection that broke after fewer bytes than this is worth compressing for from the start. */
 const YOUNG_BYTES = 65_536;
+/** So much may be in flight whatever the connection before carried. */
+const UNPROVEN_BYTES = 4_096;
+/** A server that has to be waited for answers sooner than this; what takes longer is on its way. */
+const LINK_HOLDS_MS = 50;
 /** Of what the last connection carried before it broke, a message is at most one part in so many. */
 const MESSAGES_PER_CONNECTION = 4;
 
@@ -109,8 +113,10 @@ export class Delivery {
   readonly #outbox: DeliveryStep[] = [];
   /** The frames of the last step, until it is known how many bytes they took. */
   #leaving: Leaving | undefined;
-  /** Something waits that only the link keeps from leaving. */
+  /** Something waits that only the path or the server keeps from leaving. */
   #heldBack = false;
+  /** And for so long that it is the path. */
+  #heldBackByLink = false;
   /** Since when a message waits for company, if one does. */
   #waitingSince: number | undefined;
   #flushAtOnce = false;
@@ -277,7 +283,7 @@ export class Delivery {
     const lane = this.#lanes.next;
     const epoch = lane?.waiting[0]?.epoch;
     if (lane === undefined || epoch === undefined) return undefined;
-    const compress = this.#compression.wanted(this.#linkHoldsBack, this.#window.bytesPerMs);
+    const compress = this.#compression.wanted(this.#linkIsShort, this.#window.bytesPerMs);
     const ratio = compress ? this.#compression.ratio : 1;
     const { count, frameBytes, isFull } = this.#batch(lane.waiting, ratio);
     if (!this.#mayLeave(MESSAGE_OVERHEAD_BYTES + frameBytes / ratio, isFull, now)) return undefined;
@@ -286,14 +292,15 @@ export class Delivery {
     const sourceLimited = !this.#heldBack && this.#lanes.empty;
     this.#leaving = { epochIndex, frames, frameBytes, compress, sourceLimited };
     this.#heldBack = false;
+    this.#heldBackByLink = false;
     this.#waitingSince = undefined;
     const message: Frames = { kind: 'frames', epochIndex, frames };
     return { type: 'send-frames', message, compress };
   }
 
-  get #linkHoldsBack(): boolean {
+  get #linkIsShort(): boolean {
     const carried = this.#carriedBefore ?? Number.POSITIVE_INFINITY;
-    return this.#heldBack || carried < YOUNG_BYTES;
+    return this.#heldBackByLink || carried < YOUNG_BYTES;
   }
 
   /**
@@ -336,14 +343,28 @@ export class Delivery {
    * many small frames from filling a link that became thin with messages of one frame each.
    */
   #mayLeave(wireBytes: number, isFull: boolean, now: number): boolean {
-    if (!this.#window.admits(wireBytes) || (!isFull && this.#window.late)) {
+    const hasRoom = this.#window.admits(wireBytes) && this.#isWorthIt(wireBytes);
+    if (!hasRoom || (!isFull && this.#window.late)) {
+      const inFlightMs = now - (this.#flights.oldestSentAt ?? now);
       this.#heldBack = true;
+      this.#heldBackByLink ||= inFlightMs >= LINK_HOLDS_MS;
       this.#waitingSince = undefined;
       return false;
     }
     if (isFull || this.#flushAtOnce || this.#options.flushMs === 0) return true;
     this.#waitingSince ??= now;
     return now >= this.#waitingSince + this.#options.flushMs;
+  }
+
+  /**
+   * Where the connection before broke early, what would be in flight far beyond that is likely to be
+   * sent for nothing: it waits until as much was acknowledged on this one.
+   */
+  #isWorthIt(wireBytes: number): boolean {
+    const { bytesInFlight, bytesAcknowledged } = this.#window;
+    const carried = this.#carriedBefore;
+    if (carried === undefined || bytesAcknowledged >= carried || bytesInFlight === 0) return true;
+    return bytesInFlight + wireBytes <= Math.max(2 * carried, UNPROVEN_BYTES);
   }
 
   /** Reads ahead by one message, so that the disk's answer is there when the window opens. */

@@ -12,6 +12,8 @@ import { assertNever } from '#protocol/errors.ts';
 import type { Epoch } from '#protocol/identity.ts';
 import { NONCE_BYTES, TOKEN_BYTES_MIN } from '#protocol/limits.ts';
 import { SettledRanges, settledReason } from '#protocol/settlement.ts';
+import { DELIVERY_DEFAULTS, type DeliveryOptions } from './delivery.ts';
+import type { DrainOrder } from './lanes.ts';
 import { Link, type LinkEvents, type ServerAddress } from './link.ts';
 import type { LinkErrorCode, Retry } from './link-error.ts';
 import { type Gap, Queue, type QueueEvent, type RecoveryReport } from './queue/queue.ts';
@@ -29,6 +31,14 @@ export interface ProducerOptions {
   readonly collectorId?: string;
   /** How much disk the queue may take, in bytes. */
   readonly queueLimitBytes?: number;
+  /** What leaves first after an outage: the oldest frames (default), or new ones. */
+  readonly drainOrder?: DrainOrder;
+  /** With `live`: the backlog's part of the link while new frames wait too, 0 to 100; default 50. */
+  readonly backlogSharePercent?: number;
+  /** How long a frame may wait for others to share a message with, in milliseconds; default 0. */
+  readonly flushIntervalMs?: number;
+  /** `auto` (default): frames are compressed on the way where the link limits and where it pays. */
+  readonly compression?: 'auto' | 'off';
   readonly onEvent?: (event: ProducerEvent) => void;
 }
 
@@ -82,6 +92,12 @@ export interface LastError {
   readonly at: number;
 }
 
+/**
+ * A stop goes on waiting for the link through so many failures in a row: one that was just lost is
+ * soon back, one that stays away is not worth the wait.
+ */
+const STOP_ATTEMPTS_MAX = 2;
+const FLUSH_MS_MAX = 60_000;
 /** How often `close` looks whether everything is settled; acks are what it really waits for. */
 const DRAIN_POLL_MS = 10;
 
@@ -148,6 +164,7 @@ export class Producer {
         random: surroundings.random,
         nonce: () => surroundings.randomBytes(NONCE_BYTES),
         storeId: queue.stats.storeId,
+        delivery: deliveryOptions(options),
       },
       surroundings.now(),
     );
@@ -208,22 +225,24 @@ export class Producer {
   }
 
   /**
-   * Waits until everything is settled or the deadline has passed, says goodbye and releases the
-   * queue. What isn't settled stays on disk for the next opening.
+   * Waits until everything is settled, the link turns out to be away, or the deadline has passed;
+   * says goodbye and releases the queue. What isn't settled stays on disk for the next opening.
    */
   async close(options: { deadlineMs: number }): Promise<void> {
     const { now, after } = this.#surroundings;
     const deadline = now() + options.deadlineMs;
-    while (
-      this.#sender.state.name === 'Ready' &&
-      this.#queue.stats.frames > 0 &&
-      now() < deadline
-    ) {
+    this.#drive(() => this.#sender.onFlush());
+    while (this.#linkIsWorthAWait && this.#queue.stats.frames > 0 && now() < deadline) {
       await new Promise<void>((resolve) => after(DRAIN_POLL_MS, resolve));
     }
     this.#drive((now) => this.#sender.onStop(now));
     this.#disarm();
     await this.#queue.close();
+  }
+
+  get #linkIsWorthAWait(): boolean {
+    const { state, attempt } = this.#sender;
+    return state.name === 'Ready' || (state.name !== 'Stopped' && attempt <= STOP_ATTEMPTS_MAX);
   }
 
   /** Feeds one input, performs what follows, arms the timer. Inputs that come meanwhile queue up. */
@@ -379,4 +398,21 @@ export class Producer {
   #emit(event: ProducerEvent): void {
     this.#options.onEvent?.(event);
   }
+}
+
+/** Throws RangeError for what can't be meant. */
+function deliveryOptions(options: ProducerOptions): DeliveryOptions {
+  const { backlogSharePercent: percent = 50, flushIntervalMs: flushMs = 0 } = options;
+  if (!(percent >= 0 && percent <= 100)) {
+    throw new RangeError(`backlogSharePercent is ${percent}; it must be 0 to 100`);
+  }
+  if (!(flushMs >= 0 && flushMs <= FLUSH_MS_MAX)) {
+    throw new RangeError(`flushIntervalMs is ${flushMs}; it must be 0 to ${FLUSH_MS_MAX}`);
+  }
+  return {
+    order: options.drainOrder ?? DELIVERY_DEFAULTS.order,
+    backlogShare: percent / 100,
+    flushMs,
+    compression: options.compression !== 'off',
+  };
 }

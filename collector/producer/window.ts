@@ -49,12 +49,12 @@ export interface Flight {
 export class Window {
   readonly #capBytes: number;
   /** Bytes per millisecond, newest last. */
-  readonly #samples: number[] = [];
+  #samples: number[] = [];
   /** Of the newest message that left alone. */
   #roundTripMs = 0;
   #late = false;
-  /** Closed until a message has measured the round trip. */
-  #measuring = false;
+  /** While closed until a message has measured the round trip: how long the late one took, in ms. */
+  #unexplainedMs: number | undefined;
   #measureFrom = Number.NEGATIVE_INFINITY;
   #delivered = 0;
   #deliveredAt: number;
@@ -110,7 +110,7 @@ export class Window {
 
   /** How long the next message should be, in bytes. */
   get messageBytes(): number {
-    if (this.#measuring) return PROBE_BYTES;
+    if (this.#unexplainedMs !== undefined) return PROBE_BYTES;
     const part = this.bytes / MESSAGES_PER_WINDOW;
     return Math.min(Math.max(part, MESSAGE_BYTES_MIN), MESSAGE_BYTES_MAX);
   }
@@ -118,13 +118,13 @@ export class Window {
   /** True when a message of this length may leave now. The first always may, however large. */
   admits(bytes: number): boolean {
     if (this.#inFlight === 0) return true;
-    return !this.#measuring && this.#inFlight + bytes <= this.bytes;
+    return this.#unexplainedMs === undefined && this.#inFlight + bytes <= this.bytes;
   }
 
   /** `oldestSentAt`: when the first of what is in flight left; undefined when nothing is. */
   onTime(oldestSentAt: number | undefined, now: number): void {
     const ageMs = oldestSentAt === undefined ? 0 : now - oldestSentAt;
-    this.#late = ageMs > 2 * this.#roundTripMs + LATE_MARGIN_MS;
+    this.#late = ageMs > lateAfterMs(this.#roundTripMs);
   }
 
   /** What is in flight should have been acknowledged long ago. */
@@ -162,14 +162,30 @@ export class Window {
 
   #measure({ sentAt, bytes, alone }: Flight, now: number): void {
     const tookMs = now - sentAt;
-    if (alone) {
-      // A long message takes its time on a thin path; its way there and back it doesn't show.
-      const shows = this.#measuring || bytes <= PROBE_BYTES || tookMs < this.#roundTripMs;
-      if (shows || this.#roundTripMs === 0) this.#roundTripMs = tookMs;
-      this.#measuring = false;
-    } else if (tookMs > this.#spanMs && now >= this.#measureFrom) {
-      this.#measuring = true;
+    if (!alone) {
+      if (tookMs <= this.#spanMs || now < this.#measureFrom) return;
+      this.#unexplainedMs = tookMs;
       this.#measureFrom = now + MEASURE_EVERY_WINDOWS * this.#spanMs;
+    } else if (this.#unexplainedMs !== undefined) {
+      this.#explain(this.#unexplainedMs, bytes, tookMs);
+    } else if (bytes <= PROBE_BYTES || tookMs < this.#roundTripMs || this.#roundTripMs === 0) {
+      // A longer message takes its time on a thin path; its way there and back it doesn't show. Nor
+      // is a single one believed that came late: the path may just have become thin.
+      const known = this.#roundTripMs;
+      this.#roundTripMs = known === 0 ? tookMs : Math.min(tookMs, lateAfterMs(known));
     }
   }
+
+  /** A message was late, and one that left alone has come back: is the path longer, or thinner? */
+  #explain(lateMs: number, bytes: number, tookMs: number): void {
+    const newest = this.#samples.at(-1);
+    const sendingMs = newest === undefined ? 0 : bytes / newest;
+    this.#roundTripMs = Math.max(0, tookMs - sendingMs);
+    this.#unexplainedMs = undefined;
+    if (newest !== undefined && lateMs > this.#spanMs) this.#samples = [newest];
+  }
+}
+
+function lateAfterMs(roundTripMs: number): number {
+  return 2 * roundTripMs + LATE_MARGIN_MS;
 }

@@ -66,6 +66,121 @@ describe('a link that is slow is never taken for dead', () => {
   });
 });
 
+describe('compression', () => {
+  /** Like the collector's samples: the same names over and over, other numbers. */
+  function telemetry(seq: number): Frame {
+    const metrics = Array.from({ length: 8 }, (_, i) => ({
+      name: 'system.cpu.utilization',
+      attributes: { 'cpu.logical_number': i },
+      value: ((seq * 7_919 + i * 104_729) % 10_007) / 10_007,
+    }));
+    return sample(seq, Buffer.from(JSON.stringify({ metrics })));
+  }
+
+  function drained(options: { compression: boolean; bytesPerMs: number; zstd?: boolean }): Path {
+    const { compression, bytesPerMs, zstd = true } = options;
+    const path = new Path({
+      up: { bytesPerMs },
+      terms: { zstd },
+      sender: { delivery: { compression } },
+    });
+    path.append(...Array.from({ length: 600 }, (_, i) => telemetry(i + 1)));
+    expect(path.run(10 * MINUTE, () => path.pending === 0)).toBe(true);
+    return path;
+  }
+
+  test('on a thin link takes less of it, and what is stored is the same', () => {
+    const [plain, packed] = [false, true].map((on) => drained({ compression: on, bytesPerMs: 20 }));
+    expect(packed?.bytes.up).toBeLessThan((plain?.bytes.up ?? 0) / 3);
+    expect(packed?.stored).toEqual(plain?.stored);
+    expect(packed?.now).toBeLessThan((plain?.now ?? 0) / 2);
+  });
+
+  test.each([
+    ['the link is fast', { compression: true, bytesPerMs: 100_000 }],
+    ['the server does not take it', { compression: true, bytesPerMs: 20, zstd: false }],
+  ])('is left out where %s', (_why, options) => {
+    const { compression, ...rest } = options;
+    expect(drained({ compression, ...rest }).bytes.up).toBeGreaterThan(
+      0.99 * drained({ compression: false, ...rest }).bytes.up,
+    );
+  });
+
+  test('gets more into connections that break after few bytes', () => {
+    const connections = (compression: boolean): number => {
+      const path = new Path({ sender: { delivery: { compression } } });
+      path.limitBytes = 4_000;
+      path.append(...Array.from({ length: 100 }, (_, i) => telemetry(i + 1)));
+      expect(path.run(10 * MINUTE, () => path.pending === 0)).toBe(true);
+      return path.sender.counters.connections;
+    };
+    expect(connections(true)).toBeLessThan(connections(false) / 2);
+  });
+});
+
+describe('a flush interval', () => {
+  const flushing = () => readyPath({ sender: { delivery: { flushMs: 500 } } });
+
+  test('lets frames wait for company, and no longer', () => {
+    const path = flushing();
+    path.append(...Array.from({ length: 20 }, (_, i) => sample(i + 2)));
+    path.run(path.now + SECOND);
+    expect(path.stored.size).toBe(21);
+    const from = path.now;
+    path.append(sample(22));
+    path.run(from + 100);
+    path.append(sample(23), sample(24));
+    path.run(from + 499);
+    expect(path.stored.size).toBe(21);
+    expect(path.run(from + 510, () => path.stored.size === 24)).toBe(true);
+  });
+
+  test('holds up no message that is full', () => {
+    const path = flushing();
+    path.run(path.now + SECOND);
+    path.append(...Array.from({ length: 400 }, (_, i) => sample(i + 2)));
+    path.run(path.now + 100);
+    expect(path.stored.size).toBeGreaterThan(300);
+  });
+
+  test('ends with a stop: what waits leaves at once', () => {
+    const path = flushing();
+    path.sender.onFlush();
+    path.append(sample(2));
+    expect(path.run(path.now + 10, () => path.stored.size === 2)).toBe(true);
+    path.append(sample(3));
+    expect(path.run(path.now + 10, () => path.stored.size === 3)).toBe(true);
+  });
+});
+
+describe('connections that break after 2,000 bytes', () => {
+  test('are redialled at once while they bring something over, 50 times a second at most', () => {
+    const path = readyPath();
+    path.limitBytes = 2_000;
+    path.append(...Array.from({ length: 5_000 }, (_, i) => sample(i + 2)));
+    const { now: from, stored } = path;
+    const before = path.sender.counters.connections;
+    const storedBefore = stored.size;
+    path.run(from + 10 * SECOND);
+    const connections = path.sender.counters.connections - before;
+    expect(connections).toBeGreaterThan(400);
+    expect(connections).toBeLessThanOrEqual(501);
+    // Eight fit, when all else goes well.
+    expect((stored.size - storedBefore) / connections).toBeGreaterThan(6);
+    expect(path.duplicates).toBe(0);
+  });
+
+  test('are dialled ever more slowly while they bring nothing over', () => {
+    const path = readyPath();
+    path.limitBytes = 300;
+    path.append(sample(2));
+    path.run(path.now + 10 * SECOND);
+    const before = path.losses.length;
+    path.run(path.now + MINUTE);
+    expect((path.losses.length - before) / 60).toBeLessThan(4);
+  });
+});
+
 describe('a thin link', () => {
   test('of 4 KB/s carries at least 550 frames of 200 incompressible bytes in 30 s', () => {
     const path = readyPath();

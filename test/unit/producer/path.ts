@@ -59,10 +59,11 @@ export class Path {
   readonly settled = new Map<string, SettledRanges>();
   /** By epoch and seq; what came first stays. */
   readonly stored = new Map<string, WireFrame>();
+  readonly #storedRanges = new Map<string, SettledRanges>();
   /** In the order in which they came in. */
   readonly arrivals: string[] = [];
   duplicates = 0;
-  /** FRAMES bodies as they arrived, and what was in them. */
+  /** That arrived, handshakes and heartbeats included. */
   readonly bytes = { up: 0, down: 0 };
   readonly losses: { readonly at: number; readonly error: LinkError }[] = [];
   readonly sender: Sender;
@@ -149,6 +150,12 @@ export class Path {
     return true;
   }
 
+  /** The connection breaks now; both ends see it. */
+  cut(): void {
+    if (this.#joined !== undefined) this.#break(this.#joined);
+    this.#pump();
+  }
+
   get #deadline(): number {
     const session = this.#joined?.session.nextDeadline ?? Infinity;
     return Math.min(this.sender.nextDeadline ?? Infinity, session);
@@ -202,10 +209,10 @@ export class Path {
       case 'read-gaps':
         return this.sender.onGaps(action.connection, []);
       case 'settle':
-        for (const range of action.ranges) this.#settledOf(action.epoch).add(range);
+        for (const range of action.ranges) rangesOf(this.settled, action.epoch).add(range);
         return;
       case 'reject':
-        this.#settledOf(action.epoch).add(action.range);
+        rangesOf(this.settled, action.epoch).add(action.range);
         return;
       case 'state':
         if (action.to.name === 'Backoff')
@@ -284,7 +291,7 @@ export class Path {
       case 'announce':
         return this.#at(this.now + commitMs, () => {
           const settled = action.epochs.map(({ epoch, lowest, highest }) =>
-            this.#storedOf(epoch).within(lowest, highest).slice(0, 64),
+            rangesOf(this.#storedRanges, epoch).within(lowest, highest).slice(0, 64),
           );
           const streams = action.epochs.map((_, i) => i + 1);
           session.onAnnounced({ streams, settled, collectorsKnown: 1 }, this.#terms, this.now);
@@ -307,27 +314,11 @@ export class Path {
       this.arrivals.push(key);
       if (this.stored.has(key)) duplicates += 1;
       else this.stored.set(key, { ...frame, payload: Buffer.from(frame.payload) });
+      const { seq } = frame;
+      rangesOf(this.#storedRanges, epoch).add({ from: seq, to: seq, state: 'stored', code: 0 });
     }
     this.duplicates += duplicates;
     return duplicates;
-  }
-
-  #storedOf(epoch: string): SettledRanges {
-    const ranges = new SettledRanges();
-    for (const key of this.stored.keys()) {
-      const [of, seq] = key.split(' ');
-      if (of === epoch)
-        ranges.add({ from: Number(seq), to: Number(seq), state: 'stored', code: 0 });
-    }
-    return ranges;
-  }
-
-  #settledOf(epoch: string): SettledRanges {
-    const known = this.settled.get(epoch);
-    if (known !== undefined) return known;
-    const ranges = new SettledRanges();
-    this.settled.set(epoch, ranges);
-    return ranges;
   }
 
   #isSettled({ epoch, seq }: Frame): boolean {
@@ -344,4 +335,10 @@ export class Path {
       return [{ epoch, lowest: open?.seq ?? highest + 1, highest, predecessor: undefined }];
     });
   }
+}
+
+function rangesOf(ranges: Map<string, SettledRanges>, epoch: string): SettledRanges {
+  const known = ranges.get(epoch) ?? new SettledRanges();
+  ranges.set(epoch, known);
+  return known;
 }
