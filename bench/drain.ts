@@ -4,20 +4,22 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Figure } from './figures.ts';
+import type { Aim, Figure } from './figures.ts';
 import { fileLimit, sqliteLimit } from './limits.ts';
 import { cpuSeconds } from './machine.ts';
-import { type Bench, startPipeline } from './pipeline.ts';
+import { type Bench, planOf, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
-import type { FramePlan } from './source/frames.ts';
 import { verify } from './verification.ts';
 
-export const BACKLOG_FRAMES = 200_000;
-const ROUNDS = 3;
-const AIM_PER_S = 60_000;
+export interface DrainPlan {
+  readonly frames: number;
+  readonly payloadBytes: number;
+  readonly rounds: number;
+  readonly aim: Aim;
+}
 
 interface Round {
-  readonly fillPerS: number;
+  readonly appendPerS: number;
   readonly drainPerS: number;
   /** Of what was left at the first ack. */
   readonly flowPerS: number;
@@ -29,21 +31,26 @@ interface Round {
   readonly proof: Proof;
 }
 
-export async function measureDrain(bench: Bench, plan: FramePlan): Promise<Result> {
+export async function measureDrain(bench: Bench, drain: DrainPlan): Promise<Result> {
   const rounds: Round[] = [];
-  for (let i = 1; i <= ROUNDS; i += 1) {
-    bench.progress(`drain ${i} of ${ROUNDS}`);
-    rounds.push(await round(bench, plan, i));
+  for (let i = 1; i <= drain.rounds; i += 1) {
+    bench.progress(`drain ${i} of ${drain.rounds}`);
+    rounds.push(await round(bench, drain, i));
   }
-  return { figures: figuresOf(rounds, plan), proofs: rounds.map(({ proof }) => proof) };
+  return { figures: figuresOf(rounds, drain), proofs: rounds.map(({ proof }) => proof) };
 }
 
-async function round(bench: Bench, plan: FramePlan, number: number): Promise<Round> {
+async function round(
+  bench: Bench,
+  { frames, payloadBytes }: DrainPlan,
+  number: number,
+): Promise<Round> {
   const name = `drain-${number}`;
+  const plan = planOf(bench, payloadBytes);
   const probes = join(bench.directory, `${name}-limits`);
   await mkdir(probes);
-  const fileLimitPerS = fileLimit(probes, plan, BACKLOG_FRAMES);
-  const sqliteLimitPerS = sqliteLimit(probes, plan, BACKLOG_FRAMES);
+  const fileLimitPerS = fileLimit(probes, plan, frames);
+  const sqliteLimitPerS = sqliteLimit(probes, plan, frames);
   await rm(probes, { recursive: true });
 
   const { source, toxiproxy, server, restore, stop } = await startPipeline(bench, name, plan);
@@ -53,20 +60,20 @@ async function round(bench: Bench, plan: FramePlan, number: number): Promise<Rou
     server: cpuSeconds(server.pid),
   });
   const opened = await source.ask({ type: 'facts' });
-  const filled = await source.ask({ type: 'fill', frames: BACKLOG_FRAMES });
+  const filled = await source.ask({ type: 'fill', frames: frames });
   const before = cpu();
   const restoredAt = await restore();
   const firstAck = await source.ask({ type: 'acked-past', frames: 0 });
-  const drained = await source.ask({ type: 'acked-past', frames: BACKLOG_FRAMES - 1 });
+  const drained = await source.ask({ type: 'acked-past', frames: frames - 1 });
   const after = cpu();
-  const verification = await verify(server.api, plan, BACKLOG_FRAMES);
+  const verification = await verify(server.api, plan, frames);
   await stop();
   await rm(join(bench.directory, name), { recursive: true });
   const { resent } = drained.status.counters;
   return {
-    fillPerS: perSecond(BACKLOG_FRAMES, filled.at - opened.at),
-    drainPerS: perSecond(BACKLOG_FRAMES, drained.at - restoredAt),
-    flowPerS: perSecond(BACKLOG_FRAMES - firstAck.status.counters.acked, drained.at - firstAck.at),
+    appendPerS: perSecond(frames, filled.at - opened.at),
+    drainPerS: perSecond(frames, drained.at - restoredAt),
+    flowPerS: perSecond(frames - firstAck.status.counters.acked, drained.at - firstAck.at),
     firstAckMs: firstAck.at - restoredAt,
     cpuS: {
       source: after.source - before.source,
@@ -79,21 +86,21 @@ async function round(bench: Bench, plan: FramePlan, number: number): Promise<Rou
   };
 }
 
-function figuresOf(rounds: readonly Round[], { payloadBytes }: FramePlan): Figure[] {
+function figuresOf(rounds: readonly Round[], drain: DrainPlan): Figure[] {
   const of = (pick: (round: Round) => number) => rounds.map(pick);
-  const frames = `${BACKLOG_FRAMES} frames of ${payloadBytes} incompressible bytes`;
+  const frames = `${drain.frames} frames of ${drain.payloadBytes} incompressible bytes`;
   return [
     {
-      name: 'append',
+      name: 'fill',
       unit: 'frames/s',
-      samples: of(({ fillPerS }) => fillPerS),
+      samples: of(({ appendPerS }) => appendPerS),
       method: `${frames} into the queue with the link cut, 4,096 at a time, until all are synced; making the payloads is part of it`,
     },
     {
       name: 'drain',
       unit: 'frames/s',
       samples: of(({ drainPerS }) => drainPerS),
-      aims: [{ of: 'median', at: 'least', value: AIM_PER_S }],
+      aims: [drain.aim],
       method: `${frames} through Toxiproxy, from the moment the link is restored (so the wait for the next dial is part of it) until the collector has the last ack of a committed row`,
     },
     {

@@ -6,7 +6,7 @@ import { strict as assert } from 'node:assert';
 
 export interface Aim {
   /** Which of the figure's numbers is held to it. */
-  readonly of: 'median' | 'max';
+  readonly of: 'median' | 'min' | 'max';
   readonly at: 'least' | 'most';
   readonly value: number;
 }
@@ -41,9 +41,13 @@ export function summaryOf({ samples }: Figure): Summary {
 }
 
 export function medianOf(samples: readonly number[]): number {
+  return quantileOf(samples, 0.5);
+}
+
+export function quantileOf(samples: readonly number[], q: number): number {
   return quantile(
     samples.toSorted((a, b) => a - b),
-    0.5,
+    q,
   );
 }
 

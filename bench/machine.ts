@@ -36,7 +36,8 @@ export function machine(directory: string): Machine {
   };
 }
 
-function fdatasyncMs(directory: string): number {
+/** The median time of writing 4 KiB behind a file's end and syncing them, alone. */
+export function fdatasyncMs(directory: string): number {
   const path = join(directory, 'sync-probe');
   const file = openSync(path, 'wx');
   const bytes = Buffer.alloc(SYNC_BYTES, 1);

@@ -17,12 +17,10 @@ import { Programs as LabPrograms } from '#lab/process.ts';
 import { toxiproxyProgram } from '#lab/toxiproxy-program.ts';
 import { BenchError } from './errors.ts';
 import { machine } from './machine.ts';
-import type { Bench } from './pipeline.ts';
 import { Programs } from './programs.ts';
 import { lines, nothingLost, writeJson } from './report.ts';
 import type { Result } from './result.ts';
-import { PART_NAMES, type Part, smoke } from './smoke.ts';
-import { THIN_NAMES, type ThinPart, thin } from './thin.ts';
+import { SUITES, type Suite } from './suites.ts';
 
 const SEED_MAX = 0xffff_ffff;
 const REPORTS = join(PATHS.root, 'reports');
@@ -38,14 +36,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-/** A benchmark by its name on the command line, and the parts of it that were chosen. */
-interface Chosen {
-  readonly name: string;
-  readonly parts: readonly string[];
-  readonly measure: (bench: Bench) => Promise<Result[]>;
-}
-
-async function run({ name, parts, measure }: Chosen, seed: number): Promise<void> {
+/** Runs parts of a suite, all when none is named. */
+async function run(
+  name: string,
+  suite: Suite,
+  parts: readonly string[],
+  { seed = randomInt(SEED_MAX + 1) }: { readonly seed?: number },
+): Promise<void> {
   const { signal } = abort;
   const labPrograms = new LabPrograms(signal);
   const config = readConfig(process.env, PATHS.dotEnv);
@@ -61,7 +58,10 @@ async function run({ name, parts, measure }: Chosen, seed: number): Promise<void
     print(`seed ${seed} (again: ./holdfast bench ${name} --seed ${seed})`);
     const about = { machine: machine(directory), startedAt: new Date().toISOString(), seed };
     const bench = { programs, toxiproxy, directory, seed, signal, progress: print };
-    const results = await measure(bench);
+    const results: Result[] = [];
+    for (const [part, measure] of Object.entries(suite.parts)) {
+      if (parts.length === 0 || parts.includes(part)) results.push(await measure(bench));
+    }
     const command = ['./holdfast bench', name, ...parts, '--seed', seed].join(' ');
     const measured = { ...about, command, results };
     const path = writeJson(measured, REPORTS);
@@ -89,29 +89,20 @@ const program = new Command('bench')
   .description('Holdfast benchmarks: real processes, a real Toxiproxy, every frame verified.')
   .exitOverride();
 
-function seedOption(): Option {
-  return new Option('--seed <n>', 'for whatever is random; random by default').argParser(parseSeed);
+for (const [name, suite] of Object.entries(SUITES)) {
+  program
+    .command(name, { isDefault: name === 'smoke' })
+    .description(suite.description)
+    .addArgument(
+      new Argument('[parts...]', 'all of them by default').choices(Object.keys(suite.parts)),
+    )
+    .addOption(
+      new Option('--seed <n>', 'for payloads and lengths of cuts; random by default').argParser(
+        parseSeed,
+      ),
+    )
+    .action((parts, options) => run(name, suite, parts, options));
 }
-
-program
-  .command('smoke', { isDefault: true })
-  .description('the first figures; about six minutes')
-  .addArgument(new Argument('[parts...]', 'all of them by default').choices([...PART_NAMES]))
-  .addOption(seedOption())
-  .action((parts: readonly Part[], { seed = randomInt(SEED_MAX + 1) }) => {
-    const chosen = parts.length === 0 ? PART_NAMES : parts;
-    return run({ name: 'smoke', parts, measure: (bench) => smoke(bench, chosen) }, seed);
-  });
-
-program
-  .command('thin')
-  .description('links that carry little: by rate, and by bytes per connection; about three minutes')
-  .addArgument(new Argument('[parts...]', 'all of them by default').choices([...THIN_NAMES]))
-  .addOption(seedOption())
-  .action((parts: readonly ThinPart[], { seed = randomInt(SEED_MAX + 1) }) => {
-    const chosen = parts.length === 0 ? THIN_NAMES : parts;
-    return run({ name: 'thin', parts, measure: (bench) => thin(bench, chosen) }, seed);
-  });
 
 try {
   await program.parseAsync();

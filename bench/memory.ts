@@ -6,13 +6,13 @@ import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '#lab/ports.ts';
-import { BACKLOG_FRAMES } from './drain.ts';
 import { type Figure, medianOf } from './figures.ts';
 import { residentBytes } from './machine.ts';
-import { type Bench, startPipeline } from './pipeline.ts';
+import { type Bench, planOf, startPipeline } from './pipeline.ts';
 import type { Result } from './result.ts';
-import type { FramePlan } from './source/frames.ts';
 
+const BACKLOG_FRAMES = 200_000;
+const PAYLOAD_BYTES = 300;
 const PAIRS = 3;
 /** How long a collector is left alone before it counts as at rest, and how long it is looked at. */
 const REST_MS = 4_000;
@@ -20,10 +20,10 @@ const LOOK_MS = 5_000;
 const LOOKS = 50;
 const AIM_RATIO = 1.1;
 
-export async function measureMemory(bench: Bench, plan: FramePlan): Promise<Result> {
+export async function measureMemory(bench: Bench): Promise<Result> {
   bench.progress('memory: making the backlog');
   const backlog = join(bench.directory, 'memory', 'queue');
-  const { source, stop } = await startPipeline(bench, 'memory', plan);
+  const { source, stop } = await startPipeline(bench, 'memory', planOf(bench, PAYLOAD_BYTES));
   await source.ask({ type: 'fill', frames: BACKLOG_FRAMES });
   await stop();
   const full: number[] = [];

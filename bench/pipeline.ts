@@ -46,6 +46,11 @@ export interface Pipeline {
   stop(): Promise<void>;
 }
 
+/** Frames of this length, made from the benchmark's seed and captured from now on. */
+export function planOf({ seed }: Bench, payloadBytes: number): FramePlan {
+  return { seed, payloadBytes, startedAt: Date.now() * 1_000 };
+}
+
 /** Starts all of it, with the link cut. `name` is the directory's. */
 export async function startPipeline(
   bench: Bench,

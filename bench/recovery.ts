@@ -6,11 +6,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Figure } from './figures.ts';
-import { type Bench, type Pipeline, startPipeline } from './pipeline.ts';
+import { type Bench, type Pipeline, planOf, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
-import type { FramePlan } from './source/frames.ts';
 import { verify } from './verification.ts';
 
+const PAYLOAD_BYTES = 300;
 const RATE_PER_S = 200;
 const CUTS = 50;
 const CUT_MS_MIN = 200;
@@ -27,13 +27,13 @@ interface Recovery {
   readonly emptyMs: number;
 }
 
-export async function measureCuts(bench: Bench, plan: FramePlan): Promise<Result> {
+export async function measureCuts(bench: Bench): Promise<Result> {
   const random = randomFrom(bench.seed);
   const lengths = Array.from(
     { length: CUTS },
     () => CUT_MS_MIN + random() * (CUT_MS_MAX - CUT_MS_MIN),
   );
-  const { recoveries, proof } = await underLoad(bench, plan, 'cuts', lengths);
+  const { recoveries, proof } = await underLoad(bench, 'cuts', lengths);
   const load = `${RATE_PER_S} frames/s`;
   return {
     figures: [
@@ -53,9 +53,9 @@ export async function measureCuts(bench: Bench, plan: FramePlan): Promise<Result
   };
 }
 
-export async function measureOutages(bench: Bench, plan: FramePlan): Promise<Result> {
+export async function measureOutages(bench: Bench): Promise<Result> {
   const lengths = Array.from({ length: OUTAGES }, () => OUTAGE_MS);
-  const { recoveries, proof } = await underLoad(bench, plan, 'outages', lengths);
+  const { recoveries, proof } = await underLoad(bench, 'outages', lengths);
   const aims = [{ of: 'median', at: 'most', value: 0.7 }] as const;
   return {
     figures: [emptyFigure(`restore to empty queue, ${OUTAGE_MS / 1_000} s down`, recoveries, aims)],
@@ -79,10 +79,10 @@ function emptyFigure(
 
 async function underLoad(
   bench: Bench,
-  plan: FramePlan,
   name: string,
   lengthsMs: readonly number[],
 ): Promise<{ recoveries: Recovery[]; proof: Proof }> {
+  const plan = planOf(bench, PAYLOAD_BYTES);
   const pipeline = await startPipeline(bench, name, plan);
   const { source, server, restore, stop } = pipeline;
   await restore();

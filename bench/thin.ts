@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BenchError } from './errors.ts';
 import type { Aim, Figure } from './figures.ts';
-import { type Bench, type Pipeline, startPipeline } from './pipeline.ts';
+import { type Bench, type Pipeline, planOf, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
 import type { FramePlan } from './source/frames.ts';
 import { verify } from './verification.ts';
@@ -45,10 +45,6 @@ const CASES = {
   },
 } as const satisfies Record<string, Case>;
 
-export type ThinPart = keyof typeof CASES;
-
-export const THIN_NAMES = Object.keys(CASES) as readonly ThinPart[];
-
 interface Round {
   readonly stored: number;
   readonly connections: number;
@@ -57,18 +53,18 @@ interface Round {
   readonly proof: Proof;
 }
 
-export async function thin(bench: Bench, parts: readonly ThinPart[]): Promise<Result[]> {
-  const plan: FramePlan = {
-    seed: bench.seed,
-    payloadBytes: PAYLOAD_BYTES,
-    startedAt: Date.now() * 1_000,
-  };
-  const results: Result[] = [];
-  for (const part of parts) results.push(await measure(bench, plan, CASES[part]));
-  return results;
+/** Connections of {@link CONNECTION_BYTES} bytes each. */
+export function measureShort(bench: Bench): Promise<Result> {
+  return measure(bench, CASES.short);
 }
 
-async function measure(bench: Bench, plan: FramePlan, about: Case): Promise<Result> {
+/** {@link THIN_KBPS} KB/s towards the server. */
+export function measureThin(bench: Bench): Promise<Result> {
+  return measure(bench, CASES.rate);
+}
+
+async function measure(bench: Bench, about: Case): Promise<Result> {
+  const plan = planOf(bench, PAYLOAD_BYTES);
   const rounds: Round[] = [];
   for (let i = 1; i <= ROUNDS; i += 1) {
     bench.progress(`${about.name} ${i} of ${ROUNDS}`);

@@ -63,6 +63,8 @@ export class EventLog {
         return this.#onGap(event.gap);
       case 'rejected':
         return this.#onRejected(event);
+      case 'stored':
+        return;
       case 'failed':
         this.#logger.fatal(
           { event: 'queue_failed', code: codeOf(event.error) },

@@ -17,8 +17,17 @@ export interface SourceStart {
 
 export type Command =
   | ({ readonly type: 'open' } & SourceStart)
+  /** Makes the payloads of the next frames, so that no measurement has to. */
+  | { readonly type: 'make'; readonly frames: number }
   /** Sends so many frames as fast as the queue takes them; answers when all are durable. */
   | { readonly type: 'fill'; readonly frames: number }
+  /**
+   * Sends frames one by one, and writes and syncs the same bytes to a file beside the queue before
+   * each; times both.
+   */
+  | { readonly type: 'lone'; readonly frames: number; readonly probePath: string }
+  /** Sends at a steady rate and times each frame, until all are stored. */
+  | { readonly type: 'timed-load'; readonly frames: number; readonly perSecond: number }
   /** Goes on sending at a steady rate. */
   | { readonly type: 'load'; readonly perSecond: number }
   /** Ends that; answers when all that was sent is durable. */
@@ -36,6 +45,8 @@ export interface Facts {
   /** Frames that the queue accepted, from 0 on without a hole. */
   readonly sent: number;
   readonly status: ProducerStatus;
+  /** What the command timed, by name, in milliseconds, in order. */
+  readonly timesMs: Readonly<Record<string, readonly number[]>>;
 }
 
 export interface Request {

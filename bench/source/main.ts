@@ -4,7 +4,9 @@
  *
  * Reads nothing from the environment. Exit codes: 0 closed as told, 1 failed.
  */
-import { Producer } from '#collector/producer/producer.ts';
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Producer, type ProducerEvent } from '#collector/producer/producer.ts';
 import { type Answer, type Command, type Facts, machineMs, type Request } from './commands.ts';
 import { capturedAtOf, type FramePlan, payloadOf } from './frames.ts';
 
@@ -21,6 +23,11 @@ class Source {
   #sent = 0;
   #load: NodeJS.Timeout | undefined;
   #underWay: Promise<unknown>[] = [];
+  /** Payloads of the next frames, the next one last. */
+  #made: Buffer[] = [];
+  #timesMs: Facts['timesMs'] = {};
+  /** Told of seqs that are stored; the frame with seq n + 1 is frame n. */
+  #onStored: ((from: number, to: number) => void) | undefined;
 
   constructor(producer: Producer, plan: FramePlan) {
     this.#producer = producer;
@@ -28,13 +35,26 @@ class Source {
   }
 
   get facts(): Facts {
-    return { at: machineMs(), sent: this.#sent, status: this.#producer.status() };
+    const timesMs = this.#timesMs;
+    return { at: machineMs(), sent: this.#sent, status: this.#producer.status(), timesMs };
+  }
+
+  onStored({ from, to }: Extract<ProducerEvent, { type: 'stored' }>): void {
+    this.#onStored?.(from, to);
   }
 
   async perform(command: Exclude<Command, { type: 'open' }>): Promise<void> {
+    this.#timesMs = {};
     switch (command.type) {
+      case 'make':
+        this.#make(command.frames);
+        return;
       case 'fill':
         return this.#fill(command.frames);
+      case 'lone':
+        return this.#lone(command.frames, command.probePath);
+      case 'timed-load':
+        return this.#timedLoad(command.frames, command.perSecond);
       case 'load':
         return this.#startLoad(command.perSecond);
       case 'end-load':
@@ -50,6 +70,61 @@ class Source {
       default:
         return command satisfies never;
     }
+  }
+
+  #make(frames: number): void {
+    const next = this.#sent;
+    this.#made = Array.from({ length: frames }, (_, i) =>
+      payloadOf(this.#plan, next + i),
+    ).reverse();
+  }
+
+  async #lone(frames: number, probePath: string): Promise<void> {
+    const file = openSync(probePath, 'wx');
+    const append: number[] = [];
+    const fdatasync: number[] = [];
+    for (let i = 0; i < frames; i += 1) {
+      const bytes = payloadOf(this.#plan, this.#sent);
+      const startedAt = performance.now();
+      writeSync(file, bytes);
+      fdatasyncSync(file);
+      const syncedAt = performance.now();
+      await this.#send();
+      fdatasync.push(syncedAt - startedAt);
+      append.push(performance.now() - syncedAt);
+    }
+    closeSync(file);
+    this.#timesMs = { append, fdatasync };
+  }
+
+  async #timedLoad(frames: number, perSecond: number): Promise<void> {
+    const first = this.#sent;
+    const sentAt: number[] = [];
+    const durable: number[] = [];
+    const stored: number[] = [];
+    let left = frames;
+    const all = new Promise<void>((resolve) => {
+      this.#onStored = (from, to) => {
+        const now = performance.now();
+        for (let n = Math.max(from - 1, first); n < to; n += 1) {
+          if (stored[n - first] !== undefined) continue;
+          stored[n - first] = now - (sentAt[n - first] ?? now);
+          left -= 1;
+        }
+        if (left === 0) resolve();
+      };
+    });
+    const startedAt = performance.now();
+    for (let i = 0; i < frames; i += 1) {
+      const dueMs = startedAt + (i * 1_000) / perSecond - performance.now();
+      if (dueMs > 0) await delay(dueMs);
+      const now = performance.now();
+      sentAt.push(now);
+      this.#send().then(() => durable.push(performance.now() - now), onFailed);
+    }
+    await all;
+    this.#onStored = undefined;
+    this.#timesMs = { durable, stored };
   }
 
   async #fill(frames: number): Promise<void> {
@@ -79,8 +154,8 @@ class Source {
   #send(): Promise<unknown> {
     const n = this.#sent;
     this.#sent += 1;
-    const capturedAt = capturedAtOf(this.#plan, n);
-    return this.#producer.send(payloadOf(this.#plan, n), { capturedAt });
+    const payload = this.#made.pop() ?? payloadOf(this.#plan, n);
+    return this.#producer.send(payload, { capturedAt: capturedAtOf(this.#plan, n) });
   }
 
   #until(holds: (status: Facts['status']) => boolean): Promise<void> {
@@ -115,12 +190,16 @@ async function open({ token, collector, plan, ...rest }: OpenCommand): Promise<S
     queuePath,
     queueLimitBytes,
     onEvent: (event) => {
-      if (event.type !== 'failed') return;
-      console.error(event.error.message);
-      process.exit(EXIT_FAILED);
+      if (event.type === 'stored') source?.onStored(event);
+      if (event.type === 'failed') onFailed(event.error);
     },
   });
   return new Source(producer, plan);
+}
+
+function onFailed(error: Error): void {
+  console.error(error.message);
+  process.exit(EXIT_FAILED);
 }
 
 type OpenCommand = Extract<Command, { type: 'open' }>;

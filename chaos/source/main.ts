@@ -134,6 +134,8 @@ class Source {
       case 'rejected':
         this.#logger.warn({ event: event.type, facts: event }, 'frames will not be stored');
         return;
+      case 'stored':
+        return;
       case 'failed':
         this.#logger.fatal(
           { event: 'queue_failed' },

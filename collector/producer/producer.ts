@@ -46,6 +46,8 @@ export type ProducerEvent =
   | { readonly type: 'state'; readonly from: SenderState; readonly to: SenderState }
   /** Frames that had to be given up; the server will be told. */
   | { readonly type: 'gap'; readonly gap: Gap }
+  /** Frames that are stored at the server, on its disk; seldom some of them are told twice. */
+  | { readonly type: 'stored'; readonly epoch: Epoch; readonly from: number; readonly to: number }
   /** A frame that the server refuses for good; it is kept as a dead letter. */
   | {
       readonly type: 'rejected';
@@ -301,6 +303,9 @@ export class Producer {
     this.#counters.acked -= stored.count;
     for (const range of ranges) if (range.state === 'stored') stored.add(range);
     this.#counters.acked += stored.count;
+    for (const { state, from, to } of ranges) {
+      if (state === 'stored') this.#emit({ type: 'stored', epoch, from, to });
+    }
   }
 
   /** The actions that wait for the disk. A late answer is for an old connection, and ignored. */

@@ -363,7 +363,7 @@ export class Sender {
       more: held.length > announced.length,
       epochs: announced,
     });
-    conversation.hello = { body: this.#write(conversation, hello), announced };
+    conversation.hello = { body: this.#write(conversation, hello).body, announced };
     this.#go(this.#recovering('welcome', now));
   }
 
@@ -559,12 +559,12 @@ export class Sender {
   }
 
   #writeFrames(
-    { connection, writer, proven }: Conversation,
+    conversation: Conversation,
     { message, compress }: Extract<DeliveryStep, { type: 'send-frames' }>,
     now: number,
   ): void {
-    const { bytes } = writer.write(message, compress);
-    this.#actions.push({ type: 'write', connection, bytes });
+    const { proven } = conversation;
+    const { bytes } = this.#write(conversation, message, compress);
     if (proven === undefined) return;
     proven.delivery.onFramesWritten(bytes.length, now);
     proven.nextPingAt = Math.min(now + proven.heartbeatMs, proven.pingDueAt);
@@ -575,12 +575,20 @@ export class Sender {
     }
   }
 
-  /** Answers the message's body. */
-  #write(conversation: Conversation, message: Message): Buffer {
-    const { bytes, body } = conversation.writer.write(message);
-    conversation.bytesSent += bytes.length;
-    this.#actions.push({ type: 'write', connection: conversation.connection, bytes });
-    return body;
+  /** The only way out: what is written is counted. Answers the message as it went, and its body. */
+  #write(
+    conversation: Conversation,
+    message: Message,
+    compress = false,
+  ): { bytes: Buffer; body: Buffer } {
+    const written = conversation.writer.write(message, compress);
+    conversation.bytesSent += written.bytes.length;
+    this.#actions.push({
+      type: 'write',
+      connection: conversation.connection,
+      bytes: written.bytes,
+    });
+    return written;
   }
 
   #close(conversation: Conversation): void {

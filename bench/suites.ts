@@ -1,0 +1,55 @@
+/**
+ * The benchmarks by name: which measurements belong to each, in their order, at what size and held
+ * to which aims.
+ */
+import { measureAppend, measureLone } from './append.ts';
+import { measureDrain } from './drain.ts';
+import { measureLatency } from './latency.ts';
+import { measureMemory } from './memory.ts';
+import type { Bench } from './pipeline.ts';
+import { measureCuts, measureOutages } from './recovery.ts';
+import type { Result } from './result.ts';
+import { measureShort, measureThin } from './thin.ts';
+
+export interface Suite {
+  readonly description: string;
+  readonly parts: Readonly<Record<string, (bench: Bench) => Promise<Result>>>;
+}
+
+export const SUITES: Readonly<Record<'smoke' | 'heart' | 'thin', Suite>> = {
+  smoke: {
+    description: 'a drain, memory and recovery; about six minutes',
+    parts: {
+      drain: (bench) =>
+        measureDrain(bench, {
+          frames: 200_000,
+          payloadBytes: 300,
+          rounds: 3,
+          aim: { of: 'median', at: 'least', value: 60_000 },
+        }),
+      memory: measureMemory,
+      cuts: measureCuts,
+      outages: measureOutages,
+    },
+  },
+  heart: {
+    description: 'append, drain and latency at full strength, best of several; about six minutes',
+    parts: {
+      append: measureAppend,
+      lone: measureLone,
+      latency: measureLatency,
+      drain: (bench) =>
+        measureDrain(bench, {
+          frames: 1_000_000,
+          payloadBytes: 200,
+          rounds: 3,
+          aim: { of: 'max', at: 'least', value: 160_000 },
+        }),
+    },
+  },
+  thin: {
+    description:
+      'links that carry little, by rate and by bytes per connection; about three minutes',
+    parts: { short: measureShort, rate: measureThin },
+  },
+};
