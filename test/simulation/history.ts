@@ -5,7 +5,9 @@
  * the audit, and the bounds hold. In the second phase all faults are over: within a bounded time
  * every collector is Ready, everything is brought over, and the witness has its say.
  */
+
 import type { ModelledFiles } from '../unit/queue/modelled-files.ts';
+import { damageCheckpoint, damageSegment } from './damage.ts';
 import { CollectorHost, type Surrounding } from './model/collector-host.ts';
 import type { Tcp } from './model/network.ts';
 import { ServerHost } from './model/server-host.ts';
@@ -32,6 +34,8 @@ export interface Verdict {
  */
 const RECOVERY_MS_MAX = 120_000;
 const TICK_MS = 250;
+/** In which a connection that is cut for no reason would be. */
+const QUIET_MS = 7_000;
 /** Two heartbeats and what a path takes: after that the server knows how far everyone is. */
 const ANNOUNCED_MS = 2_500;
 
@@ -222,6 +226,13 @@ class History {
           fault.sync ? ['sync', 'syncDirectory'] : ['write', 'create'],
           fault.calls,
         );
+      case 'damage':
+        this.#damage(fault.checkpoint, host);
+        world.after(fault.lastsMs, () => host.restart());
+        return;
+      case 'clock':
+        host.wallOffsetUs += Math.round(fault.byMs * 1_000);
+        return;
       case 'clone':
         return this.#clone(fault.collector, host);
       case 'restore':
@@ -270,6 +281,22 @@ class History {
     }
   }
 
+  /** The process is killed, and then its disk is damaged. */
+  #damage(checkpoint: boolean, host: CollectorHost): void {
+    const { collector } = host;
+    if (collector === undefined) return;
+    host.kill();
+    if (checkpoint) return damageCheckpoint(host.disk.files, this.world.random);
+    const touched = damageSegment(host.disk.files, this.world.random) ?? [];
+    for (const { epoch, seq } of touched) {
+      this.witness.excuse(collector, epoch, seq, 'its bytes were damaged');
+    }
+    if (this.world.traced) {
+      const names = touched.map(({ epoch, seq }) => `${epoch.slice(-4)}/${seq}`);
+      this.world.say(host.name, `damaged: ${names.join(' ')}`);
+    }
+  }
+
   /** The queue is copied while it runs, and the copy runs, too. */
   #clone(number: number, host: CollectorHost): void {
     const family = this.#families[number];
@@ -310,6 +337,7 @@ class History {
     this.#server.trouble = undefined;
     this.#server.slowness = 1;
     this.#server.process?.thaw();
+    if (this.#server.stopping) this.#server.kill();
     this.#server.start();
     for (const host of this.#hosts) {
       host.path.heal();
@@ -333,7 +361,7 @@ class History {
       }
       await this.#untilSettled(hosts, turn === last - 1);
     }
-    this.recoveryMs = this.world.now - beganAt;
+    this.recoveryMs = this.world.now - beganAt - last * QUIET_MS;
   }
 
   async #untilSettled(hosts: readonly CollectorHost[], isLast: boolean): Promise<void> {
@@ -345,10 +373,8 @@ class History {
     while (this.world.now < until) {
       await this.world.run(this.world.now + TICK_MS);
       if (!settled()) continue;
-      const settledAt = this.world.now;
       await this.world.run(this.world.now + ANNOUNCED_MS + 2 * this.#longestWayMs());
-      if (settled()) return;
-      void settledAt;
+      if (settled() && (await this.#staysReady(hosts))) return;
     }
     const states = hosts.map((host) => {
       const status = host.producer?.status();
@@ -358,6 +384,15 @@ class History {
       'recovery',
       `not settled after ${RECOVERY_MS_MAX} ms: ${states.join('; ')}`,
     );
+  }
+
+  /** On a healthy path, with nothing to do, no connection ends. */
+  async #staysReady(hosts: readonly CollectorHost[]): Promise<boolean> {
+    const connections = (): (number | undefined)[] =>
+      hosts.map(({ producer }) => producer?.status().counters.connections);
+    const before = connections().join();
+    await this.world.run(this.world.now + QUIET_MS);
+    return connections().join() === before;
   }
 
   #longestWayMs(): number {

@@ -43,6 +43,8 @@ export type Fault = {
   | { readonly kind: 'store-trouble'; readonly lastsMs: number; readonly trouble: StoreTrouble }
   | { readonly kind: 'store-slow'; readonly lastsMs: number; readonly times: number }
   | { readonly kind: 'store-new'; readonly lastsMs: number }
+  | { readonly kind: 'damage'; readonly lastsMs: number; readonly checkpoint: boolean }
+  | { readonly kind: 'clock'; readonly byMs: number }
   | { readonly kind: 'clone' }
   | { readonly kind: 'restore'; readonly backMs: number }
 );
@@ -83,6 +85,8 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'store-trouble': 5,
   'store-slow': 5,
   'store-new': 1.5,
+  damage: 2,
+  clock: 2,
   clone: 1,
   restore: 1,
 };
@@ -95,6 +99,9 @@ export function planOf(seed: number): Plan {
     collectorOf(random),
   );
   const bursts = collectors.flatMap((_, collector) => burstsOf(random, collector, safetyMs));
+  // Stored and refused in turn: more ranges than one WELCOME names.
+  const refuses = random.chance(0.1);
+  if (refuses) bursts.push({ at: random.next() * safetyMs, collector: 0, frames: 250 });
   const faults = Array.from({ length: random.int(1, 8) }, () =>
     faultOf(random, safetyMs, random.int(0, collectors.length - 1)),
   );
@@ -103,7 +110,7 @@ export function planOf(seed: number): Plan {
     server: {
       token: TOKEN,
       windowBytes: random.chance(0.3) ? Math.round(random.spread(4_096, 65_536)) : 4_194_304,
-      payloadBytesMax: random.chance(0.1) ? 600 : 1_048_576,
+      payloadBytesMax: refuses ? 100 : 1_048_576,
       commitMsMax: random.spread(0.2, 60),
     },
     collectors,
@@ -191,6 +198,10 @@ function faultOf(random: Random, safetyMs: number, collector: number): Fault {
     case 'server-freeze':
     case 'store-new':
       return { ...base, kind, lastsMs };
+    case 'damage':
+      return { ...base, kind, lastsMs, checkpoint: random.chance(0.2) };
+    case 'clock':
+      return { ...base, kind, byMs: random.pick([-1, 1]) * random.spread(10, 86_400_000) };
     case 'clone':
     case 'server-stop':
       return { ...base, kind };

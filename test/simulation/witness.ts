@@ -34,7 +34,6 @@ export type Check =
   | 'dials'
   | 'memory'
   | 'disk'
-  | 'state'
   | 'dead letter';
 
 /** A frame that a program gave to its producer. */
@@ -148,7 +147,11 @@ export class Witness {
 
   /** True when the audit knows of nothing that is still to come. */
   isSettled(audits: readonly CollectorAudit[]): boolean {
-    return audits.every(({ epochs }) => epochs.every(({ pending }) => pending.length === 0));
+    return audits.every(
+      ({ collector, epochs }) =>
+        this.#missingExcused.get(collector) === 'for good' ||
+        epochs.every(({ pending }) => pending.length === 0),
+    );
   }
 
   /** At the end: everything that the promise says. */
@@ -158,6 +161,7 @@ export class Witness {
     this.#checkAccepted(store, audits, deadLetters);
     this.checkAudit(audits, true);
     for (const { collector, epochs } of audits) {
+      if (this.#missingExcused.get(collector) === 'for good') continue;
       for (const { epoch, pending } of epochs) {
         const [first] = pending;
         if (first === undefined) continue;

@@ -52,6 +52,8 @@ export class CollectorHost {
   readonly settings: CollectorSettings;
   process: Process | undefined;
   producer: Producer | undefined;
+  /** How far the wall clock is off. */
+  wallOffsetUs = 0;
   /** Comes back by itself when its process ends, as under a supervisor. */
   supervised = true;
   readonly #shared: Surrounding;
@@ -269,7 +271,7 @@ export class CollectorHost {
     const { disk } = this;
     return {
       now: () => world.now,
-      wallTime: () => world.wallUs,
+      wallTime: () => world.wallUs + this.wallOffsetUs,
       after: (ms, call) => process.after(ms, call),
       random: () => random.next(),
       randomBytes: (length) => random.bytes(length),
@@ -306,6 +308,7 @@ export class CollectorHost {
           },
         }),
       keepDeadLetter: async (_, { collector, frame }) => {
+        await new Promise<void>((resolve) => process.after(random.next() * roundMsMax, resolve));
         const payload = Buffer.from(frame.payload).toString('base64');
         disk.deadLetters.set(nameOf(collector, frame.epoch, frame.seq), payload);
       },
@@ -314,7 +317,7 @@ export class CollectorHost {
 
   /** A UUIDv7: text order is the order of making. */
   #mintEpoch(): string {
-    const ms = Math.floor(this.#shared.world.wallUs / 1_000)
+    const ms = Math.floor((this.#shared.world.wallUs + this.wallOffsetUs) / 1_000)
       .toString(16)
       .padStart(12, '0');
     const rest = this.#random.uuid();

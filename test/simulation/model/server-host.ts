@@ -100,9 +100,13 @@ export class ServerHost implements Listener {
     this.#connections.add(new Connection(socket as unknown as ConnectionSocket, options));
   }
 
-  /** Ends as on SIGTERM: what has come is committed and acknowledged. */
+  /** True while it ends in order. */
+  stopping = false;
+
+  /** Ends as on SIGTERM: what has come is committed and acknowledged. Then it comes back. */
   stop(): void {
     this.#world.say('server', 'is told to stop');
+    this.stopping = true;
     for (const connection of this.#connections) connection.shutDown();
     const { process } = this;
     process?.after(3_000, () => {
@@ -115,6 +119,7 @@ export class ServerHost implements Listener {
   kill(): void {
     if (!this.process?.alive) return;
     this.#world.say('server', 'is killed');
+    this.stopping = false;
     this.process.kill();
     for (const socket of this.#sockets.splice(0)) socket.kill();
   }
