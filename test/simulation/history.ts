@@ -286,6 +286,7 @@ class History {
     const { collector } = host;
     if (collector === undefined) return;
     host.kill();
+    host.disk.afterKill();
     if (checkpoint) return damageCheckpoint(host.disk.files, this.world.random);
     const touched = damageSegment(host.disk.files, this.world.random) ?? [];
     for (const { epoch, seq } of touched) {

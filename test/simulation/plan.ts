@@ -84,7 +84,7 @@ const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'server-freeze': 6,
   'store-trouble': 5,
   'store-slow': 5,
-  'store-new': 1.5,
+  'store-new': 0,
   damage: 2,
   clock: 2,
   clone: 1,

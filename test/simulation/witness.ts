@@ -51,6 +51,7 @@ export class Witness {
   readonly #accepted = new Map<string, Attempt>();
   /** Frames that an operator's act may have taken: a copy put back, a damaged disk. */
   readonly #excused = new Map<string, string>();
+  readonly #declared = new Set<string>();
   readonly #causes = new Map<string, Set<GapReason>>();
   readonly #missingExcused = new Map<string, 'meanwhile' | 'for good'>();
   /** Stores that were there before the last one. */
@@ -103,6 +104,11 @@ export class Witness {
     this.#causes.set(collector, reasons.add(reason));
   }
 
+  /** The collector says that it gave these up. */
+  declared(collector: string, epoch: string, from: number, to: number): void {
+    for (let seq = from; seq <= to; seq += 1) this.#declared.add(nameOf(collector, epoch, seq));
+  }
+
   allowRejection(rejectable: (attempt: Attempt) => boolean): void {
     this.#rejectable = rejectable;
   }
@@ -150,7 +156,9 @@ export class Witness {
     return audits.every(
       ({ collector, epochs }) =>
         this.#missingExcused.get(collector) === 'for good' ||
-        epochs.every(({ pending }) => pending.length === 0),
+        epochs.every(({ epoch, pending }) =>
+          pending.every(({ from, to }) => this.#unexcused(collector, epoch, from, to).length === 0),
+        ),
     );
   }
 
@@ -163,9 +171,10 @@ export class Witness {
     for (const { collector, epochs } of audits) {
       if (this.#missingExcused.get(collector) === 'for good') continue;
       for (const { epoch, pending } of epochs) {
-        const [first] = pending;
-        if (first === undefined) continue;
-        throw new Violation('pending', `${collector} ${epoch} ${first.from}-${first.to}`);
+        const [first] = pending.flatMap(({ from, to }) =>
+          this.#unexcused(collector, epoch, from, to),
+        );
+        if (first !== undefined) throw new Violation('pending', first);
       }
     }
   }
@@ -220,7 +229,10 @@ export class Witness {
     if (!this.#rejectable(attempt)) {
       throw new Violation('rejected without a cause', identity);
     }
-    if (deadLetters.get(identity) !== attempt.payload.toString('base64')) {
+    // Given up before the refusal came: there was nothing left to be kept.
+    const gone = this.#declared.has(identity) || this.#excused.has(identity);
+    const kept = deadLetters.get(identity) ?? (gone ? attempt.payload.toString('base64') : '');
+    if (kept !== attempt.payload.toString('base64')) {
       throw new Violation('dead letter', `${identity} was refused and is not kept as it was`);
     }
   }

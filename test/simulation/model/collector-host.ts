@@ -236,6 +236,9 @@ export class CollectorHost {
         const { epoch, from, to, reason } = event.gap;
         world.meet(`gap: ${reason}`);
         this.#checkEviction(reason);
+        if (this.#collector !== undefined) {
+          this.#shared.witness.declared(this.#collector, epoch, from, to);
+        }
         world.say(this.name, `gap ${epoch.slice(-4)}/${from}-${to} ${reason}`);
         return;
       }
