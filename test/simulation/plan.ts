@@ -49,7 +49,7 @@ export type Fault = {
   | { readonly kind: 'restore'; readonly backMs: number }
 );
 
-export interface Burst {
+interface Burst {
   readonly at: number;
   readonly collector: number;
   readonly frames: number;

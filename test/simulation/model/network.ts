@@ -17,7 +17,7 @@ export type Direction = 'up' | 'down';
 export type Break = 'reset' | 'close' | 'silent' | 'sender-told' | 'receiver-told';
 
 /** What happens to the bytes of a direction, once, after so many more of them. */
-export type StreamFault =
+type StreamFault =
   | { readonly kind: 'break'; after: number; readonly how: Break }
   | { readonly kind: 'hole'; after: number; readonly bytes: number }
   | { readonly kind: 'drop-message'; after: number }
