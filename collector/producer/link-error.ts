@@ -7,6 +7,7 @@
  */
 import type { ProtocolError } from '#protocol/errors.ts';
 import type { Bye, ByeReason } from '#protocol/messages.ts';
+import type { Phase } from './sender-state.ts';
 
 export type Retry = 'transient' | 'permanent';
 
@@ -71,17 +72,44 @@ export function socketError(error: unknown, address: string): LinkError {
 function describe(code: LinkErrorCode): string {
   switch (code) {
     case 'dns':
-      return 'the name does not resolve';
+      return 'the name does not resolve; check the name, and the name service of this machine';
     case 'refused':
-      return 'nothing listens there';
+      return 'nothing listens there; is the server running, and is this its address?';
     case 'unreachable':
-      return 'no route, or no answer';
+      return 'no route, or no answer; check the network and the firewalls on the way';
     case 'reset':
-      return 'the connection was reset';
+      return 'the connection was reset by the other side or by something on the way';
     default:
       return 'the connection failed';
   }
 }
+
+/** The other side closed without a word; what that means depends on how far the link was. */
+export function closedError(phase: Phase | undefined): LinkError {
+  return new LinkError('closed', CLOSED_TEXTS[phase ?? 'ready']);
+}
+
+const CLOSED_TEXTS: Readonly<Record<Phase | 'ready', string>> = {
+  dialing: 'the connection was closed before it was open',
+  greeting:
+    'the connection was accepted, and closed before the server spoke: a proxy accepts although ' +
+    'its server is away; or the server has no room, or is none of ours',
+  welcome: 'the connection was closed on our HELLO, without a word',
+  ready: 'the connection was closed by the other side or by something on the way',
+};
+
+/** No step forward within the time that this phase has. */
+export function deadlineError(phase: Phase, waitedMs: number): LinkError {
+  return new LinkError('deadline', `${DEADLINE_TEXTS[phase]} (waited ${Math.round(waitedMs)} ms)`);
+}
+
+const DEADLINE_TEXTS: Readonly<Record<Phase, string>> = {
+  dialing: 'no answer to the dial: the way is cut, a firewall drops it, or it is very long',
+  greeting:
+    'the connection was accepted, but the server says nothing: a proxy accepts although its ' +
+    'server is away, the way is cut or very long, or this is no server of ours',
+  welcome: 'the server does not answer our HELLO: it or its store hangs, or the way is cut',
+};
 
 /** The server's BYE as the reason why this connection ended. */
 export function byeError(bye: Bye): LinkError {
@@ -104,11 +132,17 @@ const BYE_ADVICE: Readonly<Record<ByeReason, { retry: Retry; text: string }>> = 
     text: 'it does not accept our token; give both sides the same one',
   },
   version: { retry: 'permanent', text: 'it speaks no version of ours; upgrade the older side' },
-  protocol_error: { retry: 'transient', text: 'it could not make sense of what reached it' },
+  protocol_error: {
+    retry: 'transient',
+    text: 'it could not make sense of what reached it; the bytes were damaged on the way',
+  },
   timeout: { retry: 'transient', text: 'it heard nothing from us for too long' },
   overloaded: { retry: 'transient', text: 'it has too much to do' },
   superseded: { retry: 'transient', text: 'a newer connection of ours took over' },
-  store_unavailable: { retry: 'transient', text: 'its store cannot commit now' },
+  store_unavailable: {
+    retry: 'transient',
+    text: "its store cannot commit now; look at the server's log and its disk",
+  },
   bad_collector: {
     retry: 'permanent',
     text: 'it does not accept our collector id; configure another one',
@@ -118,7 +152,8 @@ const BYE_ADVICE: Readonly<Record<ByeReason, { retry: Retry; text: string }>> = 
 
 /** What the peer sent broke the protocol: a damaged stream, or something that is no server. */
 export function protocolLinkError(error: ProtocolError): LinkError {
-  return new LinkError('protocol', `what arrived is not right (${error.code}): ${error.message}`, {
-    cause: error,
-  });
+  const text =
+    `what arrived is not right (${error.code}): ${error.message}; the bytes were damaged on the ` +
+    'way, or this is no server of ours';
+  return new LinkError('protocol', text, { cause: error });
 }

@@ -1,6 +1,7 @@
 /**
  * The states of the sender and the steps between them: this table is the only place that says
- * which step is legal, and the sender takes each step through it.
+ * which step is legal, and the sender takes each step through it. The diagram in
+ * docs/architecture.md is made from it.
  */
 import type { LinkError } from './link-error.ts';
 
@@ -29,16 +30,31 @@ export type SenderState =
 
 export type Phase = 'dialing' | 'greeting' | 'welcome';
 
-type Step = 'Ready' | 'Backoff' | 'Stopped' | `Recovering/${Phase}`;
+export type Step = 'Ready' | 'Backoff' | 'Stopped' | `Recovering/${Phase}`;
 
-/** From each state, the states that may follow. */
-export const LEGAL_STEPS: Readonly<Record<Step, readonly Step[]>> = {
-  'Recovering/dialing': ['Recovering/greeting', 'Backoff', 'Stopped'],
-  'Recovering/greeting': ['Recovering/welcome', 'Backoff', 'Stopped'],
-  'Recovering/welcome': ['Ready', 'Backoff', 'Stopped'],
-  Ready: ['Backoff', 'Stopped'],
-  Backoff: ['Recovering/dialing', 'Stopped'],
-  Stopped: [],
+/** From each state, the states that may follow, and what brings each about. */
+export const LEGAL_STEPS: Readonly<Record<Step, Readonly<Partial<Record<Step, string>>>>> = {
+  'Recovering/dialing': {
+    'Recovering/greeting': 'connected',
+    Backoff: 'refused, unreachable, deadline',
+    Stopped: 'stop',
+  },
+  'Recovering/greeting': {
+    'Recovering/welcome': 'GREETING, HELLO sent',
+    Backoff: 'closed, deadline, BYE, wrong version, anything wrong',
+    Stopped: 'stop',
+  },
+  'Recovering/welcome': {
+    Ready: 'WELCOME, proven',
+    Backoff: 'closed, deadline, BYE, not proven, another store, anything wrong',
+    Stopped: 'stop',
+  },
+  Ready: {
+    Backoff: 'closed, no progress, BYE, epoch numbers used up, anything wrong',
+    Stopped: 'stop, after BYE',
+  },
+  Backoff: { 'Recovering/dialing': 'the time has come', Stopped: 'stop' },
+  Stopped: {},
 };
 
 /** The state's name as the table has it. */
@@ -48,6 +64,6 @@ export function stepOf(state: SenderState): Step {
 
 /** Throws when the table doesn't know the step: a bug of ours, never the peer's doing. */
 export function assertLegalStep(from: SenderState, to: SenderState): void {
-  if (LEGAL_STEPS[stepOf(from)].includes(stepOf(to))) return;
+  if (LEGAL_STEPS[stepOf(from)][stepOf(to)] !== undefined) return;
   throw new Error(`illegal step of the sender: ${stepOf(from)} -> ${stepOf(to)}`);
 }

@@ -41,7 +41,13 @@ import {
   type DeliveryStep,
   type Settlement,
 } from './delivery.ts';
-import { byeError, LinkError, protocolLinkError } from './link-error.ts';
+import {
+  byeError,
+  closedError,
+  deadlineError,
+  LinkError,
+  protocolLinkError,
+} from './link-error.ts';
 import type { Gap, QueuePosition } from './queue/queue.ts';
 import { assertLegalStep, type Phase, type SenderState } from './sender-state.ts';
 import { Unconfirmed } from './unconfirmed.ts';
@@ -228,9 +234,8 @@ export class Sender {
       this.#go(this.#recovering('dialing', now));
       this.#dial(now);
     } else if (state.name === 'Recovering' && now >= state.deadline) {
-      const waitedMs = Math.round(now - state.since);
       this.#handshakeMs = Math.min(this.#handshakeMs * 2, HANDSHAKE_MS_MAX);
-      this.#fail(new LinkError('deadline', `no answer while ${state.phase}, ${waitedMs} ms`), now);
+      this.#fail(deadlineError(state.phase, now - state.since), now);
     } else if (state.name === 'Ready') {
       this.#tickReady(now);
     }
@@ -244,7 +249,9 @@ export class Sender {
   /** The connection ended, whoever ended it. */
   onClosed(connection: Connection, error: LinkError | undefined, now: number): void {
     if (this.#conversation?.connection !== connection) return;
-    this.#fail(error ?? new LinkError('closed', 'the connection was closed'), now);
+    const state = this.#state;
+    const phase = state.name === 'Recovering' ? state.phase : undefined;
+    this.#fail(error ?? closedError(phase), now);
   }
 
   onBytes(connection: Connection, bytes: Buffer, now: number): void {
@@ -371,7 +378,9 @@ export class Sender {
     const { greeting, hello } = conversation;
     if (!greeting || !hello) return;
     if (!verifyWelcome(this.#options.token, greeting.body, hello.body, body)) {
-      const text = 'the server could not prove that it holds our token; nothing was sent to it';
+      const text =
+        'the server could not prove that it holds our token, so no frame was sent to it; give ' +
+        'both sides the same token, and see that this is your server';
       return this.#fail(new LinkError('unauthorized', text, { retry: 'permanent' }), now);
     }
     const { storeId } = greeting.message;

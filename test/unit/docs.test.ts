@@ -6,11 +6,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { SOURCE_SETTINGS } from '#chaos/source/config.ts';
 import { COLLECTOR_SETTINGS } from '#collector/config.ts';
+import { LEGAL_STEPS } from '#collector/producer/sender-state.ts';
 import { LAB_SETTINGS } from '#lab/config.ts';
 import { settingsMarkdown } from '#protocol/settings.ts';
 import { SERVER_SETTINGS } from '#server/config.ts';
 
 const CONFIGURATION = new URL('../../docs/configuration.md', import.meta.url);
+
+const ARCHITECTURE = new URL('../../docs/architecture.md', import.meta.url);
 
 const TABLES = [
   ['Collector', COLLECTOR_SETTINGS],
@@ -38,4 +41,31 @@ test('docs/configuration.md is the table of all settings', () => {
   const made = configuration();
   if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(CONFIGURATION, made);
   expect(readFileSync(CONFIGURATION, 'utf8')).toBe(made);
+});
+
+/** Mermaid, for whatever shows Markdown, and readable as it is. */
+function stateDiagram(): string {
+  const id = (step: string) => step.replace('Recovering/', '');
+  const steps = Object.entries(LEGAL_STEPS).flatMap(([from, next]) =>
+    Object.entries(next).map(([to, cause]) => `  ${id(from)} --> ${id(to)}: ${cause}`),
+  );
+  const phases = Object.keys(LEGAL_STEPS).filter((step) => step.startsWith('Recovering/'));
+  return [
+    '```mermaid',
+    'stateDiagram-v2',
+    '  [*] --> dialing: start',
+    '  state Recovering {',
+    ...phases.map((phase) => `    ${id(phase)}`),
+    '  }',
+    ...steps,
+    '```',
+  ].join('\n');
+}
+
+test("docs/architecture.md has the sender's states as the table has them", () => {
+  const page = readFileSync(ARCHITECTURE, 'utf8');
+  const drawn = /```mermaid\n.*?```/s;
+  const made = page.replace(drawn, stateDiagram());
+  if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(ARCHITECTURE, made);
+  expect(drawn.exec(readFileSync(ARCHITECTURE, 'utf8'))?.[0]).toBe(stateDiagram());
 });
