@@ -38,8 +38,8 @@ export const GAPS_PER_MESSAGE_MAX = 64;
 export const TEXT_BYTES_MAX = 512;
 
 /**
- * Whoever has sent something else needs no PING; but what it alone tells, how many bytes have come
- * and how far the collector is, is never older than so many heartbeat intervals.
+ * While acks come there is no need of PINGs; but what they alone tell, how many bytes have come and
+ * how far the collector is, is never older than so many heartbeat intervals.
  */
 export const PING_INTERVALS_MAX = 5;
 

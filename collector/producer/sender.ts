@@ -433,6 +433,8 @@ export class Sender {
   #onProvenMessage(proven: Proven, message: Message, now: number): void {
     switch (message.kind) {
       case 'ack':
+        // Both ends are alive and understand each other: that is all that a PING would tell.
+        proven.nextPingAt = Math.min(now + proven.heartbeatMs, proven.pingDueAt);
         this.#settle(proven, proven.delivery.onSettledEntries(message.settled, now), now);
         return this.#onWorkDone(proven, now);
       case 'settled':
@@ -576,7 +578,6 @@ export class Sender {
     const { bytes } = this.#write(conversation, message, compress);
     if (proven === undefined) return;
     proven.delivery.onFramesWritten(bytes.length, now);
-    proven.nextPingAt = Math.min(now + proven.heartbeatMs, proven.pingDueAt);
     if (this.#unconfirmed.empty) return;
     const epoch = proven.delivery.epochOf(message.epochIndex);
     for (const { seq } of message.frames) {
