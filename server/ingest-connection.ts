@@ -272,6 +272,12 @@ export class Connection implements Member {
       const text = 'the collector declared frames lost';
       log.warn({ event: 'frames_declared', collector, epoch, gaps }, text);
     }
+    const lost = gaps.filter(({ reason }) => reason === 'lost_after_ack');
+    if (lost.length > 0) {
+      const text =
+        'this store had confirmed these frames and has lost them, and the collector no longer holds them. Find out whether an older copy of the store was put in place, or whether it was damaged';
+      log.error({ event: 'store_lost', collector, epoch, gaps: lost }, text);
+    }
     if (rejects.length > 0) {
       const text = 'frames were refused for good; the collector keeps them as dead letters';
       log.error({ event: 'frames_rejected', collector, epoch, rejects }, text);

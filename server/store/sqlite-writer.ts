@@ -10,7 +10,12 @@ import { join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { RANGES_PER_MESSAGE_MAX } from '#protocol/limits.ts';
 import type { WireFrame } from '#protocol/messages.ts';
-import { GAP_REASONS, REJECT_CODES, type SettledRange } from '#protocol/settlement.ts';
+import {
+  GAP_REASONS,
+  REJECT_CODES,
+  type SettledRange,
+  SettledRanges,
+} from '#protocol/settlement.ts';
 import { type PackedFrames, type PackedSlice, unpackFrames } from './packing.ts';
 import { SettledTable } from './settled-table.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
@@ -53,6 +58,9 @@ export interface JobResult {
 /** Readers are short, so a checkpoint that meets one gives up soon and is tried again later. */
 const CHECKPOINT_WAIT_MS = 50;
 const COMMIT_WAIT_MS = 2_000;
+
+/** The fate of a frame under whose identity another one is stored. */
+const CONFLICT = { state: 'rejected', code: REJECT_CODES.conflict } as const;
 
 export class SqliteWriter {
   readonly #database: DatabaseSync;
@@ -150,7 +158,10 @@ export class SqliteWriter {
     const ranges = this.#settled.within(stream, { from, to }, RANGES_PER_MESSAGE_MAX);
     const last = ranges.at(-1)?.to ?? 0;
     const conflicts = this.#conflictsWithin.all(stream, from, last).map((row) => Number(row.seq));
-    return without(ranges, conflicts).slice(0, RANGES_PER_MESSAGE_MAX);
+    if (conflicts.length === 0) return ranges;
+    const answer = new SettledRanges(without(ranges, conflicts));
+    for (const seq of conflicts) answer.add({ from: seq, to: seq, ...CONFLICT });
+    return answer.ranges.slice(0, RANGES_PER_MESSAGE_MAX);
   }
 
   #commit(batch: StreamBatch): CommitOutcome {

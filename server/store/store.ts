@@ -32,8 +32,8 @@ export interface AnnounceAnswer {
   readonly streams: readonly StreamId[];
   /**
    * For each epoch announced what is settled within its [lowest, highest], lowest first, at most
-   * RANGES_PER_MESSAGE_MAX ranges. Seqs that were refused as conflicts are left out, so that the
-   * collector sends them again and hears of the conflict again.
+   * RANGES_PER_MESSAGE_MAX ranges; fewer are all that there is. Seqs of which a frame was refused as
+   * a conflict are rejected ones here, although a row is stored.
    */
   readonly settled: readonly (readonly SettledRange[])[];
   /** How many collectors the store has ever heard of, this one included. */

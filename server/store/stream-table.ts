@@ -74,12 +74,18 @@ export class StreamTable {
         predecessor.lastSeq,
       );
     }
+    // What an earlier connection knew of and this one doesn't was held by a queue that is gone (an
+    // older copy of it is in its place): it stays known, but nobody holds it. An epoch that comes
+    // again on the same connection asks on from `lowest`; what is held stays what was said first.
     const row = this.#prepared(`
       INSERT INTO streams (collector, epoch, predecessor_epoch, predecessor_last, lowest, highest,
         held, announced_in, announced_at)
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8)
-      ON CONFLICT DO UPDATE SET predecessor_epoch = ?3, predecessor_last = ?4, lowest = ?5,
-        highest = max(highest, ?6), held = 1, announced_in = ?7, announced_at = ?8
+      ON CONFLICT DO UPDATE SET predecessor_epoch = ?3, predecessor_last = ?4,
+        lowest = CASE WHEN announced_in IS ?7 THEN min(lowest, ?5) ELSE ?5 END,
+        highest = CASE WHEN announced_in IS ?7 THEN max(highest, ?6) ELSE ?6 END,
+        last_named = max(last_named, highest),
+        held = 1, announced_in = ?7, announced_at = ?8
       RETURNING id`).get(
       collector,
       epoch,

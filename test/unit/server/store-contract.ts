@@ -145,7 +145,8 @@ export function storeContract(open: () => Promise<Store>): void {
     expect((await exported(store))[1]).toMatchObject({ crc: frameOf(EPOCH_A, 2).crc });
     expect((await auditOf(store, EPOCH_A)).conflictsRefused).toBe(1);
     const again = await announce(store, [epochOf(EPOCH_A, 1, 3)]);
-    expect(again.settled).toEqual([[stored(1, 1), stored(3, 3)]]);
+    const refused = { from: 2, to: 2, state: 'rejected', code: 3 };
+    expect(again.settled).toEqual([[stored(1, 1), refused, stored(3, 3)]]);
   });
 
   test('stored beats declared and rejected, in either order', async () => {
@@ -197,6 +198,29 @@ export function storeContract(open: () => Promise<Store>): void {
       missing: [{ from: 1, to: 4 }],
       pending: [{ from: 5, to: 8 }],
     });
+  });
+
+  test('an epoch that comes again on its connection asks on; what is held stays', async () => {
+    const store = await open();
+    const connection = randomUUID();
+    const { streams } = await announce(store, [epochOf(EPOCH_A, 1, 8)], { connection });
+    await store.commit(batchOf(streams[0] ?? -1, { frames: framesOf(EPOCH_A, 5, 9) }));
+    const again = await announce(store, [epochOf(EPOCH_A, 6, 8)], { connection });
+    expect(again).toMatchObject({ streams, settled: [[stored(6, 8)]] });
+    const held = { last: 9, pending: [{ from: 1, to: 4 }], missing: [] };
+    expect(await auditOf(store, EPOCH_A)).toMatchObject(held);
+  });
+
+  test('what an older copy of a queue no longer knows of is missing', async () => {
+    const store = await open();
+    const stream = await streamOf(store, epochOf(EPOCH_A, 1, 8));
+    await store.commit(batchOf(stream, { frames: framesOf(EPOCH_A, 1, 2) }));
+    await announce(store, [epochOf(EPOCH_A, 1, 5)]);
+    const gone = { last: 8, pending: [{ from: 3, to: 5 }], missing: [{ from: 6, to: 8 }] };
+    expect(await auditOf(store, EPOCH_A)).toMatchObject(gone);
+    await announce(store, [epochOf(EPOCH_A, 1, 8)]);
+    const back = { pending: [{ from: 3, to: 8 }], missing: [] };
+    expect(await auditOf(store, EPOCH_A)).toMatchObject(back);
   });
 
   test('an epoch left out of a complete announcement is missing what it lacks', async () => {
