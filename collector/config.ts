@@ -16,6 +16,7 @@ import {
 import type { ServerAddress } from './producer/link.ts';
 
 const KIB = 1_024;
+const MIB = 1_024 ** 2;
 const GIB = 1_024 ** 3;
 
 /** `host:port`, with an IPv6 address in brackets as in URLs. */
@@ -91,6 +92,20 @@ export const COLLECTOR_SETTINGS = {
     text: 'auto: frames are compressed on the way where the link is what limits, and where it pays. off: never.',
     default: 'auto',
     choices: ['auto', 'off'],
+  }),
+  keepSettledBytes: integerSetting({
+    name: 'HOLDFAST_KEEP_SETTLED_BYTES',
+    text: "Of the queue's disk, what frames that the server has confirmed may take, in bytes: they are sent again should the server lose them. They are the first to go when the queue needs room; 0 keeps none.",
+    default: 64 * MIB,
+    min: 0,
+    max: 1_024 * GIB,
+  }),
+  keepSettledMs: integerSetting({
+    name: 'HOLDFAST_KEEP_SETTLED_MS',
+    text: 'How long confirmed frames are kept at most, in milliseconds; after a restart anew. 0 keeps none.',
+    default: 3_600_000,
+    min: 0,
+    max: 604_800_000,
   }),
   sampleIntervalMs: integerSetting({
     name: 'HOLDFAST_SAMPLE_INTERVAL_MS',

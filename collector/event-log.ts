@@ -7,11 +7,11 @@
  */
 import { createHash } from 'node:crypto';
 import { assertNever } from '#protocol/errors.ts';
-import { formatTime } from '#protocol/identity.ts';
+import { type Epoch, formatTime } from '#protocol/identity.ts';
 import type { Logger } from './logger.ts';
 import type { LinkError } from './producer/link-error.ts';
 import type { ProducerEvent } from './producer/producer.ts';
-import type { Gap, RecoveryReport } from './producer/queue/queue.ts';
+import type { Gap, RecoveryReport, StoreLoss } from './producer/queue/queue.ts';
 import type { SenderState } from './producer/sender-state.ts';
 import type { Receipt } from './sampler/handover.ts';
 import type { SamplerEvent } from './sampler/sampler.ts';
@@ -19,6 +19,8 @@ import { Throttle } from './throttle.ts';
 
 /** Repeated lines of one kind are this far apart. */
 const REPEAT_MS = 60_000;
+/** Ranges named in one line at most. */
+const RANGES_LOGGED_MAX = 16;
 
 interface Outage {
   readonly code: LinkError['code'];
@@ -31,6 +33,8 @@ export class EventLog {
   readonly #refused = new Throttle(REPEAT_MS);
   readonly #rejected = new Throttle(REPEAT_MS);
   readonly #skipped = new Throttle(REPEAT_MS);
+  /** By epoch: a server that loses the same again and again fills no disk. */
+  readonly #lost = new Map<Epoch, Throttle>();
   readonly #probes = new Map<string, Throttle>();
   /** Whose failure was told, and not yet the recovery. */
   readonly #failedProbes = new Set<string>();
@@ -61,6 +65,8 @@ export class EventLog {
         return this.#onState(event.to);
       case 'gap':
         return this.#onGap(event.gap);
+      case 'store_lost':
+        return this.#onStoreLost(event.loss);
       case 'rejected':
         return this.#onRejected(event);
       case 'stored':
@@ -201,6 +207,25 @@ export class EventLog {
     this.#logger.error(
       { event: 'frames_declared', epoch, from, to, frames, reason },
       `${frames} frames were given up (${reason}); the server is told which`,
+    );
+  }
+
+  #onStoreLost({ reason, epoch, ranges, resent, declared }: StoreLoss): void {
+    const throttle = this.#lost.get(epoch) ?? new Throttle(REPEAT_MS);
+    this.#lost.set(epoch, throttle);
+    const omitted = throttle.pass(this.#monotonicMs());
+    if (omitted === undefined) return;
+    const facts = { event: 'store_lost', reason, epoch, resent, declared, omitted };
+    const named = ranges.slice(0, RANGES_LOGGED_MAX);
+    const what = `${resent + declared} frames that had been confirmed`;
+    const then =
+      `${resent} of them are still in the queue and are sent again, ${declared} are gone here, ` +
+      'too, and are declared';
+    this.#logger.error(
+      { ...facts, ranges: named, ranges_omitted: ranges.length - named.length },
+      reason === 'settled_elsewhere'
+        ? `the server has another store than before, without ${what}; ${then}. If that store is not meant to be new, find out what became of the old one`
+        : `the server's store has lost ${what}; ${then}. Find out whether an older copy of the store was put in place, or whether it was damaged`,
     );
   }
 

@@ -106,6 +106,7 @@ class Collector {
   async #openProducer(): Promise<void> {
     const { server, token, queuePath, queueLimitBytes, collectorId } = this.#settings;
     const { drainOrder, backlogSharePercent, flushIntervalMs, compression } = this.#settings;
+    const { keepSettledBytes, keepSettledMs } = this.#settings;
     this.#producer = await Producer.open({
       server,
       token,
@@ -115,6 +116,8 @@ class Collector {
       backlogSharePercent,
       flushIntervalMs,
       compression,
+      keepSettledBytes,
+      keepSettledMs,
       ...(collectorId === undefined ? {} : { collectorId }),
       onEvent: (event) => {
         this.#log.onProducer(event);

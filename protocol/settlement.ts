@@ -131,6 +131,21 @@ export class SettledRanges {
     return changed;
   }
 
+  /** Takes the seqs of [from, to] out again: for a holder that learns that a store has lost them. */
+  forget({ from, to }: SeqRange): void {
+    const start = this.#firstEndingAt(from);
+    const touched = this.within(from, to).length;
+    if (touched === 0) return;
+    const rest = this.#ranges
+      .slice(start, start + touched)
+      .flatMap((range) => [
+        { ...range, to: Math.min(range.to, from - 1) },
+        { ...range, from: Math.max(range.from, to + 1) },
+      ])
+      .filter((range) => range.from <= range.to);
+    this.#ranges.splice(start, touched, ...rest);
+  }
+
   /** The runs within [from, to] that nothing has settled, in order. */
   unsettled(from: number, to: number): SeqRange[] {
     const open: SeqRange[] = [];

@@ -41,6 +41,8 @@ export const SOURCE_SETTINGS = {
   collectorId: COLLECTOR_SETTINGS.collectorId,
   queuePath: COLLECTOR_SETTINGS.queuePath,
   queueLimitBytes: COLLECTOR_SETTINGS.queueLimitBytes,
+  keepSettledBytes: COLLECTOR_SETTINGS.keepSettledBytes,
+  keepSettledMs: COLLECTOR_SETTINGS.keepSettledMs,
   ledgerPath: textSetting({
     name: 'HOLDFAST_LEDGER_PATH',
     text: "File of the ledger, outside the queue's volume. One that exists is continued.",

@@ -88,11 +88,14 @@ class Source {
 
   #openProducer(): Promise<Producer> {
     const { server, token, queuePath, queueLimitBytes, collectorId } = this.#settings;
+    const { keepSettledBytes, keepSettledMs } = this.#settings;
     return Producer.open({
       server,
       token,
       queuePath,
       queueLimitBytes,
+      keepSettledBytes,
+      keepSettledMs,
       ...(collectorId === undefined ? {} : { collectorId }),
       onEvent: (event) => this.#onProducer(event),
     });
@@ -133,6 +136,9 @@ class Source {
       case 'gap':
       case 'rejected':
         this.#logger.warn({ event: event.type, facts: event }, 'frames will not be stored');
+        return;
+      case 'store_lost':
+        this.#logger.warn({ event: event.type, facts: event.loss }, 'the server lost frames');
         return;
       case 'stored':
         return;

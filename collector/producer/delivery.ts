@@ -9,10 +9,8 @@
  * Invariant: a frame leaves only in an epoch that the server has answered, and a frame is settled
  * by the server's word alone.
  */
-import { ProtocolError } from '#protocol/errors.ts';
 import type { Epoch, Frame } from '#protocol/identity.ts';
 import {
-  EPOCHS_PER_CONNECTION_MAX,
   EPOCHS_PER_MESSAGE_MAX,
   FRAMES_PER_MESSAGE_MAX,
   GAPS_PER_MESSAGE_MAX,
@@ -27,10 +25,11 @@ import type {
   Terms,
 } from '#protocol/messages.ts';
 import type { SettledRange } from '#protocol/settlement.ts';
+import type { Announcements, SettledAnswer } from './announcements.ts';
 import { Compression } from './compression.ts';
 import { Flights, type InFlight } from './flights.ts';
 import { type DrainOrder, Lanes } from './lanes.ts';
-import type { Gap, QueuePosition } from './queue/queue.ts';
+import type { Gap, HeldEpoch, QueuePosition } from './queue/queue.ts';
 import { Window } from './window.ts';
 
 export type DeliveryStep =
@@ -51,7 +50,7 @@ export type DeliveryStep =
   /** This connection's epoch numbers are used up. */
   | { readonly type: 'renew' };
 
-/** What an ACK, WELCOME or SETTLED changed, by epoch. */
+/** What an ACK changed, by epoch. */
 export interface Settlement {
   readonly epoch: Epoch;
   readonly ranges: readonly SettledRange[];
@@ -77,8 +76,11 @@ export const DELIVERY_DEFAULTS: DeliveryOptions = {
 
 /** What is known as a connection begins to carry frames. */
 interface Beginning {
-  readonly announced: readonly EpochAnnouncement[];
+  /** As answered by WELCOME. */
+  readonly announcements: Announcements;
   readonly terms: Terms;
+  /** Whether the store is to be asked for all that is remembered as settled. */
+  readonly verifies: boolean;
   /** The newest frame that is in the queue by now. */
   readonly highest: QueuePosition | undefined;
 }
@@ -103,13 +105,17 @@ export class Delivery {
   readonly #compression: Compression;
   readonly #lanes: Lanes;
   readonly #flights = new Flights();
-  readonly #epochs: Epoch[] = [];
-  readonly #epochIndexes = new Map<Epoch, number>();
-  /** How many of the announced epochs the server has answered. */
-  #answered = 0;
+  readonly #announcements: Announcements;
+  readonly #highest: QueuePosition | undefined;
+  /** Epochs that came after the one of `highest`. */
+  readonly #newer = new Set<Epoch>();
   readonly #gapsSent = new Set<string>();
   #gaps: 'unread' | 'reading' | 'read' = 'unread';
   #held: 'unread' | 'reading' | 'read' = 'read';
+  /** Epochs that are only remembered are announced, too, when there is nothing else to do. */
+  #verifies: boolean;
+  /** Frames behind which reading has gone may be pending again. */
+  #rereads = false;
   readonly #outbox: DeliveryStep[] = [];
   /** The frames of the last step, until it is known how many bytes they took. */
   #leaving: Leaving | undefined;
@@ -123,13 +129,20 @@ export class Delivery {
   /** What the connection before this one carried, if it broke with frames on their way. */
   #carriedBefore: number | undefined;
 
-  constructor({ announced, terms, highest }: Beginning, options: DeliveryOptions, now: number) {
+  constructor(beginning: Beginning, options: DeliveryOptions, now: number) {
+    const { announcements, terms, verifies, highest } = beginning;
     this.#options = options;
+    this.#announcements = announcements;
+    this.#verifies = verifies;
+    this.#highest = highest;
     this.#window = new Window(terms.windowBytesMax, now);
     this.#compression = new Compression(options.compression && terms.zstd);
-    this.#lanes = new Lanes(options, highest, (epoch) => this.#epochIndexes.get(epoch));
-    for (const { epoch } of announced) this.#number(epoch);
-    this.#answered = this.#epochs.length;
+    this.#lanes = new Lanes(options, highest, (epoch) => this.#newer.has(epoch));
+  }
+
+  /** The store has been asked for all that is remembered as settled, and has answered. */
+  get verified(): boolean {
+    return !this.#verifies && this.#announcements.isComplete;
   }
 
   /** The oldest moment at which a message was overtaken and still isn't acknowledged. */
@@ -155,8 +168,7 @@ export class Delivery {
 
   /** The number under which the server knows an epoch, once it does. */
   epochIndex(epoch: Epoch): number | undefined {
-    const index = this.#epochIndexes.get(epoch);
-    return index !== undefined && index < this.#answered ? index : undefined;
+    return this.#announcements.numberOf(epoch);
   }
 
   /** The connection before this one broke with frames on their way, after so many bytes of them. */
@@ -181,7 +193,7 @@ export class Delivery {
       this.#held = 'reading';
       return { type: 'read-held' };
     }
-    return this.#pollFrames(now) ?? this.#pollRead();
+    return this.#pollFrames(now) ?? this.#pollRead() ?? this.#pollVerification();
   }
 
   onFrames(frames: readonly Frame[]): void {
@@ -210,6 +222,13 @@ export class Delivery {
     this.#lanes.onAppended();
   }
 
+  /** The store has lost something: it may be pending again, and more may be lost. */
+  onStoreLost(): void {
+    this.#rereads = true;
+    this.#verifies = true;
+    this.onGapsChanged();
+  }
+
   /** New gaps may be in the queue. */
   onGapsChanged(): void {
     this.#gaps = 'unread';
@@ -236,28 +255,29 @@ export class Delivery {
   }
 
   /** Announces those of the held epochs that this connection doesn't know yet. */
-  onHeld(held: readonly EpochAnnouncement[]): void {
+  onHeld(held: readonly HeldEpoch[]): void {
     this.#held = 'read';
-    const fresh = held.filter(({ epoch }) => !this.#epochIndexes.has(epoch));
-    if (fresh.length === 0) return;
-    const epochs = fresh.slice(0, EPOCHS_PER_MESSAGE_MAX);
-    if (this.#epochs.length + epochs.length > EPOCHS_PER_CONNECTION_MAX) {
-      this.#outbox.push({ type: 'renew' });
-      return;
+    const newest = held.findIndex(({ epoch }) => epoch === this.#highest?.epoch);
+    if (newest >= 0) for (const { epoch } of held.slice(newest + 1)) this.#newer.add(epoch);
+    const verifies = this.#verifies && this.#lanes.empty;
+    const fresh = held.filter(
+      ({ epoch, onlyRemembered }) =>
+        !this.#announcements.isAnnounced(epoch) && (verifies || !onlyRemembered),
+    );
+    if (fresh.length > 0) {
+      const epochs = fresh.slice(0, EPOCHS_PER_MESSAGE_MAX);
+      this.#announce(epochs, fresh.length > epochs.length);
+    } else if (verifies) {
+      this.#verifies = false;
     }
-    for (const { epoch } of epochs) this.#number(epoch);
-    const message = { kind: 'epochs', more: fresh.length > epochs.length, epochs } as const;
-    this.#outbox.push({ type: 'send', message });
   }
 
   /** The server's answer to EPOCHS. Throws ProtocolError when nothing was asked. */
-  onSettled(message: Settled, now: number): Settlement[] {
-    if (message.firstEpochIndex !== this.#answered || this.#answered === this.#epochs.length) {
-      throw new ProtocolError('state', `SETTLED from ${message.firstEpochIndex} was not asked for`);
-    }
-    this.#answered = Math.min(this.#answered + EPOCHS_PER_MESSAGE_MAX, this.#epochs.length);
+  onSettled({ firstEpochIndex, settled }: Settled, now: number): SettledAnswer[] {
+    const answers = this.#announcements.onAnswer(firstEpochIndex, settled);
     this.#gaps = 'unread';
-    return this.onSettledEntries(message.settled, now);
+    this.onSettledEntries(settled, now);
+    return answers;
   }
 
   /** Settled ranges of any message. Throws ProtocolError for an epoch that was never announced. */
@@ -271,11 +291,7 @@ export class Delivery {
 
   /** The epoch that a number of the server's means. Throws ProtocolError. */
   epochOf(epochIndex: number): Epoch {
-    const epoch = this.#epochs[epochIndex];
-    if (epoch === undefined) {
-      throw new ProtocolError('state', `epoch number ${epochIndex} was never announced`);
-    }
-    return epoch;
+    return this.#announcements.epochOf(epochIndex);
   }
 
   #pollFrames(now: number): DeliveryStep | undefined {
@@ -288,7 +304,7 @@ export class Delivery {
     const { count, frameBytes, isFull } = this.#batch(lane.waiting, ratio);
     if (!this.#mayLeave(MESSAGE_OVERHEAD_BYTES + frameBytes / ratio, isFull, now)) return undefined;
     const frames = this.#lanes.take(lane, count, frameBytes);
-    const epochIndex = this.#epochIndexes.get(epoch) ?? 0;
+    const epochIndex = this.epochIndex(epoch) ?? 0;
     const sourceLimited = !this.#heldBack && this.#lanes.empty;
     this.#leaving = { epochIndex, frames, frameBytes, compress, sourceLimited };
     this.#heldBack = false;
@@ -369,8 +385,13 @@ export class Delivery {
 
   /** Reads ahead by one message, so that the disk's answer is there when the window opens. */
   #pollRead(): DeliveryStep | undefined {
-    const waitsForServer = this.#answered < this.#epochs.length || this.#held !== 'read';
+    const waitsForServer = this.#announcements.awaitsFresh || this.#held !== 'read';
     if (waitsForServer) return undefined;
+    if (this.#rereads) {
+      // From the start; but what is in flight is pending in the queue, too, so its acks come first.
+      if (this.inFlight.length > 0 || !this.#lanes.startOver()) return undefined;
+      this.#rereads = false;
+    }
     const { messageBytes, room } = this.#window;
     const aheadBytes = Math.min(messageBytes * this.#compression.ratio, FRAME_BYTES_MAX);
     const read = this.#lanes.startReading(aheadBytes);
@@ -379,9 +400,27 @@ export class Delivery {
     return { type: 'read-frames', after: read.after, frames: FRAMES_PER_MESSAGE_MAX, bytes };
   }
 
-  #number(epoch: Epoch): void {
-    this.#epochIndexes.set(epoch, this.#epochs.length);
-    this.#epochs.push(epoch);
+  /** Asks the store for what it hasn't answered yet of what is remembered as settled. */
+  #pollVerification(): DeliveryStep | undefined {
+    const { room, awaitsFresh } = this.#announcements;
+    if (!this.#lanes.empty || room < EPOCHS_PER_MESSAGE_MAX) return undefined;
+    const open = this.#announcements.takeLeftOver(EPOCHS_PER_MESSAGE_MAX);
+    if (open.length > 0) {
+      this.#announce(open, this.#verifies);
+      return this.#outbox.shift();
+    }
+    if (!this.#verifies || awaitsFresh || this.#held !== 'read') return undefined;
+    this.#held = 'reading';
+    return { type: 'read-held' };
+  }
+
+  #announce(epochs: readonly EpochAnnouncement[], more: boolean): void {
+    if (this.#announcements.room < epochs.length) {
+      this.#outbox.push({ type: 'renew' });
+      return;
+    }
+    this.#announcements.announce(epochs);
+    this.#outbox.push({ type: 'send', message: { kind: 'epochs', more, epochs } });
   }
 
   #byEpoch(entries: readonly SettledEntry[]): Settlement[] {

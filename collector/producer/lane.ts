@@ -14,6 +14,7 @@ export type Whereabouts = 'before' | 'in' | 'behind';
 export class Lane {
   readonly #whereabouts: (frame: Frame) => Whereabouts;
   readonly #grows: boolean;
+  readonly #from: QueuePosition | undefined;
   #cursor: QueuePosition | undefined;
   #buffer: Frame[] = [];
   #bufferBytes = 0;
@@ -28,6 +29,7 @@ export class Lane {
     whereabouts: (frame: Frame) => Whereabouts,
     grows: boolean,
   ) {
+    this.#from = from;
     this.#cursor = from;
     this.#whereabouts = whereabouts;
     this.#grows = grows;
@@ -51,6 +53,12 @@ export class Lane {
   /** Nothing waits, and the queue holds no more for now. */
   get empty(): boolean {
     return this.#buffer.length === 0 && (this.#state === 'at-end' || this.#state === 'ended');
+  }
+
+  /** Frames that were read before may be pending again. To be called when none waits or is read. */
+  startOver(): void {
+    this.#cursor = this.#from;
+    this.#state = 'unread';
   }
 
   /** Where reading goes on. The answer is due at `onFrames`. */

@@ -31,26 +31,21 @@ export class Lanes {
   #lastRead: Lane | undefined;
 
   /**
-   * `highest` is the newest frame in the queue by now. `indexOf` gives the number of an epoch, which
-   * grows with its age's end: a later epoch has a higher one; undefined for one not announced yet.
+   * `highest` is the newest frame in the queue by now. `isNewer` says of an epoch that is announced
+   * whether it came after the one of `highest`.
    */
   constructor(
     { order, backlogShare }: LanesOptions,
     highest: QueuePosition | undefined,
-    indexOf: (epoch: Epoch) => number | undefined,
+    isNewer: (epoch: Epoch) => boolean,
   ) {
     this.#backlogShare = backlogShare;
     if (order === 'oldest' || highest === undefined) {
       this.#lanes = [new Lane(undefined, () => 'in', true)];
       return;
     }
-    const isNew = (frame: Frame): boolean => {
-      if (frame.epoch === highest.epoch) return frame.seq > highest.seq;
-      // An epoch is announced behind all older ones, so before the newest has its number, every
-      // other that has one is older.
-      const newest = indexOf(highest.epoch);
-      return newest !== undefined && (indexOf(frame.epoch) ?? 0) > newest;
-    };
+    const isNew = (frame: Frame): boolean =>
+      frame.epoch === highest.epoch ? frame.seq > highest.seq : isNewer(frame.epoch);
     const inBacklog = (frame: Frame): Whereabouts => (isNew(frame) ? 'behind' : 'in');
     const inLive = (frame: Frame): Whereabouts => (isNew(frame) ? 'in' : 'before');
     this.#backlog = new Lane(undefined, inBacklog, false);
@@ -101,6 +96,17 @@ export class Lanes {
     if (lane === undefined) return true;
     this.#reading = undefined;
     return lane.onFrames(frames, isKnown);
+  }
+
+  /**
+   * Reads everything from the start again, for frames that were read before may be pending anew.
+   * False when that has to wait, because some wait to leave or are being read.
+   */
+  startOver(): boolean {
+    const isBusy = this.#reading !== undefined || this.next !== undefined;
+    if (isBusy) return false;
+    for (const lane of this.#lanes) lane.startOver();
+    return true;
   }
 
   onAppended(): void {

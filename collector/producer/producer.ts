@@ -11,12 +11,18 @@
 import { assertNever } from '#protocol/errors.ts';
 import type { Epoch } from '#protocol/identity.ts';
 import { NONCE_BYTES, TOKEN_BYTES_MIN } from '#protocol/limits.ts';
-import { SettledRanges, settledReason } from '#protocol/settlement.ts';
+import { type SettledRange, settledReason } from '#protocol/settlement.ts';
 import { DELIVERY_DEFAULTS, type DeliveryOptions } from './delivery.ts';
 import type { DrainOrder } from './lanes.ts';
 import { Link, type LinkEvents, type ServerAddress } from './link.ts';
 import type { LinkErrorCode, Retry } from './link-error.ts';
-import { type Gap, Queue, type QueueEvent, type RecoveryReport } from './queue/queue.ts';
+import {
+  type Gap,
+  Queue,
+  type QueueEvent,
+  type RecoveryReport,
+  type StoreLoss,
+} from './queue/queue.ts';
 import { Sender, type SenderAction } from './sender.ts';
 import type { SenderState } from './sender-state.ts';
 import { REAL_SURROUNDINGS, type Surroundings } from './surroundings.ts';
@@ -39,6 +45,12 @@ export interface ProducerOptions {
   readonly flushIntervalMs?: number;
   /** `auto` (default): frames are compressed on the way where the link limits and where it pays. */
   readonly compression?: 'auto' | 'off';
+  /**
+   * How much of what the server has confirmed stays in the queue, to be sent again should the server
+   * lose it: bytes (default 64 MiB) and milliseconds (default 1 h); both hold. 0 keeps none.
+   */
+  readonly keepSettledBytes?: number;
+  readonly keepSettledMs?: number;
   readonly onEvent?: (event: ProducerEvent) => void;
 }
 
@@ -46,8 +58,13 @@ export type ProducerEvent =
   | { readonly type: 'state'; readonly from: SenderState; readonly to: SenderState }
   /** Frames that had to be given up; the server will be told. */
   | { readonly type: 'gap'; readonly gap: Gap }
-  /** Frames that are stored at the server, on its disk; seldom some of them are told twice. */
+  /** Frames that are stored at the server, on its disk; told again by each new connection. */
   | { readonly type: 'stored'; readonly epoch: Epoch; readonly from: number; readonly to: number }
+  /**
+   * The server no longer has what it had confirmed, or another server's store is in its place. What
+   * is still in the queue is sent again; the rest is declared, in `gap` events of its own.
+   */
+  | { readonly type: 'store_lost'; readonly loss: StoreLoss }
   /** A frame that the server refuses for good; it is kept as a dead letter. */
   | {
       readonly type: 'rejected';
@@ -74,6 +91,8 @@ export interface ProducerStatus {
   readonly queue: {
     readonly frames: number;
     readonly bytes: number;
+    /** What of it is settled, and kept in case the server loses it. */
+    readonly keptBytes: number;
     readonly oldestCapturedAt: number | undefined;
     readonly limitBytes: number;
   };
@@ -81,6 +100,8 @@ export interface ProducerStatus {
     readonly accepted: number;
     readonly acked: number;
     readonly declared: number;
+    /** What servers no longer had of what they had confirmed; sent again or declared since. */
+    readonly lost: number;
     readonly dead: number;
     readonly resent: number;
     readonly connections: number;
@@ -117,9 +138,9 @@ export class Producer {
   #nextRetryAt: number | undefined;
   #running = false;
   #burial: Promise<void> = Promise.resolve();
-  /** What the server confirmed since this opening, so that nothing is counted twice. */
-  readonly #stored = new Map<Epoch, SettledRanges>();
-  readonly #counters = { accepted: 0, acked: 0, declared: 0, dead: 0 };
+  /** The store that settles now. */
+  #storeId: string | undefined;
+  readonly #counters = { accepted: 0, declared: 0, lost: 0, dead: 0 };
 
   /**
    * Opens the queue (reading through what it holds) and begins to dial. Rejects with the queue's
@@ -134,8 +155,14 @@ export class Producer {
       throw new RangeError(`the token must have at least ${TOKEN_BYTES_MIN} bytes`);
     }
     const { queuePath: path, queueLimitBytes: limitBytes } = options;
+    const { keepSettledBytes, keepSettledMs } = options;
     const queue = await Queue.open(
-      { path, ...(limitBytes === undefined ? {} : { limitBytes }) },
+      {
+        path,
+        ...(limitBytes === undefined ? {} : { limitBytes }),
+        ...(keepSettledBytes === undefined ? {} : { keepSettledBytes }),
+        ...(keepSettledMs === undefined ? {} : { keepSettledMs }),
+      },
       surroundings.startQueueThread,
     );
     try {
@@ -219,10 +246,11 @@ export class Producer {
       queue: {
         frames: stats.frames,
         bytes: stats.bytes,
+        keptBytes: stats.keptBytes,
         oldestCapturedAt: stats.oldestCapturedAt,
         limitBytes: stats.limitBytes,
       },
-      counters: { ...this.#counters, ...this.#sender.counters },
+      counters: { ...this.#counters, acked: stats.acked, ...this.#sender.counters },
     };
   }
 
@@ -282,7 +310,15 @@ export class Producer {
       case 'close':
         return this.#link.close(action.connection);
       case 'settle':
-        return this.#settle(action);
+        this.#storeId = action.storeId;
+        this.#queue.settle(action.storeId, action.epoch, action.ranges);
+        return this.#onStored(action.epoch, action.ranges);
+      case 'reconcile': {
+        const { storeId, epoch, within, ranges } = action;
+        this.#storeId = storeId;
+        this.#queue.reconcile(storeId, epoch, within, ranges);
+        return this.#onStored(epoch, ranges);
+      }
       case 'state':
         return this.#onState(action.from, action.to);
       case 'read-held':
@@ -296,13 +332,7 @@ export class Producer {
     }
   }
 
-  #settle({ storeId, epoch, ranges }: Extract<SenderAction, { type: 'settle' }>): void {
-    this.#queue.settle(storeId, epoch, ranges);
-    const stored = this.#stored.get(epoch) ?? new SettledRanges();
-    this.#stored.set(epoch, stored);
-    this.#counters.acked -= stored.count;
-    for (const range of ranges) if (range.state === 'stored') stored.add(range);
-    this.#counters.acked += stored.count;
+  #onStored(epoch: Epoch, ranges: readonly SettledRange[]): void {
     for (const { state, from, to } of ranges) {
       if (state === 'stored') this.#emit({ type: 'stored', epoch, from, to });
     }
@@ -357,10 +387,15 @@ export class Producer {
       const letter = { collector: this.#collector, frame, code, text, rejectedAt };
       await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);
       this.#counters.dead += 1;
-      this.#queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
+      this.#settleRefused(storeId, epoch, { ...range, from: seq, to: seq });
       this.#emit({ type: 'rejected', epoch, seq, code, text });
     }
-    this.#queue.settle(storeId, epoch, [range]);
+    this.#settleRefused(storeId, epoch, range);
+  }
+
+  /** The word of a store that another one has replaced since counts no more. */
+  #settleRefused(storeId: string, epoch: Epoch, range: SettledRange): void {
+    if (storeId === this.#storeId) this.#queue.settle(storeId, epoch, [range]);
   }
 
   #onState(from: SenderState, to: SenderState): void {
@@ -382,6 +417,12 @@ export class Producer {
         this.#counters.declared += event.gap.to - event.gap.from + 1;
         this.#emit({ type: 'gap', gap: event.gap });
         return this.#drive(() => this.#sender.onGapsChanged());
+      case 'store_lost': {
+        const { loss } = event;
+        this.#counters.lost += loss.resent + loss.declared;
+        this.#emit({ type: 'store_lost', loss });
+        return this.#drive(() => this.#sender.onStoreLost());
+      }
       case 'failed':
         return this.#emit({ type: 'failed', error: event.error });
       default:

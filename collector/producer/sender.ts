@@ -24,15 +24,9 @@ import { Framer, type RawMessage } from '#protocol/framer.ts';
 import { signHello, verifyWelcome } from '#protocol/handshake.ts';
 import type { Epoch, Frame } from '#protocol/identity.ts';
 import { EPOCHS_PER_MESSAGE_MAX, PING_INTERVALS_MAX, PROTOCOL_VERSION } from '#protocol/limits.ts';
-import type {
-  EpochAnnouncement,
-  Greeting,
-  Heartbeat,
-  Message,
-  Reject,
-  Welcome,
-} from '#protocol/messages.ts';
-import { REJECT_CODES, type SettledRange } from '#protocol/settlement.ts';
+import type { Greeting, Heartbeat, Message, Reject, Welcome } from '#protocol/messages.ts';
+import { REJECT_CODES, type SeqRange, type SettledRange } from '#protocol/settlement.ts';
+import { Announcements, type SettledAnswer } from './announcements.ts';
 import { backoffMs, clampPace, DEFAULT_PACE, type Pace } from './backoff.ts';
 import {
   DELIVERY_DEFAULTS,
@@ -48,7 +42,7 @@ import {
   LinkError,
   protocolLinkError,
 } from './link-error.ts';
-import type { Gap, QueuePosition } from './queue/queue.ts';
+import type { Gap, HeldEpoch, QueuePosition } from './queue/queue.ts';
 import { assertLegalStep, type Phase, type SenderState } from './sender-state.ts';
 import { Unconfirmed } from './unconfirmed.ts';
 
@@ -77,6 +71,14 @@ export type SenderAction =
       readonly type: 'settle';
       readonly storeId: string;
       readonly epoch: Epoch;
+      readonly ranges: readonly SettledRange[];
+    }
+  /** All that the store has settled in this range; what it doesn't name of it, it has lost. */
+  | {
+      readonly type: 'reconcile';
+      readonly storeId: string;
+      readonly epoch: Epoch;
+      readonly within: SeqRange;
       readonly ranges: readonly SettledRange[];
     }
   /** The server refuses these frames for good: keep them aside, then settle them. */
@@ -139,7 +141,7 @@ interface Conversation {
   readonly framer: Framer;
   bytesSent: number;
   greeting?: { readonly body: Buffer; readonly message: Greeting };
-  hello?: { readonly body: Buffer; readonly announced: readonly EpochAnnouncement[] };
+  hello?: { readonly body: Buffer; readonly announcements: Announcements };
   proven?: Proven;
 }
 
@@ -173,6 +175,12 @@ export class Sender {
   #pace: Pace = DEFAULT_PACE;
   #highest: QueuePosition | undefined;
   #storeId: string | undefined;
+  /**
+   * The store is still to be asked for all that is remembered as settled: once in the life of this
+   * process, and whenever it was found to have lost something. Otherwise it is asked for what is
+   * pending and for what was settled last; an older copy of a store lacks at least the latter.
+   */
+  #verificationDue = true;
   readonly #delivery: DeliveryOptions;
   readonly #unconfirmed = new Unconfirmed();
   /** What the last connection carried, if it broke with frames on their way. */
@@ -271,11 +279,13 @@ export class Sender {
   }
 
   /** What the queue holds, oldest first: for HELLO, and whenever it was asked for. */
-  onHeld(connection: Connection, held: readonly EpochAnnouncement[], now: number): void {
+  onHeld(connection: Connection, held: readonly HeldEpoch[], now: number): void {
     const conversation = this.#conversation;
     if (conversation?.connection !== connection) return;
-    if (conversation.proven) conversation.proven.delivery.onHeld(held);
-    else this.#hello(conversation, held, now);
+    if (conversation.proven) {
+      conversation.proven.delivery.onHeld(held);
+      this.#noteVerified(conversation.proven);
+    } else this.#hello(conversation, held, now);
   }
 
   onFrames(connection: Connection, frames: readonly Frame[]): void {
@@ -300,6 +310,12 @@ export class Sender {
   onFlush(): void {
     this.#flushing = true;
     this.#conversation?.proven?.delivery.flushAtOnce();
+  }
+
+  /** A store has lost what it had settled: some of it may be to be sent again, and more be lost. */
+  onStoreLost(): void {
+    this.#verificationDue = true;
+    this.#conversation?.proven?.delivery.onStoreLost();
   }
 
   /** Says goodbye and stops for good. What isn't settled stays in the queue. */
@@ -357,20 +373,27 @@ export class Sender {
     this.#actions.push({ type: 'read-held', connection: conversation.connection });
   }
 
-  #hello(conversation: Conversation, held: readonly EpochAnnouncement[], now: number): void {
+  /**
+   * HELLO leaves out what is only remembered: it has to get through where connections break after a
+   * few bytes.
+   */
+  #hello(conversation: Conversation, held: readonly HeldEpoch[], now: number): void {
     const greeting = conversation.greeting;
     if (!greeting || conversation.hello) return;
-    const announced = held.slice(0, EPOCHS_PER_MESSAGE_MAX);
+    const needed = held.filter(({ onlyRemembered }) => !onlyRemembered);
+    const announced = needed.slice(0, EPOCHS_PER_MESSAGE_MAX);
+    const following = this.#verificationDue ? held : needed;
     const hello = signHello(this.#options.token, greeting.body, {
       kind: 'hello',
       version: PROTOCOL_VERSION,
       collector: this.#options.collector,
       instance: this.#options.instance,
       nonce: this.#options.nonce(),
-      more: held.length > announced.length,
+      more: following.length > announced.length,
       epochs: announced,
     });
-    conversation.hello = { body: this.#write(conversation, hello).body, announced };
+    const announcements = new Announcements(announced);
+    conversation.hello = { body: this.#write(conversation, hello).body, announcements };
     this.#go(this.#recovering('welcome', now));
   }
 
@@ -394,8 +417,14 @@ export class Sender {
     this.#rttMs = Math.max(this.#rttMs, handshakeMs);
     this.#pace = clampPace({ spreadMs: welcome.retrySpreadMs, capMs: welcome.retryCapMs });
     const asked = welcome.heartbeatIntervalMs;
-    const highest = this.#highest;
-    const beginning = { announced: hello.announced, terms: welcome, highest };
+    const { announcements } = hello;
+    const answers = announcements.onAnswer(0, welcome.settled);
+    const beginning = {
+      announcements,
+      terms: welcome,
+      verifies: this.#verificationDue,
+      highest: this.#highest,
+    };
     const delivery = new Delivery(beginning, this.#delivery, now);
     if (this.#flushing) delivery.flushAtOnce();
     conversation.proven = {
@@ -412,7 +441,7 @@ export class Sender {
     };
     this.counters.connections += 1;
     this.#go({ name: 'Ready', since: now });
-    this.#settle(conversation.proven, delivery.onSettledEntries(welcome.settled, now), now);
+    this.#reconcile(conversation.proven, answers, now);
     if (this.#carriedBytes !== undefined) delivery.onBrokeBefore(this.#carriedBytes);
   }
 
@@ -438,7 +467,8 @@ export class Sender {
         this.#settle(proven, proven.delivery.onSettledEntries(message.settled, now), now);
         return this.#onWorkDone(proven, now);
       case 'settled':
-        return this.#settle(proven, proven.delivery.onSettled(message, now), now);
+        this.#reconcile(proven, proven.delivery.onSettled(message, now), now);
+        return this.#noteVerified(proven);
       case 'reject':
         return this.#onReject(proven, message, now);
       case 'ping':
@@ -469,11 +499,29 @@ export class Sender {
       if (settled.length > 0) {
         this.#actions.push({ type: 'settle', storeId, epoch, ranges: settled });
       }
-      for (const range of ranges) {
-        if (range.state !== 'rejected') continue;
-        this.#actions.push({ type: 'reject', storeId, epoch, range, text });
-      }
+      this.#rejectAll(storeId, epoch, ranges, text);
     }
+  }
+
+  /** Hands out what the server knows of all that was announced. */
+  #reconcile(proven: Proven, answers: readonly SettledAnswer[], now: number): void {
+    const { storeId } = proven;
+    for (const { epoch, within, ranges } of answers) {
+      this.#confirm(proven, epoch, ranges, now);
+      this.#actions.push({ type: 'reconcile', storeId, epoch, within, ranges });
+      this.#rejectAll(storeId, epoch, ranges, '');
+    }
+  }
+
+  #rejectAll(storeId: string, epoch: Epoch, ranges: readonly SettledRange[], text: string): void {
+    for (const range of ranges) {
+      if (range.state !== 'rejected') continue;
+      this.#actions.push({ type: 'reject', storeId, epoch, range, text });
+    }
+  }
+
+  #noteVerified({ delivery }: Proven): void {
+    if (delivery.verified) this.#verificationDue = false;
   }
 
   /** What left on a connection that was lost may have arrived: then that one had done its work. */

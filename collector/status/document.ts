@@ -23,6 +23,7 @@ export interface StatusDocument {
   readonly queue: {
     readonly frames: number;
     readonly bytes: number;
+    readonly kept_bytes: number;
     readonly oldest_captured_at: string | null;
     readonly limit_bytes: number;
   };
@@ -30,7 +31,7 @@ export interface StatusDocument {
 }
 
 export function statusDocument(status: ProducerStatus, captured: number): StatusDocument {
-  const { accepted, acked, declared, dead, resent, connections } = status.counters;
+  const { accepted, acked, declared, lost, dead, resent, connections } = status.counters;
   return {
     collector: status.collector,
     epoch: status.epoch ?? null,
@@ -42,10 +43,11 @@ export function statusDocument(status: ProducerStatus, captured: number): Status
     queue: {
       frames: status.queue.frames,
       bytes: status.queue.bytes,
+      kept_bytes: status.queue.keptBytes,
       oldest_captured_at: timeOrNull(status.queue.oldestCapturedAt),
       limit_bytes: status.queue.limitBytes,
     },
-    counters: { captured, accepted, acked, declared, dead, resent, connections },
+    counters: { captured, accepted, acked, declared, lost, dead, resent, connections },
   };
 }
 

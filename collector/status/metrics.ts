@@ -39,6 +39,11 @@ const ROWS: readonly Row[] = [
     count(s, 'declared'),
   ),
   counter(
+    'frames_lost_by_store_total',
+    'Frames that the server had confirmed and no longer has; sent again or declared.',
+    (s) => count(s, 'lost'),
+  ),
+  counter(
     'frames_dead_total',
     'Frames that the server refused for good; kept as dead letters.',
     (s) => count(s, 'dead'),
@@ -62,6 +67,11 @@ const ROWS: readonly Row[] = [
   ),
   gauge('queue_frames', 'Frames that wait for the server.', (s) => s.producer?.queue.frames),
   gauge('queue_bytes', 'What the queue takes on disk.', (s) => s.producer?.queue.bytes),
+  gauge(
+    'queue_kept_bytes',
+    'Of these, what the server has confirmed and is kept in case it loses it.',
+    (s) => s.producer?.queue.keptBytes,
+  ),
   gauge(
     'queue_limit_bytes',
     'What the queue may take on disk.',

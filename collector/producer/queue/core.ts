@@ -11,24 +11,37 @@
  *   opening that made it. So no number is ever used twice, whatever became of older files.
  * - What is given up is declared first: gap records are durable before the frames' segment goes.
  *   A segment goes when nothing in it is needed any more, and only after the checkpoint remembers
- *   what of it was settled.
+ *   what of it was settled. Settled segments may be kept for a while (`kept-segments.ts`); they are
+ *   the first to go when there is no room, and nobody has to be told.
+ * - What was settled can be lost by the store. `reconcile` holds what is remembered against what the
+ *   store answers: what is still on disk becomes pending again, what isn't is declared. It needs no
+ *   note of its own: until a checkpoint without the lost seqs is written, which happens behind the
+ *   gaps, the next opening remembers them as settled, and the next answer shows again that they
+ *   are lost.
  *
  * After a failed write or sync the queue is failed for good: no further byte is written to any
  * file of it, nothing is cut back and nothing retried, on a full disk neither. The next opening
  * reads what is really there. Reading goes on, so that what is durable can still be delivered.
  */
 import { type Epoch, type Frame, uuidToBytes } from '#protocol/identity.ts';
-import type { GapReason, SeqRange, SettledRange } from '#protocol/settlement.ts';
+import {
+  type GapReason,
+  type SeqRange,
+  type SettledRange,
+  SettledRanges,
+} from '#protocol/settlement.ts';
 import { saveCheckpoint } from './checkpoint.ts';
 import { EpochState, type Epochs } from './epochs.ts';
 import { QueueFailedError, QueueReadError } from './errors.ts';
 import type { FilePort } from './file-port.ts';
 import type { Gaps } from './gaps.ts';
+import { type KeepLimits, KeptSegments } from './kept-segments.ts';
 import { type MissingFrames, PendingReader } from './pending-reader.ts';
 import { framesOnDisk, recover } from './recovery.ts';
 import { reasonOf } from './segment.ts';
 import type { Place, Segment } from './segment-index.ts';
 import { SegmentLog, type WritingEpoch } from './segment-log.ts';
+import { type LostRange, lostRanges } from './store-loss.ts';
 import type {
   Gap,
   HeldEpoch,
@@ -36,6 +49,7 @@ import type {
   QueueStats,
   ReadLimits,
   RecoveryReport,
+  StoreLoss,
 } from './types.ts';
 
 export interface CoreOptions {
@@ -44,6 +58,8 @@ export interface CoreOptions {
   readonly limitBytes: number;
   readonly whenFull: 'drop-oldest' | 'refuse';
   readonly segmentBytes: number;
+  /** How much of what is settled is kept; none, when left out. */
+  readonly keepSettled?: KeepLimits;
   /** Makes a UUIDv7. */
   readonly mintEpoch: () => Epoch;
 }
@@ -60,6 +76,7 @@ export class QueueCore {
   readonly #epochs: Epochs;
   readonly #gaps: Gaps;
   readonly #log: SegmentLog;
+  readonly #kept: KeptSegments;
   readonly #reader: PendingReader;
   /** Looks for the oldest frame, without disturbing where reading goes on. */
   readonly #peeker: PendingReader;
@@ -70,6 +87,12 @@ export class QueueCore {
   /** Something was settled or declared since segments were last looked through. */
   #looseEnds = true;
   #newGaps: Gap[] = [];
+  #newLosses: StoreLoss[] = [];
+  /** The epoch of which something was settled last. */
+  #lastSettled: EpochState | undefined;
+  /** The owner's clock, as of the last upkeep. */
+  #now = 0;
+  #acked = 0;
   #evicted = 0;
   #damaged = 0;
   #oldest: { readonly position: QueuePosition; readonly capturedAt: number } | undefined;
@@ -88,6 +111,7 @@ export class QueueCore {
     this.#storeId = storeId;
     const { segmentBytes } = options;
     this.#log = new SegmentLog(files, { segmentBytes, segments, nextNumber: nextSegment });
+    this.#kept = new KeptSegments(options.keepSettled ?? { bytes: 0, ms: 0 });
     this.#reader = new PendingReader(files, options.path);
     this.#peeker = new PendingReader(files, options.path);
     if (missing.length > 0) this.#declareDamaged(missing);
@@ -149,20 +173,19 @@ export class QueueCore {
   /** See `Queue.held`. */
   held(): HeldEpoch[] {
     const newest = this.#newest;
-    return this.#epochs.inOrder
-      .filter((state) => state === newest || state.lowestUnsettled <= state.highest)
-      .map((state) => ({
-        epoch: state.epoch,
-        lowest: state.lowestUnsettled,
-        highest: state.highest,
-        predecessor: state.predecessor,
-      }));
+    return this.#epochs.inOrder.flatMap((state) => {
+      const { epoch, highest, predecessor } = state;
+      const isPending = state.lowestUnsettled <= highest;
+      if (highest === 0 || (!isPending && !this.#epochs.isRemembered(state))) return [];
+      const onlyRemembered = !isPending && state !== newest && state !== this.#lastSettled;
+      return [{ epoch, lowest: 1, highest, predecessor, onlyRemembered }];
+    });
   }
 
   /**
    * Takes in what a store has settled. With the first word from another store than before, nothing
-   * counts as settled any more: frames that are still here are pending again, and those that are
-   * gone are declared, as settled elsewhere.
+   * counts as settled any more: frames that are still here, kept ones too, are pending again, and
+   * those that are gone are declared, as settled elsewhere.
    */
   settle(storeId: string, epoch: Epoch, ranges: readonly SettledRange[]): void {
     if (this.#storeId !== storeId) {
@@ -173,10 +196,38 @@ export class QueueCore {
     const state = this.#epochs.get(epoch);
     if (state === undefined) return;
     for (const range of ranges) {
+      const confirmed = range.state === 'stored' ? state.countUnstored(range) : 0;
       if (!state.settle(range)) continue;
+      this.#acked += confirmed;
+      this.#lastSettled = state;
       this.#dirty = true;
       this.#looseEnds = true;
     }
+  }
+
+  /**
+   * Takes in *all* that a store has settled within [from, to] of an epoch. What it had settled there
+   * before and doesn't name is lost: frames that are still here are pending again, those that are
+   * gone are declared. Refused frames among `ranges` are not settled by this; they have to be kept
+   * aside first.
+   */
+  reconcile(
+    storeId: string,
+    epoch: Epoch,
+    { from, to }: SeqRange,
+    ranges: readonly SettledRange[],
+  ): void {
+    this.settle(storeId, epoch, []);
+    const state = this.#epochs.get(epoch);
+    if (state === undefined) return;
+    const lost = lostRanges(state.settledWithin(from, to), ranges);
+    const settled = ranges.filter((range) => range.state !== 'rejected');
+    this.settle(storeId, epoch, settled);
+    if (lost.length === 0) return;
+    this.#writes('declare what the store has lost', () => {
+      this.#lose(state, lost, 'lost_after_ack');
+      this.#log.commit();
+    });
   }
 
   settled(epoch: Epoch): readonly SettledRange[] {
@@ -190,16 +241,25 @@ export class QueueCore {
     return gaps;
   }
 
+  /** What stores have lost, since this was last asked. */
+  takeNewLosses(): StoreLoss[] {
+    const losses = this.#newLosses;
+    this.#newLosses = [];
+    return losses;
+  }
+
   get stats(): QueueStats {
     const newest = this.#newest;
     const frames = this.#epochs.pendingFrames;
     return {
       frames,
       bytes: this.#log.usedBytes,
+      keptBytes: this.#kept.bytes,
       limitBytes: this.#options.limitBytes,
       oldestCapturedAt: frames > 0 ? this.#oldest?.capturedAt : undefined,
       highest: newest && { epoch: newest.epoch, seq: newest.highest },
       storeId: this.#storeId,
+      acked: this.#acked,
       evicted: this.#evicted,
       damaged: this.#damaged,
       failed: this.#failure !== undefined,
@@ -208,14 +268,17 @@ export class QueueCore {
 
   /** True when `maintain` has something to do. */
   get maintenanceDue(): boolean {
-    return (this.#dirty || this.#looseEnds) && this.#failure === undefined;
+    const isDue = this.#dirty || this.#looseEnds || this.#kept.any;
+    return isDue && this.#failure === undefined;
   }
 
   /**
    * Saves how far epochs go and what was settled, and removes what isn't needed any more. To be
    * called about once a second while it is due: it syncs, so not after every append or ack.
+   * @param now Monotonic milliseconds since the opening; left out, no time has passed.
    */
-  maintain(): void {
+  maintain(now = this.#now): void {
+    this.#now = now;
     this.#writes('save the checkpoint', () => {
       this.#log.commit();
       this.#gaps.dropSettled();
@@ -271,9 +334,18 @@ export class QueueCore {
     if (cost > limitBytes) return false;
     if (this.#looseEnds) this.#removeDone(0);
     while (this.#log.usedBytes + cost > limitBytes) {
+      if (this.#removeOldestKept()) continue;
       if (whenFull === 'refuse' || !this.#evictOldest()) return false;
     }
     return true;
+  }
+
+  /** Removes the oldest segment that is only kept. False when there is none. */
+  #removeOldestKept(): boolean {
+    let oldest = this.#kept.release();
+    while (oldest !== undefined && !this.#isDone(oldest)) oldest = this.#kept.release();
+    if (oldest !== undefined) this.#remove([oldest]);
+    return oldest !== undefined;
   }
 
   /** Gives up what the oldest segment still holds. False when there is nothing to give up. */
@@ -292,16 +364,26 @@ export class QueueCore {
     return true;
   }
 
-  /** Removes the segments that nothing needs; the active one, too, if it has that many bytes. */
+  /**
+   * Closes the active segment if all in it is settled and it has that many bytes. Of the closed ones
+   * that nothing needs any more it removes those that are not to be kept.
+   */
   #removeDone(activeBytesMin: number): void {
-    const isDone = (segment: Segment): boolean =>
-      segment.isDone && this.#gaps.homedIn(segment.number).length === 0;
     const active = this.#log.active;
-    if (active !== undefined && active.bytes > activeBytesMin && isDone(active)) {
+    if (active !== undefined && active.bytes > activeBytesMin && this.#isDone(active)) {
       this.#log.closeActive();
     }
-    const done = this.#log.closed.filter(isDone);
-    if (done.length > 0) this.#remove(done);
+    const done = this.#log.closed.filter((segment) => this.#isDone(segment));
+    const isRemembered = ({ runs }: Segment): boolean =>
+      runs.some(({ state }) => this.#epochs.isRemembered(state));
+    this.#kept.update(done.filter(isRemembered), this.#now);
+    const over = done.filter((segment) => !this.#kept.has(segment));
+    if (over.length > 0) this.#remove(over);
+  }
+
+  /** True when nothing in it is pending. */
+  #isDone(segment: Segment): boolean {
+    return segment.isDone && this.#gaps.homedIn(segment.number).length === 0;
   }
 
   /** Removes segments; gaps recorded in them are written anew before. */
@@ -348,21 +430,39 @@ export class QueueCore {
   #forgetSettled(): void {
     this.#writes('declare frames as settled elsewhere', () => {
       this.#recallForgotten();
-      const onDisk = framesOnDisk(this.#log.segments);
       for (const state of this.#epochs.inOrder) {
-        const gone = state.settled.flatMap((range) =>
-          (onDisk.get(state)?.unsettled(range.from, range.to) ?? [range]).map((run) => ({
-            from: run.from,
-            to: run.to,
-            reason: (range.state === 'declared' && reasonOf(range.code)) || 'settled_elsewhere',
-          })),
-        );
-        state.forgetSettled();
-        this.#gaps.declareAgain(state);
-        for (const { reason, ...run } of gone) this.#declare(state, run, reason as GapReason);
+        this.#lose(state, lostRanges(state.settled, []), 'settled_elsewhere');
       }
       this.#log.commit();
     });
+  }
+
+  /**
+   * Makes pending what a store no longer has of an epoch: as frames where they are still on disk,
+   * else as gaps, those that were gaps before for their old reason. What isn't here and has a lesser
+   * fate in the store by now keeps that one. Durable after the next commit.
+   */
+  #lose(state: EpochState, lost: readonly LostRange[], reason: StoreLoss['reason']): void {
+    if (lost.length === 0) return;
+    const here = framesOnDisk(this.#log.segments).get(state) ?? new SettledRanges();
+    for (const range of lost) state.reopen(range);
+    this.#gaps.declareAgain(state);
+    const { epoch } = state;
+    let declared = 0;
+    for (const { from, to, before, now } of lost) {
+      for (const gone of here.unsettled(from, to)) {
+        declared += gone.to - gone.from + 1;
+        if (now !== undefined) state.settle({ ...now, ...gone });
+        else if (before.state !== 'declared') this.#declare(state, gone, reason);
+        else this.#record(state, { ...gone, epoch, reason: reasonOf(before.code) ?? reason });
+      }
+    }
+    const ranges = lost.map(({ from, to }) => ({ from, to }));
+    const seqs = ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    this.#newLosses.push({ reason, epoch, ranges, resent: seqs - declared, declared });
+    this.#oldest = undefined;
+    this.#dirty = true;
+    this.#looseEnds = true;
   }
 
   /**

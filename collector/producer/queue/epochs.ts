@@ -7,7 +7,14 @@
  * counting needs no look at the disk.
  */
 import type { Epoch, Predecessor } from '#protocol/identity.ts';
+import { EPOCHS_PER_MESSAGE_MAX } from '#protocol/limits.ts';
 import { type SeqRange, type SettledRange, SettledRanges } from '#protocol/settlement.ts';
+
+/**
+ * Epochs that are remembered after all of each is settled, the newest of them. So that what a
+ * store loses can be noticed and named; as many as one message announces.
+ */
+const REMEMBERED_EPOCHS_MAX = EPOCHS_PER_MESSAGE_MAX;
 
 /** Seqs looked at in one search for the end of an open run; bounds the work per step. */
 const OPEN_RUN_MAX = 65_536;
@@ -20,9 +27,9 @@ export class EpochState {
   /** Epochs in the order of their making have ascending ordinals. */
   ordinal = 0;
   /** What the server said. */
-  #settled = new SettledRanges();
+  readonly #settled = new SettledRanges();
   /** What will not be sent any more: settled, or declared by this queue. */
-  #closed = new SettledRanges();
+  readonly #closed = new SettledRanges();
   #closedCount = 0;
 
   constructor(epoch: Epoch) {
@@ -52,16 +59,32 @@ export class EpochState {
     return this.#settled.add(cut);
   }
 
+  /** How many seqs of a range the server has not said that it stored. */
+  countUnstored({ from, to }: SeqRange): number {
+    const end = Math.min(to, this.highest);
+    let count = Math.max(0, end - from + 1);
+    for (const range of this.#settled.within(from, end)) {
+      const isStored = range.state === 'stored' || range.state === 'pruned';
+      if (isStored) count -= range.to - range.from + 1;
+    }
+    return count;
+  }
+
   /** Takes in that seqs were given up; they must not be over `highest`. */
   declare(range: SeqRange, code: number): void {
     this.#close({ from: range.from, to: range.to, state: 'declared', code });
   }
 
-  /** Forgets what the server said, and with it what was declared; that is to be said again. */
-  forgetSettled(): void {
-    this.#settled = new SettledRanges();
-    this.#closed = new SettledRanges();
-    this.#closedCount = 0;
+  /**
+   * Forgets what the server said of these seqs, and with it what was declared there; that is to be
+   * said again.
+   */
+  reopen(range: SeqRange): void {
+    const open = this.#closed.unsettled(range.from, range.to);
+    const openCount = open.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    this.#closedCount -= range.to - range.from + 1 - openCount;
+    this.#closed.forget(range);
+    this.#settled.forget(range);
   }
 
   isClosed(seq: number): boolean {
@@ -81,6 +104,11 @@ export class EpochState {
   /** The runs in [from, to] that are neither settled nor declared. */
   open(from: number, to: number): SeqRange[] {
     return this.#closed.unsettled(from, to);
+  }
+
+  /** What the server settled in [from, to]. */
+  settledWithin(from: number, to: number): SettledRange[] {
+    return this.#settled.within(from, to);
   }
 
   /** The runs in [from, to] that the server has not settled. */
@@ -143,15 +171,22 @@ export class Epochs {
     this.#byEpoch.set(state.epoch, state);
   }
 
+  /** True for the newest epochs, which are remembered when all of them is settled, too. */
+  isRemembered(state: EpochState): boolean {
+    const oldest = this.#inOrder.at(-REMEMBERED_EPOCHS_MAX) ?? this.#inOrder[0];
+    return oldest !== undefined && state.ordinal >= oldest.ordinal;
+  }
+
   /**
-   * Forgets the oldest epochs as long as each is settled as a whole, not the newest, and no file
-   * speaks of it: or the next opening would know of it again, but not that it is settled. Always
-   * from the oldest on: so an unknown epoch is older than all known ones.
+   * Forgets the oldest epochs as long as each is settled as a whole, not one of the newest, and no
+   * file speaks of it: or the next opening would know of it again, but not that it is settled.
+   * Always from the oldest on: so an unknown epoch is older than all known ones.
    * @returns true when any was forgotten.
    */
   dropSettled(isOnDisk: (state: EpochState) => boolean): boolean {
     const kept = this.#inOrder.findIndex(
-      (state) => state === this.newest || state.lowestUnsettled <= state.highest || isOnDisk(state),
+      (state) =>
+        this.isRemembered(state) || state.lowestUnsettled <= state.highest || isOnDisk(state),
     );
     const dropped = this.#inOrder.slice(0, Math.max(kept, 0));
     for (const state of dropped) this.#byEpoch.delete(state.epoch);

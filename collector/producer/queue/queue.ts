@@ -8,7 +8,7 @@
  * their way, and further appends wait for their turn, holding only a reference to their payload.
  */
 import { CAPTURED_AT_MAX, type Epoch, type Frame, PAYLOAD_BYTES_MAX } from '#protocol/identity.ts';
-import type { SettledRange } from '#protocol/settlement.ts';
+import type { SeqRange, SettledRange } from '#protocol/settlement.ts';
 import {
   fromFacts,
   PayloadTooLargeError,
@@ -51,6 +51,8 @@ const DEFAULTS = {
   limitBytes: 1_073_741_824,
   whenFull: 'drop-oldest',
   segmentBytes: 16_777_216,
+  keepSettledBytes: 67_108_864,
+  keepSettledMs: 3_600_000,
   unsyncedBytesMax: 8_388_608,
 } as const;
 
@@ -168,7 +170,10 @@ export class Queue {
     return this.#ask({ type: 'gaps' });
   }
 
-  /** Epochs with anything pending, oldest first, and always the newest epoch there ever was. */
+  /**
+   * Epochs with anything pending, oldest first, always the newest epoch there ever was, and those
+   * settled ones that are remembered.
+   */
   held(): Promise<HeldEpoch[]> {
     return this.#ask({ type: 'held' });
   }
@@ -184,6 +189,21 @@ export class Queue {
    */
   settle(storeId: string, epoch: Epoch, ranges: readonly SettledRange[]): void {
     if (this.#closing === undefined) this.#send({ type: 'settle', storeId, epoch, ranges });
+  }
+
+  /**
+   * Takes in all that a server says is settled within a range of an epoch. What was settled there
+   * and isn't named is lost: it becomes pending again, and a `store_lost` event tells of it.
+   * Refused frames among `ranges` are left as they are; `settle` them once they are kept aside.
+   */
+  reconcile(
+    storeId: string,
+    epoch: Epoch,
+    within: SeqRange,
+    ranges: readonly SettledRange[],
+  ): void {
+    if (this.#closing !== undefined) return;
+    this.#send({ type: 'reconcile', storeId, epoch, within, ranges });
   }
 
   /**
@@ -290,6 +310,7 @@ export class Queue {
       if ('error' in answer) asked?.reject(fromFacts(answer.error));
       else asked?.resolve(answer.value);
     }
+    for (const loss of turn.losses) this.#emit({ type: 'store_lost', loss });
     for (const gap of turn.gaps) this.#emit({ type: 'gap', gap });
     const now = turn.stats.highest;
     if (now !== undefined && (now.seq !== before?.seq || now.epoch !== before.epoch)) {
@@ -333,12 +354,17 @@ export class Queue {
 }
 
 function checkOptions(options: Required<QueueOptions>): void {
-  const { limitBytes, segmentBytes, unsyncedBytesMax } = options;
+  const { limitBytes, segmentBytes, unsyncedBytesMax, keepSettledBytes, keepSettledMs } = options;
   if (!Number.isSafeInteger(limitBytes) || limitBytes < LIMIT_BYTES_MIN) {
     throw new RangeError(`limitBytes is ${limitBytes}; it must be at least ${LIMIT_BYTES_MIN}`);
   }
   if (!Number.isSafeInteger(segmentBytes) || segmentBytes < 1 || segmentBytes > SEGMENT_BYTES_MAX) {
     throw new RangeError(`segmentBytes is ${segmentBytes}; it must be 1 to ${SEGMENT_BYTES_MAX}`);
+  }
+  for (const [name, value] of Object.entries({ keepSettledBytes, keepSettledMs })) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new RangeError(`${name} is ${value}; it must be a whole number, 0 or more`);
+    }
   }
   if (!Number.isSafeInteger(unsyncedBytesMax) || unsyncedBytesMax < 1) {
     throw new RangeError(`unsyncedBytesMax is ${unsyncedBytesMax}; it must be at least 1`);

@@ -3,7 +3,7 @@
  * for the way. Bytes cross by transfer: never by a copy of the memory that they happen to lie in.
  */
 import type { Epoch, Frame } from '#protocol/identity.ts';
-import type { SettledRange } from '#protocol/settlement.ts';
+import type { SeqRange, SettledRange } from '#protocol/settlement.ts';
 import type { QueueErrorFacts } from './errors.ts';
 import type {
   Gap,
@@ -13,6 +13,7 @@ import type {
   QueueStats,
   ReadLimits,
   RecoveryReport,
+  StoreLoss,
 } from './types.ts';
 
 /** What a worker is started with. */
@@ -70,6 +71,13 @@ export type Request =
       readonly storeId: string;
       readonly epoch: Epoch;
       readonly ranges: readonly SettledRange[];
+    }
+  | {
+      readonly type: 'reconcile';
+      readonly storeId: string;
+      readonly epoch: Epoch;
+      readonly within: SeqRange;
+      readonly ranges: readonly SettledRange[];
     };
 
 /** What became of one append batch: its first `accepted` frames are durable, from `firstSeq` on. */
@@ -89,6 +97,7 @@ export interface Turn {
   readonly appended: readonly AppendOutcome[];
   readonly answers: readonly Answer[];
   readonly gaps: readonly Gap[];
+  readonly losses: readonly StoreLoss[];
   /** Set once the queue has failed: append batches without an outcome were not confirmed. */
   readonly failure: QueueErrorFacts | undefined;
   readonly stats: QueueStats;

@@ -63,9 +63,12 @@ export class Turns {
     return this.#report();
   }
 
-  /** A round of upkeep, without requests. */
-  maintain(): Report {
-    this.#whileSound(() => this.#core.maintain());
+  /**
+   * A round of upkeep, without requests.
+   * @param now Monotonic milliseconds since the opening; left out, no time has passed.
+   */
+  maintain(now?: number): Report {
+    this.#whileSound(() => this.#core.maintain(now));
     return this.#report();
   }
 
@@ -102,6 +105,9 @@ export class Turns {
     try {
       if (request.type === 'settle') {
         this.#core.settle(request.storeId, request.epoch, request.ranges);
+      } else if (request.type === 'reconcile') {
+        const { storeId, epoch, within, ranges } = request;
+        this.#core.reconcile(storeId, epoch, within, ranges);
       } else {
         this.#answers.push({ id: request.id, value: this.#answer(request.question) });
       }
@@ -143,6 +149,7 @@ export class Turns {
       appended: this.#appended,
       answers: this.#answers,
       gaps: this.#core.takeNewGaps(),
+      losses: this.#core.takeNewLosses(),
       failure: failure && toFacts(failure),
       stats,
     };

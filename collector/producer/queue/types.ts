@@ -13,6 +13,14 @@ export interface QueueOptions {
   readonly limitBytes?: number;
   /** At the limit: give up the oldest frames and declare them, or refuse new ones. */
   readonly whenFull?: 'drop-oldest' | 'refuse';
+  /**
+   * Settled frames stay on disk for a while, in whole segments, to be sent again should the store
+   * lose them: at most so many bytes (default 64 MiB) for at most so long (default 1 h; from the
+   * opening on for what an earlier process kept). They count against `limitBytes` and are the first
+   * to go when room is needed. 0 keeps none.
+   */
+  readonly keepSettledBytes?: number;
+  readonly keepSettledMs?: number;
   /** A segment is closed at this size. Default 16 MiB; never more than a quarter of the limit. */
   readonly segmentBytes?: number;
   /** Payload bytes on their way to the disk at most; further appends wait. Default 8 MiB. */
@@ -28,11 +36,29 @@ export interface QueuePosition {
 /** An epoch as the server is told of it. */
 export interface HeldEpoch {
   readonly epoch: Epoch;
-  /** The lowest seq that is pending, as a frame or in a gap; `highest + 1` when none is. */
+  /** The lowest seq of which the queue knows what became of it. */
   readonly lowest: number;
   /** The highest seq ever accepted in it. */
   readonly highest: number;
   readonly predecessor: Predecessor | undefined;
+  /**
+   * Nothing of it is pending, and it is neither the newest nor the one of which something was
+   * settled last: it is told only to see whether the store still has it.
+   */
+  readonly onlyRemembered: boolean;
+}
+
+/** What a store no longer has of one epoch that had been settled, and what becomes of it. */
+export interface StoreLoss {
+  /** The store that had settled it doesn't know of it any more; or it is another store by now. */
+  readonly reason: 'lost_after_ack' | 'settled_elsewhere';
+  readonly epoch: Epoch;
+  /** Ascending. */
+  readonly ranges: readonly SeqRange[];
+  /** How many of these are still here as frames, and pending again. */
+  readonly resent: number;
+  /** How many are gone here, too: they are declared. */
+  readonly declared: number;
 }
 
 /** Seqs that the queue has given up, and why. */
@@ -53,6 +79,8 @@ export interface QueueStats {
   readonly frames: number;
   /** What the segments take on disk, counted against `limitBytes`. */
   readonly bytes: number;
+  /** What of these bytes is settled and kept only in case the store loses it. */
+  readonly keptBytes: number;
   readonly limitBytes: number;
   /** Microseconds since 1970 UTC, of the oldest pending frame; up to a second behind. */
   readonly oldestCapturedAt: number | undefined;
@@ -60,6 +88,8 @@ export interface QueueStats {
   readonly highest: QueuePosition | undefined;
   /** The store that confirmed what is settled, once one has. */
   readonly storeId: string | undefined;
+  /** Frames that were confirmed as stored since the queue was opened; again after a loss. */
+  readonly acked: number;
   /** Frames given up to keep the limit, since the queue was opened. */
   readonly evicted: number;
   /** Frames given up because their bytes were damaged or gone, found in this opening or since. */
@@ -73,6 +103,8 @@ export type QueueEvent =
   | { readonly type: 'appended'; readonly epoch: Epoch; readonly seq: number }
   /** Frames were given up just now. What the opening found is in the recovery report. */
   | { readonly type: 'gap'; readonly gap: Gap }
+  /** A store has lost what it had settled; it is pending again. */
+  | { readonly type: 'store_lost'; readonly loss: StoreLoss }
   /** Nothing more is accepted. */
   | { readonly type: 'failed'; readonly error: QueueFailedError };
 

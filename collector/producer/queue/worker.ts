@@ -30,6 +30,7 @@ class QueueWorker {
   readonly #lock: QueueLock;
   readonly #turns: Turns;
   readonly #opening: Opening;
+  readonly #openedAt = performance.now();
   #maintenance: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerStart['options'], port: MessagePort) {
@@ -38,7 +39,9 @@ class QueueWorker {
     const files = new Disk(path);
     this.#lock = lockQueue(path);
     try {
-      const core = new QueueCore(files, { ...options, mintEpoch: randomUUIDv7 });
+      const keepSettled = { bytes: options.keepSettledBytes, ms: options.keepSettledMs };
+      const settings = { ...options, keepSettled, mintEpoch: randomUUIDv7 };
+      const core = new QueueCore(files, settings);
       this.#opening = { recovery: core.recovery, stats: core.stats };
       this.#turns = new Turns(core, () => {
         const randomHex = randomBytes(4).toString('hex');
@@ -80,7 +83,8 @@ class QueueWorker {
     if (this.#maintenance !== undefined || !this.#turns.maintenanceDue) return;
     this.#maintenance = setTimeout(() => {
       this.#maintenance = undefined;
-      if (this.#turns.maintenanceDue) this.#send(this.#turns.maintain());
+      const sinceOpened = performance.now() - this.#openedAt;
+      if (this.#turns.maintenanceDue) this.#send(this.#turns.maintain(sinceOpened));
       this.#scheduleMaintenance();
     }, MAINTENANCE_INTERVAL_MS);
   }

@@ -34,6 +34,8 @@ describe("the collector's settings", () => {
       backlogSharePercent: 50,
       flushIntervalMs: 0,
       compression: 'auto',
+      keepSettledBytes: 67_108_864,
+      keepSettledMs: 3_600_000,
       sampleIntervalMs: 1_000,
       statusHost: '127.0.0.1',
       statusPort: 9_464,

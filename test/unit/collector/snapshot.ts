@@ -22,9 +22,10 @@ export const PRODUCER: ProducerStatus = {
     frames: 12,
     bytes: 40_960,
     oldestCapturedAt: NOON_US - 12_000_000,
+    keptBytes: 3_000,
     limitBytes: 1_073_741_824,
   },
-  counters: { accepted: 40, acked: 28, declared: 0, dead: 0, resent: 2, connections: 4 },
+  counters: { accepted: 40, acked: 28, declared: 0, lost: 0, dead: 0, resent: 2, connections: 4 },
 };
 
 export function snapshotOf(changes: Partial<Snapshot> = {}): Snapshot {

@@ -43,6 +43,7 @@ describe('/status', () => {
       queue: {
         frames: 12,
         bytes: 40_960,
+        kept_bytes: 3_000,
         oldest_captured_at: '2026-11-21T08:12:05.000123Z',
         limit_bytes: 1_073_741_824,
       },
@@ -51,6 +52,7 @@ describe('/status', () => {
         accepted: 40,
         acked: 28,
         declared: 0,
+        lost: 0,
         dead: 0,
         resent: 2,
         connections: 4,

@@ -191,7 +191,11 @@ export class Path {
         if (this.#joined?.connection === action.connection) this.#join(undefined);
         return;
       case 'read-held':
-        return this.sender.onHeld(action.connection, this.#held(), this.now);
+        return this.sender.onHeld(
+          action.connection,
+          this.#held().map((epoch) => ({ ...epoch, onlyRemembered: false })),
+          this.now,
+        );
       case 'read-frames': {
         const from = this.queue.findIndex(
           ({ epoch, seq }) => epoch === action.after?.epoch && seq === action.after.seq,
@@ -209,6 +213,7 @@ export class Path {
       case 'read-gaps':
         return this.sender.onGaps(action.connection, []);
       case 'settle':
+      case 'reconcile':
         for (const range of action.ranges) rangesOf(this.settled, action.epoch).add(range);
         return;
       case 'reject':

@@ -2,6 +2,8 @@
  * A sender on a bench: a virtual clock, a queue that is an array, and a server's side that the test
  * plays by hand or by `answer…` helpers. No sockets, no timers, no disk.
  */
+import type { SettledAnswer } from '#collector/producer/announcements.ts';
+import type { HeldEpoch } from '#collector/producer/queue/queue.ts';
 import type { Connection, SenderAction } from '#collector/producer/sender.ts';
 import { Sender } from '#collector/producer/sender.ts';
 import { decodeBody, encodeBody } from '#protocol/codec.ts';
@@ -76,11 +78,13 @@ export class Rig {
   random = 0.5;
   frames: Frame[] = [];
   gaps: { epoch: string; from: number; to: number; reason: GapReason }[] = [];
-  held: EpochAnnouncement[] | undefined;
+  held: (EpochAnnouncement | HeldEpoch)[] | undefined;
   terms = TERMS;
   /** Everything the sender asked for that isn't answered by the bench itself. */
   log: SenderAction[] = [];
   settled: { epoch: string; ranges: readonly SettledRange[] }[] = [];
+  /** What the server's answers said of the epochs that were announced. */
+  reconciled: SettledAnswer[] = [];
   connection: Connection = 0;
   peer = new Peer();
   closed = new Set<Connection>();
@@ -225,7 +229,7 @@ export class Rig {
         this.closed.add(action.connection);
         break;
       case 'read-held':
-        this.sender.onHeld(action.connection, this.held ?? this.#heldOfFrames(), this.now);
+        this.sender.onHeld(action.connection, this.#allHeld(), this.now);
         break;
       case 'read-frames': {
         const from = this.frames.findIndex(
@@ -241,6 +245,13 @@ export class Rig {
       case 'settle':
         this.settled.push({ epoch: action.epoch, ranges: action.ranges });
         break;
+      case 'reconcile': {
+        const { epoch, within } = action;
+        const ranges = action.ranges.filter(({ state }) => state !== 'rejected');
+        this.reconciled.push({ epoch, within, ranges: action.ranges });
+        if (ranges.length > 0) this.settled.push({ epoch, ranges });
+        break;
+      }
       default:
         this.log.push(action);
     }
@@ -250,6 +261,11 @@ export class Rig {
     return this.settled.some(
       (one) => one.epoch === epoch && one.ranges.some(({ from, to }) => seq >= from && seq <= to),
     );
+  }
+
+  #allHeld(): HeldEpoch[] {
+    const held: (EpochAnnouncement | HeldEpoch)[] = this.held ?? this.#heldOfFrames();
+    return held.map((epoch) => ({ onlyRemembered: false, ...epoch }));
   }
 
   #heldOfFrames(): EpochAnnouncement[] {

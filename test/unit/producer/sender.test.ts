@@ -16,6 +16,13 @@ import { EPOCH, epochNumber, frame, Rig, STORE_ID } from './rig.ts';
 
 /** So far apart are two dials at least. */
 const DIAL_EVERY_MS = 20;
+const HELD = {
+  epoch: EPOCH,
+  lowest: 1,
+  highest: 9,
+  predecessor: undefined,
+  onlyRemembered: false,
+};
 const REFUSED = new LinkError('refused', 'nothing listens there');
 
 const STATES: SenderState[] = [
@@ -144,8 +151,7 @@ describe('events of an old connection', () => {
       const bye = { kind: 'bye', reason: 'unauthorized', retryAfterMs: 0, text: '' } as const;
       sender.onBytes(old, new MessageWriter().write(bye).bytes, now);
     },
-    onHeld: ({ sender, now }, old) =>
-      sender.onHeld(old, [{ epoch: EPOCH, lowest: 1, highest: 9, predecessor: undefined }], now),
+    onHeld: ({ sender, now }, old) => sender.onHeld(old, [HELD], now),
     onFrames: ({ sender }, old) => sender.onFrames(old, [frame(EPOCH, 99)]),
     onGaps: ({ sender }, old) =>
       sender.onGaps(old, [{ epoch: EPOCH, from: 1, to: 2, reason: 'evicted' }]),

@@ -75,6 +75,24 @@ const STORIES: ReadonlyArray<readonly [string, Partial<CoreOptions>, Story]> = [
     },
   ],
   [
+    'learns that its store has lost what it had settled',
+    { segmentBytes: 600, keepSettled: { bytes: 20_000, ms: 1_000 } },
+    (core, witness) => {
+      witness.append(core, 14, 60);
+      witness.settle(core, 100);
+      core.maintain();
+      witness.append(core, 10, 60);
+      witness.settle(core, 6);
+      core.maintain();
+      witness.lose((seq) => seq % 4 > 1);
+      witness.reconcile(core);
+      witness.settle(core, 3);
+      witness.settleGaps(core);
+      core.maintain();
+      witness.append(core, 2, 60);
+    },
+  ],
+  [
     'closes with something settled and something pending',
     {},
     (core, witness) => {

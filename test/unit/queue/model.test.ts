@@ -14,7 +14,8 @@ type Step =
   | { readonly do: 'append'; readonly count: number; readonly bytes: number }
   | { readonly do: 'stage'; readonly bytes: number }
   | { readonly do: 'settle'; readonly count: number; readonly skip: number }
-  | { readonly do: 'settleGaps' | 'maintain' | 'close' | 'kill' | 'check' }
+  | { readonly do: 'lose'; readonly seed: number }
+  | { readonly do: 'settleGaps' | 'reconcile' | 'maintain' | 'close' | 'kill' | 'check' }
   | { readonly do: 'powerLoss'; readonly seed: number };
 
 const STEP: fc.Arbitrary<Step> = fc.oneof(
@@ -41,9 +42,10 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
-      do: fc.constantFrom('settleGaps', 'maintain', 'close', 'kill', 'check'),
+      do: fc.constantFrom('settleGaps', 'reconcile', 'maintain', 'close', 'kill', 'check'),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lose' as const), seed: fc.nat() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('powerLoss' as const), seed: fc.nat() }) },
 );
 
@@ -69,6 +71,12 @@ class History {
         return this.#witness.settle(this.#core, step.count, step.skip);
       case 'settleGaps':
         return this.#witness.settleGaps(this.#core);
+      case 'lose': {
+        const choose = chooser(step.seed);
+        return this.#witness.lose(() => choose(2) === 0);
+      }
+      case 'reconcile':
+        return this.#witness.reconcile(this.#core);
       case 'maintain':
         return this.#core.maintain();
       case 'check':
@@ -102,10 +110,23 @@ class History {
 
 test.each([
   ['never full', { segmentBytes: 2_000, limitBytes: 100_000_000 }],
+  [
+    'never full and keeps what was settled',
+    {
+      segmentBytes: 2_000,
+      limitBytes: 100_000_000,
+      keepSettled: { bytes: 30_000, ms: 1 },
+    },
+  ],
   ['often full, dropping its oldest', { segmentBytes: 8_000, limitBytes: 65_536 }],
   [
     'often full, refusing',
-    { segmentBytes: 8_000, limitBytes: 65_536, whenFull: 'refuse' as const },
+    {
+      segmentBytes: 8_000,
+      limitBytes: 65_536,
+      whenFull: 'refuse' as const,
+      keepSettled: { bytes: 50_000, ms: 1 },
+    },
   ],
 ])('a queue that is %s keeps what it confirmed, through any history', (_, options) => {
   fc.assert(

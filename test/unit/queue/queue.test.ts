@@ -115,7 +115,9 @@ describe('a queue', () => {
       { type: 'appended', epoch, seq: 2 },
     ]);
     queue.settle(STORE, epoch, [{ from: 1, to: 1, state: 'stored', code: 0 }]);
-    expect(await queue.held()).toEqual([{ epoch, lowest: 2, highest: 2, predecessor: undefined }]);
+    expect(await queue.held()).toEqual([
+      { epoch, lowest: 1, highest: 2, predecessor: undefined, onlyRemembered: false },
+    ]);
     expect(await queue.settled(epoch)).toEqual([{ from: 1, to: 1, state: 'stored', code: 0 }]);
     expect(queue.stats).toMatchObject({ frames: 1, storeId: STORE });
     stop();

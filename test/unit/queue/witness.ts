@@ -5,13 +5,19 @@
 import { expect } from 'vitest';
 import type { QueueCore } from '#collector/producer/queue/core.ts';
 import type { QueuePosition } from '#collector/producer/queue/types.ts';
+import type { SettledRange } from '#protocol/settlement.ts';
 import { payloadOf, readAll, STORE } from './support.ts';
+
+type Fate = Pick<SettledRange, 'state' | 'code'>;
 
 export class Witness {
   /** By epoch and seq: which frame was appended. */
   readonly #attempted: Map<string, { n: number; bytes: number }>;
   readonly #confirmed: Set<string>;
-  readonly #settled: Set<string>;
+  /** What the store knows. */
+  readonly #settled: Map<string, Fate>;
+  /** What it knew once. */
+  readonly #lost: Set<string>;
   #staged: string[] = [];
   #frames: number;
 
@@ -19,7 +25,8 @@ export class Witness {
   constructor(before?: Witness) {
     this.#attempted = new Map(before === undefined ? [] : before.#attempted);
     this.#confirmed = new Set(before === undefined ? [] : before.#confirmed);
-    this.#settled = new Set(before === undefined ? [] : before.#settled);
+    this.#settled = new Map(before === undefined ? [] : before.#settled);
+    this.#lost = new Set(before === undefined ? [] : before.#lost);
     this.#frames = before === undefined ? 0 : before.#frames;
   }
 
@@ -48,7 +55,7 @@ export class Witness {
   settle(core: QueueCore, count: number, skip = 0): void {
     const frames = core.readPending(undefined, { frames: skip + count, bytes: 1e6 });
     for (const { epoch, seq } of frames.slice(skip)) {
-      this.#settled.add(nameOf({ epoch, seq }));
+      this.#settled.set(nameOf({ epoch, seq }), { state: 'stored', code: 0 });
       core.settle(STORE, epoch, [{ from: seq, to: seq, state: 'stored', code: 0 }]);
     }
   }
@@ -56,8 +63,32 @@ export class Witness {
   /** Settles the gaps that are told, as a server does that took note of them. */
   settleGaps(core: QueueCore): void {
     for (const { epoch, from, to } of core.pendingGaps()) {
-      for (let seq = from; seq <= to; seq += 1) this.#settled.add(nameOf({ epoch, seq }));
+      for (let seq = from; seq <= to; seq += 1) {
+        const name = nameOf({ epoch, seq });
+        if (!this.#settled.has(name)) this.#settled.set(name, { state: 'declared', code: 1 });
+      }
       core.settle(STORE, epoch, [{ from, to, state: 'declared', code: 1 }]);
+    }
+  }
+
+  /** The store forgets some of what it knew, as one that an older copy has replaced. */
+  lose(isLost: (seq: number) => boolean): void {
+    for (const name of [...this.#settled.keys()]) {
+      if (!isLost(Number(name.split('/')[1]))) continue;
+      this.#settled.delete(name);
+      this.#lost.add(name);
+    }
+  }
+
+  /** Tells the queue all that the store knows, as a handshake does. */
+  reconcile(core: QueueCore): void {
+    for (const { epoch, lowest, highest } of core.held()) {
+      const ranges: SettledRange[] = [];
+      for (let seq = lowest; seq <= highest; seq += 1) {
+        const fate = this.#settled.get(nameOf({ epoch, seq }));
+        if (fate !== undefined) ranges.push({ from: seq, to: seq, ...fate });
+      }
+      core.reconcile(STORE, epoch, { from: lowest, to: highest }, ranges);
     }
   }
 
@@ -67,12 +98,14 @@ export class Witness {
   }
 
   /**
-   * What was confirmed is pending, settled, or in a gap because the queue was full. What is pending
-   * was appended, with these bytes and this time.
+   * What was confirmed is pending, settled, or in a gap: because the queue was full, or because the
+   * store has lost it. What is pending was appended, with these bytes and this time. Where the store
+   * has lost something, the queue is told first.
    */
   check(core: QueueCore): void {
     expect(core.recovery.damage).toEqual([]);
-    const found = new Set<string>(this.#settled);
+    if (this.#lost.size > 0) this.reconcile(core);
+    const found = new Set<string>(this.#settled.keys());
     const frames = readAll(core);
     for (const frame of frames) {
       const attempted = this.#attempted.get(nameOf(frame));
@@ -85,9 +118,10 @@ export class Witness {
     }
     expect(core.stats.frames).toBe(frames.length);
     for (const { epoch, from, to, reason } of core.pendingGaps()) {
-      if (reason !== 'evicted') throw new Error(`a gap ${reason} over ${epoch} ${from}-${to}`);
       for (let seq = from; seq <= to; seq += 1) {
         const name = nameOf({ epoch, seq });
+        const isLost = reason === 'lost_after_ack' && this.#lost.has(name);
+        if (reason !== 'evicted' && !isLost) throw new Error(`a gap ${reason} over ${name}`);
         if (!this.#attempted.has(name)) throw new Error(`a gap over ${name}, never appended`);
         found.add(name);
       }
