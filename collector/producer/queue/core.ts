@@ -342,8 +342,7 @@ export class QueueCore {
 
   /** Removes the oldest segment that is only kept. False when there is none. */
   #removeOldestKept(): boolean {
-    let oldest = this.#kept.release();
-    while (oldest !== undefined && !this.#isDone(oldest)) oldest = this.#kept.release();
+    const oldest = this.#kept.release();
     if (oldest !== undefined) this.#remove([oldest]);
     return oldest !== undefined;
   }

@@ -76,13 +76,11 @@ export class EpochState {
   }
 
   /**
-   * Forgets what the server said of these seqs, and with it what was declared there; that is to be
-   * said again.
+   * Forgets that the server settled these seqs (it had settled all of them), and with it what was
+   * declared there; that is to be said again.
    */
   reopen(range: SeqRange): void {
-    const open = this.#closed.unsettled(range.from, range.to);
-    const openCount = open.reduce((sum, { from, to }) => sum + to - from + 1, 0);
-    this.#closedCount -= range.to - range.from + 1 - openCount;
+    this.#closedCount -= range.to - range.from + 1;
     this.#closed.forget(range);
     this.#settled.forget(range);
   }

@@ -12,7 +12,7 @@ import { Framer } from '#protocol/framer.ts';
 import { signWelcome, verifyHello } from '#protocol/handshake.ts';
 import { type Frame, frameCrc } from '#protocol/identity.ts';
 import type { EpochAnnouncement, Frames, Hello, Message, Terms } from '#protocol/messages.ts';
-import type { GapReason, SettledRange } from '#protocol/settlement.ts';
+import { type GapReason, type SettledRange, SettledRanges } from '#protocol/settlement.ts';
 
 export const EPOCH = '01938c5e-8a00-7000-8000-000000000001';
 export const STORE_ID = '01938c5e-0000-7000-8000-0000000000aa';
@@ -83,6 +83,9 @@ export class Rig {
   /** Everything the sender asked for that isn't answered by the bench itself. */
   log: SenderAction[] = [];
   settled: { epoch: string; ranges: readonly SettledRange[] }[] = [];
+  /** The queue answers at once what it holds, as often as it is asked; else by `answerHeld`. */
+  answersHeld = true;
+  heldAsked = 0;
   /** What the server's answers said of the epochs that were announced. */
   reconciled: SettledAnswer[] = [];
   connection: Connection = 0;
@@ -165,6 +168,20 @@ export class Rig {
     if (this.state.name !== 'Ready') throw new Error(`not Ready but ${this.state.name}`);
   }
 
+  answerHeld(): void {
+    this.sender.onHeld(this.connection, this.#allHeld(), this.now);
+    this.drain();
+  }
+
+  /** The store forgets frames: they are pending again. */
+  lose(epoch: string, seqs: readonly number[]): void {
+    this.settled = this.settled.map((one) =>
+      one.epoch === epoch ? { ...one, ranges: without(one.ranges, seqs) } : one,
+    );
+    this.sender.onStoreLost();
+    this.drain();
+  }
+
   append(...frames: Frame[]): void {
     this.frames.push(...frames);
     const last = frames.at(-1);
@@ -229,7 +246,8 @@ export class Rig {
         this.closed.add(action.connection);
         break;
       case 'read-held':
-        this.sender.onHeld(action.connection, this.#allHeld(), this.now);
+        this.heldAsked += 1;
+        if (this.answersHeld) this.sender.onHeld(action.connection, this.#allHeld(), this.now);
         break;
       case 'read-frames': {
         const from = this.frames.findIndex(
@@ -280,4 +298,10 @@ export class Rig {
       };
     });
   }
+}
+
+function without(ranges: readonly SettledRange[], seqs: readonly number[]): SettledRange[] {
+  const rest = new SettledRanges(ranges);
+  for (const seq of seqs) rest.forget({ from: seq, to: seq });
+  return [...rest.ranges];
 }

@@ -116,6 +116,16 @@ describe('a store that has lost what it had settled', () => {
     expect(core.settled(epoch)).toEqual([range(1, 4)]);
   });
 
+  test('gives the queue an older oldest frame', () => {
+    const core = settledQueue(new ModelledFiles(), 30);
+    appendFrames(core, 31, 31);
+    core.maintain();
+    expect(core.stats.oldestCapturedAt).toBe(31_000);
+    answer(core, range(1, 19), range(21, 30));
+    core.maintain();
+    expect(core.stats).toMatchObject({ frames: 2, oldestCapturedAt: 20_000 });
+  });
+
   test('that names all costs nothing', () => {
     const files = new ModelledFiles();
     const core = settledQueue(files, 30);
@@ -157,6 +167,24 @@ describe('a store that has lost what it had settled', () => {
     expect(core.pendingGaps()).toEqual([{ ...gap, from: 3 }]);
     expect(core.takeNewGaps()).toEqual([]);
     expect(core.stats.evicted).toBe(evicted);
+  });
+
+  test('is told again of a gap that it knew in part, whose damaged frames are in a file', () => {
+    const files = new ModelledFiles();
+    const core = openCore(files);
+    appendFrames(core, 1, 10, 100);
+    const [segment = ''] = files.names('segment-');
+    files.edit(segment, (content) => content.fill(0x51, 400, 700));
+    const whole = seqsOf(readAll(core));
+    const [gap] = core.pendingGaps();
+    expect(gap).toMatchObject({ reason: 'damaged' });
+    const { from = 0, to = 0 } = gap ?? {};
+    expect(to).toBeGreaterThan(from);
+    core.settle(STORE, epochOf(core), [range(from, from, 'declared', 3)]);
+    answer(core);
+    expect(core.stats).toMatchObject({ frames: whole.length, damaged: to - from + 1 });
+    expect(core.pendingGaps()).toEqual([gap]);
+    expect(seqsOf(readAll(core))).toEqual(whole);
   });
 
   test('that calls stored frames declared gets them again where they are still here', () => {
