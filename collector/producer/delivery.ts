@@ -345,12 +345,13 @@ export class Delivery {
   /**
    * How long a message may be for what connections have carried. One that breaks after a few bytes
    * shall have brought most of them over in whole messages: so each is at most a quarter of what the
-   * one before carried, and past that, or where nothing is known, no longer than all that has left.
+   * one before carried, and past twice that, or where nothing is known, no longer than all that has
+   * left.
    */
   get #provenBytes(): number {
     const { bytesSent } = this.#window;
     const carried = this.#carriedBefore ?? 0;
-    return bytesSent < carried ? carried / MESSAGES_PER_CONNECTION : bytesSent;
+    return bytesSent < 2 * carried ? carried / MESSAGES_PER_CONNECTION : bytesSent;
   }
 
   /**

@@ -16,6 +16,10 @@ const STORE_ID = '01938c5e-0000-7000-8000-0000000000aa';
 const TOKEN = Buffer.from('the token of the test');
 /** Bytes move on in pieces of so long, as Toxiproxy's do. */
 const PIECE_MS = 100;
+/** What the queue takes to answer; what comes into it meanwhile is not in the answer. */
+const READ_MS = 0.1;
+/** So often something may happen at one moment; more means that time stands still. */
+const STEPS_PER_MOMENT_MAX = 100_000;
 
 export interface Way {
   /** Bytes per millisecond. */
@@ -130,13 +134,15 @@ export class Path {
 
   /** Runs until that time, or until something holds. Answers whether it does. */
   run(untilMs: number, holds: () => boolean = () => false): boolean {
-    while (!holds()) {
+    for (let steps = 0; !holds(); steps += 1) {
+      if (steps > STEPS_PER_MOMENT_MAX) throw new Error(`time stands still at ${this.now} ms`);
       const event = this.#events[0];
       const at = Math.min(event?.at ?? Infinity, this.#deadline);
       if (at > untilMs) {
         this.now = untilMs;
         return false;
       }
+      if (at > this.now) steps = 0;
       this.now = Math.max(this.now, at);
       if (event !== undefined && event.at <= this.now) {
         this.#events.shift();
@@ -191,10 +197,9 @@ export class Path {
         if (this.#joined?.connection === action.connection) this.#join(undefined);
         return;
       case 'read-held':
-        return this.sender.onHeld(
-          action.connection,
+        return this.#answer(
           this.#held().map((epoch) => ({ ...epoch, onlyRemembered: false })),
-          this.now,
+          (held) => this.sender.onHeld(action.connection, held, this.now),
         );
       case 'read-frames': {
         const from = this.queue.findIndex(
@@ -208,10 +213,10 @@ export class Path {
           if (frames.length > 0 && (bytes > action.bytes || frames.length === action.frames)) break;
           frames.push(frame);
         }
-        return this.sender.onFrames(action.connection, frames);
+        return this.#answer(frames, () => this.sender.onFrames(action.connection, frames));
       }
       case 'read-gaps':
-        return this.sender.onGaps(action.connection, []);
+        return this.#answer([], (gaps) => this.sender.onGaps(action.connection, gaps));
       case 'settle':
       case 'reconcile':
         for (const range of action.ranges) rangesOf(this.settled, action.epoch).add(range);
@@ -223,6 +228,10 @@ export class Path {
         if (action.to.name === 'Backoff')
           this.losses.push({ at: this.now, error: action.to.error });
     }
+  }
+
+  #answer<T>(found: T, tell: (found: T) => void): void {
+    this.#at(this.now + READ_MS, () => tell(found));
   }
 
   #connect({ connection }: { connection: number }): void {

@@ -235,6 +235,23 @@ describe('delivery', () => {
     expect(rig.sentSeqs()).toEqual([1, 2]);
   });
 
+  test('small frames wait and share a message while what left before is late, and only then', () => {
+    const rig = new Rig();
+    rig.append(frame(EPOCH, 1));
+    rig.ready();
+    rig.now += 2;
+    rig.ack(0, 1, 1);
+    rig.append(frame(EPOCH, 2));
+    rig.now += 5;
+    rig.append(frame(EPOCH, 3));
+    expect(rig.sent('frames').map(({ frames }) => frames.length)).toEqual([1, 1, 1]);
+    rig.now += 100;
+    for (const seq of [4, 5, 6]) rig.append(frame(EPOCH, seq));
+    expect(rig.sent('frames').length).toBe(3);
+    rig.ack(0, 2, 3);
+    expect(rig.sent('frames').map(({ frames }) => frames.length)).toEqual([1, 1, 1, 3]);
+  });
+
   test('after a loss what was not acked is sent again, and counted', () => {
     const rig = new Rig();
     rig.append(...[1, 2, 3].map((seq) => frame(EPOCH, seq)));
