@@ -29,8 +29,8 @@ import {
 } from './store.ts';
 import { WorkerCalls } from './worker-calls.ts';
 
-/** The log is emptied past this. Smaller: more fsyncs; larger: slower starts and reads. */
-const WAL_BYTES_MAX = 33_554_432;
+/** The log is checkpointed past this. Smaller: more fsyncs; larger: commits that wait for longer. */
+const WAL_BYTES = 8_388_608;
 /** How long a sign of life may wait to be kept, and how often a failing store is tried again. */
 const TICK_MS = 1_000;
 
@@ -172,7 +172,7 @@ export class SqliteStore implements Store {
     this.#setStatus({ writable: true });
     const { durationMs, walBytes } = result;
     this.#options.onCommit?.({ durationMs, frames, walBytes });
-    if (walBytes <= WAL_BYTES_MAX) return;
+    if (walBytes <= WAL_BYTES) return;
     try {
       await this.#writer.call('checkpoint');
     } catch (error) {
