@@ -6,6 +6,9 @@
  * Invariants: append batches and their outcomes are first in, first out, so promises resolve in the
  * order of the calls and seqs ascend with them; at most `unsyncedBytesMax` payload bytes are on
  * their way, and further appends wait for their turn, holding only a reference to their payload.
+ *
+ * A reader that has come to the end is spared the way to the thread and back: the next append asks
+ * for what is then behind that place, and the frames come back with its outcome, as the tail.
  */
 import { CAPTURED_AT_MAX, type Epoch, type Frame, PAYLOAD_BYTES_MAX } from '#protocol/identity.ts';
 import type { SeqRange, SettledRange } from '#protocol/settlement.ts';
@@ -26,8 +29,10 @@ import {
   packNewFrames,
   type Question,
   type QueueThread,
+  type ReadPlace,
   type Request,
   type StartThread,
+  type Tail,
   type Turn,
   unpackFrames,
 } from './thread.ts';
@@ -80,6 +85,9 @@ export class Queue {
   readonly #asked = new Map<number, Pending>();
   #waiting: Append[] = [];
   readonly #inFlight: Append[][] = [];
+  /** Where a reader came to the end, until an append asks for the tail behind it. */
+  #atEnd: ReadPlace | undefined;
+  #tail: Tail | undefined;
   #inFlightBytes = 0;
   #pumpScheduled = false;
   #lastAppend: Promise<unknown> = Promise.resolve();
@@ -161,8 +169,10 @@ export class Queue {
    * @throws QueueReadError, QueueFailedError, QueueClosedError.
    */
   async readPending(after: QueuePosition | undefined, limits: ReadLimits): Promise<Frame[]> {
-    const place = after && { epoch: after.epoch, seq: after.seq };
-    return unpackFrames(await this.#ask({ type: 'read', after: place, limits }));
+    const place = { after: after && { epoch: after.epoch, seq: after.seq }, limits };
+    const frames = this.#takeTail(after) ?? (await this.#readBehind(place));
+    if (frames.length === 0) this.#atEnd = place;
+    return frames;
   }
 
   /** Gaps that the server does not know of yet. */
@@ -251,6 +261,19 @@ export class Queue {
     return undefined;
   }
 
+  /** The tail, when it is what lies behind this place; else it is of no use any more. */
+  #takeTail(after: QueuePosition | undefined): Frame[] | undefined {
+    const tail = this.#tail;
+    this.#tail = undefined;
+    return tail && isSame(tail.after, after) ? unpackFrames(tail.frames) : undefined;
+  }
+
+  async #readBehind(place: ReadPlace): Promise<Frame[]> {
+    const isEnd = isSame(place.after, this.#stats.highest);
+    if (isEnd && this.#closing === undefined) return [];
+    return unpackFrames(await this.#ask({ type: 'read', ...place }));
+  }
+
   #ask<Q extends Question>(question: Q): Promise<Answers[Q['type']]> {
     if (this.#closing !== undefined)
       return Promise.reject(new QueueClosedError(this.#options.path));
@@ -296,12 +319,14 @@ export class Queue {
     this.#waiting = this.#waiting.slice(count);
     this.#inFlight.push(taken);
     const batch = packNewFrames(taken);
-    this.#send({ type: 'append', batch, count }, [batch]);
+    this.#send({ type: 'append', batch, count, tail: this.#atEnd }, [batch]);
+    this.#atEnd = undefined;
   }
 
   #onTurn(turn: Turn): void {
     const before = this.#stats.highest;
     this.#stats = turn.stats;
+    this.#tail = turn.tail ?? this.#tail;
     for (const outcome of turn.appended) this.#onAppended(outcome);
     if (turn.failure !== undefined) this.#fail(fromFacts(turn.failure));
     for (const answer of turn.answers) {
@@ -351,6 +376,10 @@ export class Queue {
   #emit(event: QueueEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+function isSame(a: QueuePosition | undefined, b: QueuePosition | undefined): boolean {
+  return a !== undefined && a.epoch === b?.epoch && a.seq === b.seq;
 }
 
 function checkOptions(options: Required<QueueOptions>): void {

@@ -55,16 +55,24 @@ export interface Answers {
 }
 
 export type Question =
-  | {
-      readonly type: 'read';
-      readonly after: QueuePosition | undefined;
-      readonly limits: ReadLimits;
-    }
+  | ({ readonly type: 'read' } & ReadPlace)
   | { readonly type: 'settled'; readonly epoch: Epoch }
   | { readonly type: 'gaps' | 'held' | 'collectorId' | 'flush' | 'close' };
 
+/** From where on to read, and how much. */
+export interface ReadPlace {
+  readonly after: QueuePosition | undefined;
+  readonly limits: ReadLimits;
+}
+
 export type Request =
-  | { readonly type: 'append'; readonly batch: ArrayBuffer; readonly count: number }
+  | {
+      readonly type: 'append';
+      readonly batch: ArrayBuffer;
+      readonly count: number;
+      /** What to read once these frames are durable, to be answered together with their outcome. */
+      readonly tail: ReadPlace | undefined;
+    }
   | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   | {
       readonly type: 'settle';
@@ -91,11 +99,19 @@ export type Answer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: QueueErrorFacts };
 
+/** Frames that were read as soon as they were durable. */
+export interface Tail {
+  readonly after: QueuePosition | undefined;
+  readonly frames: PackedFrames;
+}
+
 /** Everything that a worker has to say after one round of work. */
 export interface Turn {
   /** For the append batches in the order in which they were sent. */
   readonly appended: readonly AppendOutcome[];
   readonly answers: readonly Answer[];
+  /** The frames of a `tail` that was asked for; left out where there are none. */
+  readonly tail: Tail | undefined;
   readonly gaps: readonly Gap[];
   readonly losses: readonly StoreLoss[];
   /** Set once the queue has failed: append batches without an outcome were not confirmed. */

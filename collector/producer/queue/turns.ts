@@ -1,7 +1,7 @@
 /**
  * What the queue's thread does with the requests that have arrived, one round after the other: all
- * appends first, made durable together by one sync, then everything else in order, then one report
- * of it all. While a round waits for the disk the next requests gather; that is the whole group
+ * appends first, made durable together by one sync, then everything else in order, then the tails
+ * that appends asked for, then one report of it all. While a round waits for the disk the next requests gather; that is the whole group
  * commit.
  *
  * Here: the order of a round and what it reports. Not here: the thread, its messages, timers and
@@ -14,9 +14,12 @@ import {
   type Answer,
   type AppendOutcome,
   memoryOf,
+  type PackedFrames,
   packFrames,
   type Question,
+  type ReadPlace,
   type Request,
+  type Tail,
   type Turn,
   unpackNewFrames,
 } from './thread.ts';
@@ -33,6 +36,7 @@ export class Turns {
   #isClosed = false;
   #appended: AppendOutcome[] = [];
   #answers: Answer[] = [];
+  #tail: Tail | undefined;
   #memory: ArrayBuffer[] = [];
 
   /** @param loadCollectorId See `identity-file.ts`; called when the id is asked for. */
@@ -60,6 +64,7 @@ export class Turns {
       this.#core.commit();
     });
     for (const request of requests) this.#perform(request);
+    for (const request of requests) if (request.type === 'append') this.#readTail(request.tail);
     return this.#report();
   }
 
@@ -120,11 +125,8 @@ export class Turns {
 
   #answer(question: Question): unknown {
     switch (question.type) {
-      case 'read': {
-        const packed = packFrames(this.#core.readPending(question.after, question.limits));
-        this.#memory.push(...memoryOf(packed));
-        return packed;
-      }
+      case 'read':
+        return this.#read(question);
       case 'gaps':
         return this.#core.pendingGaps();
       case 'held':
@@ -143,11 +145,29 @@ export class Turns {
     }
   }
 
+  #read({ after, limits }: ReadPlace): PackedFrames {
+    const packed = packFrames(this.#core.readPending(after, limits));
+    this.#memory.push(...memoryOf(packed));
+    return packed;
+  }
+
+  /** One that can't be read is left out: whoever needs the frames asks, and is told why. */
+  #readTail(place: ReadPlace | undefined): void {
+    if (place === undefined || this.#isClosed) return;
+    try {
+      const frames = this.#read(place);
+      if (frames.table.length > 0) this.#tail = { after: place.after, frames };
+    } catch (error) {
+      if (toFacts(error) === undefined) throw error;
+    }
+  }
+
   #report(): Report {
     const { failure, stats } = this.#core;
     const turn: Turn = {
       appended: this.#appended,
       answers: this.#answers,
+      tail: this.#tail,
       gaps: this.#core.takeNewGaps(),
       losses: this.#core.takeNewLosses(),
       failure: failure && toFacts(failure),
@@ -156,6 +176,7 @@ export class Turns {
     const memory = this.#memory;
     this.#appended = [];
     this.#answers = [];
+    this.#tail = undefined;
     this.#memory = [];
     return { turn, memory };
   }
