@@ -123,12 +123,16 @@ program
   .action(ending(() => doctor(toSetUp(), print)));
 program
   .command('test')
-  .description('everything: check, unit tests, integration tests')
-  .action(ending(() => test(['check', 'unit', 'integration'], toSetUp(), print)));
+  .description('everything: check, unit tests, simulation, integration tests')
+  .action(ending(() => test(['check', 'unit', 'simulation', 'integration'], toSetUp(), print)));
 program
   .command('test-unit')
   .description('unit tests')
   .action(ending(() => test(['unit'], toSetUp(), print)));
+program
+  .command('test-simulation')
+  .description('random histories of the real code in virtual time, and the mutants that they catch')
+  .action(ending(() => test(['simulation'], toSetUp(), print)));
 program
   .command('test-integration')
   .description('tests on the real images and a real Toxiproxy in containers')

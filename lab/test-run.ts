@@ -14,7 +14,7 @@ import { readLabEnvironment } from '#lab/state.ts';
 import { runSteps } from '#lab/steps.ts';
 import { sweepTests } from '#lab/stop.ts';
 
-export type Part = 'check' | 'unit' | 'integration';
+export type Part = 'check' | 'unit' | 'simulation' | 'integration';
 
 /** The checks, each a program of node_modules; each counts as one test. */
 const CHECKS = [
@@ -69,7 +69,7 @@ async function setUp(context: LabContext, print: (line: string) => void): Promis
 
 function runPart(part: Part, context: LabContext, print: (line: string) => void): Promise<Counts> {
   if (part === 'check') return check(context, print);
-  if (part === 'unit') return vitest('unit', context, {});
+  if (part === 'unit' || part === 'simulation') return vitest(part, context, {});
   return integration(context, print);
 }
 
@@ -98,7 +98,7 @@ function integration(context: LabContext, print: (line: string) => void): Promis
 }
 
 async function vitest(
-  project: 'unit' | 'integration',
+  project: Exclude<Part, 'check'>,
   context: LabContext,
   env: Readonly<Record<string, string>>,
 ): Promise<Counts> {

@@ -257,18 +257,26 @@ export class Delivery {
   /** Announces those of the held epochs that this connection doesn't know yet. */
   onHeld(held: readonly HeldEpoch[]): void {
     this.#held = 'read';
-    const newest = held.findIndex(({ epoch }) => epoch === this.#highest?.epoch);
-    if (newest >= 0) for (const { epoch } of held.slice(newest + 1)) this.#newer.add(epoch);
     const verifies = this.#verifies && this.#lanes.empty;
     const fresh = held.filter(
       ({ epoch, onlyRemembered }) =>
         !this.#announcements.isAnnounced(epoch) && (verifies || !onlyRemembered),
     );
+    this.#noteNewer(held, fresh);
     if (fresh.length > 0) {
       const epochs = fresh.slice(0, EPOCHS_PER_MESSAGE_MAX);
       this.#announce(epochs, fresh.length > epochs.length);
     } else if (verifies) {
       this.#verifies = false;
+    }
+  }
+
+  /** Of the fresh epochs those behind the one of `highest` came after it; all, if it is settled. */
+  #noteNewer(held: readonly HeldEpoch[], fresh: readonly HeldEpoch[]): void {
+    const newest = held.findIndex(({ epoch }) => epoch === this.#highest?.epoch);
+    const behind = new Set(held.slice(newest + 1));
+    for (const one of fresh) {
+      if (behind.has(one) && !one.onlyRemembered) this.#newer.add(one.epoch);
     }
   }
 

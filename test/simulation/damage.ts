@@ -57,9 +57,10 @@ function recordsIn(content: Buffer, from: number, to: number): Touched[] {
   while (offset + RECORD_HEADER_BYTES <= content.length) {
     const magic = content.readUInt32BE(offset);
     const end = offset + RECORD_HEADER_BYTES + content.readUInt32BE(offset + 4);
-    if (end > content.length) break;
-    if (offset < to && end > from) touched.push(...framesOf(content, offset, magic));
-    offset = end;
+    const isRecord = content.readUInt32BE(offset + 8) === offset && end <= content.length;
+    if (isRecord && offset < to && end > from) touched.push(...framesOf(content, offset, magic));
+    // Behind earlier damage the next record is looked for byte by byte.
+    offset = isRecord ? end : offset + 1;
   }
   return touched;
 }

@@ -9,9 +9,9 @@
 import type { ModelledFiles } from '../unit/queue/modelled-files.ts';
 import { damageCheckpoint, damageSegment } from './damage.ts';
 import { CollectorHost, type Surrounding } from './model/collector-host.ts';
+import { watchWindows } from './model/insight.ts';
 import type { Tcp } from './model/network.ts';
 import { ServerHost } from './model/server-host.ts';
-import { StoreDisk } from './model/store.ts';
 import { World } from './model/world.ts';
 import type { Fault, Plan } from './plan.ts';
 import { Violation, Witness } from './witness.ts';
@@ -94,6 +94,7 @@ class History {
 
   async run(): Promise<void> {
     const { world } = this;
+    watchWindows((what) => world.meet(what));
     this.#server.start();
     for (const host of this.#hosts) host.start();
     for (const { at, collector, frames } of this.#plan.bursts) {
@@ -275,7 +276,7 @@ class History {
           // The first HELLO to a store that nobody knows yet announces what the old one left open.
           this.witness.excuseMissing(host.collector, 'meanwhile');
         }
-        server.disk = new StoreDisk(this.world.random.uuid());
+        server.replaceStore();
         world.after(fault.lastsMs, () => server.start());
         return;
     }

@@ -2,54 +2,61 @@
  * Runs histories: many of them for their number, or one of them for its trace. Ends with 0 when the
  * promise held in all of them, 1 when not, 2 for a wrong command line.
  */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { required } from './coverage.ts';
 import { runHistory } from './history.ts';
-import { planOf } from './plan.ts';
+import { planOf, WEIGHTS } from './plan.ts';
+import { runMany, summaryOf } from './run.ts';
+
+/** From so many histories on, each thing that has to be met is met. */
+const COVERING_HISTORIES = 2_000;
 
 const program = new Command('simulate')
-  .option('--seed <n>', 'the first seed', whole, Math.floor(Math.random() * 0x7fff_ffff))
-  .option('--histories <n>', 'how many', whole, 1_000)
-  .option('--minutes <n>', 'stop after so many minutes', Number)
-  .option('--trace', 'print what happens, of one history')
-  .action(run);
+  .description('plays random histories of the real code in virtual time and judges each of them')
+  .option('--seed <n>', 'the first seed (default: a random one)', whole)
+  .option('--histories <n>', 'how many', whole, 10_000)
+  .option('--minutes <n>', 'stop after so many minutes', whole)
+  .option('--trace', 'play one history and print all that happens in it')
+  .exitOverride()
+  .action(main);
 
 interface Options {
-  seed: number;
-  histories: number;
-  minutes?: number;
-  trace?: boolean;
+  readonly seed?: number;
+  readonly histories: number;
+  readonly minutes?: number;
+  readonly trace?: boolean;
 }
 
-async function run({ seed, histories, minutes, trace = false }: Options): Promise<void> {
-  const startedAt = performance.now();
-  const met = new Map<string, number>();
-  const recoveries: number[] = [];
-  let failed = 0;
-  let count = 0;
-  let accepted = 0;
-  for (; count < (trace ? 1 : histories); count += 1) {
-    const minutesGone = (performance.now() - startedAt) / 60_000;
-    if (minutes !== undefined && minutesGone >= minutes) break;
-    const verdict = await runHistory(planOf(seed + count), { trace });
-    for (const line of verdict.trace) console.log(line);
-    for (const [what, times] of verdict.met) met.set(what, (met.get(what) ?? 0) + times);
-    recoveries.push(verdict.recoveryMs);
-    accepted += verdict.accepted;
-    if (verdict.failure === undefined) continue;
-    failed += 1;
-    console.log(`seed ${verdict.seed}: ${trace ? verdict.failure.stack : verdict.failure.message}`);
-  }
-  const seconds = (performance.now() - startedAt) / 1_000;
-  for (const [what, times] of [...met].sort()) console.log(`${String(times).padStart(9)} ${what}`);
-  recoveries.sort((a, b) => a - b);
-  const quantile = (q: number) =>
-    (recoveries[Math.floor((recoveries.length - 1) * q)] ?? 0) / 1_000;
-  console.log(
-    `${count} histories from seed ${seed}, ${failed} failed, ${accepted} frames; ` +
-      `${Math.round((count / seconds) * 60)} histories a minute; settled after ` +
-      `${quantile(0.5).toFixed(1)} s (median), ${quantile(0.99).toFixed(1)} s (p99), ${quantile(1).toFixed(1)} s`,
-  );
-  process.exitCode = failed > 0 ? 1 : 0;
+async function main(options: Options): Promise<void> {
+  const { seed = Math.floor(Math.random() * 0x7fff_ffff), histories, minutes, trace } = options;
+  process.exitCode = trace ? await traceOne(seed) : await playMany(seed, histories, minutes);
+}
+
+async function traceOne(seed: number): Promise<number> {
+  const verdict = await runHistory(planOf(seed), { trace: true });
+  for (const line of verdict.trace) console.log(line);
+  if (verdict.failure === undefined) return 0;
+  console.log(verdict.failure.stack);
+  return 1;
+}
+
+async function playMany(seed: number, histories: number, minutes?: number): Promise<number> {
+  const options = {
+    seed,
+    histories,
+    ...(minutes === undefined ? {} : { forMs: minutes * 60_000 }),
+    onFailure: (verdict: { seed: number; failure: Error | undefined }) =>
+      console.log(
+        `seed ${verdict.seed}: ${verdict.failure?.message} (--seed ${verdict.seed} --trace)`,
+      ),
+  };
+  const result = await runMany(options);
+  for (const line of result.coverage.lines()) console.log(line);
+  const missing = result.coverage.missing(required(Object.keys(WEIGHTS)));
+  const isCovering = result.histories >= COVERING_HISTORIES;
+  if (isCovering) for (const what of missing) console.log(`never met: ${what}`);
+  console.log(summaryOf(options, result));
+  return result.failures.length > 0 || (isCovering && missing.length > 0) ? 1 : 0;
 }
 
 function whole(text: string): number {
@@ -57,4 +64,9 @@ function whole(text: string): number {
   return Number(text);
 }
 
-await program.parseAsync();
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? 0 : 2;
+}

@@ -67,7 +67,8 @@ export interface Plan {
 
 const TOKEN = Buffer.from('the token of the simulation');
 
-const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
+/** How often each kind is drawn. */
+export const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   cut: 12,
   hold: 8,
   slow: 8,

@@ -9,6 +9,7 @@
  * killed process is closed by its kernel; a host without power says nothing, and resets strangers
  * when it is back.
  */
+import { KINDS } from '#protocol/messages.ts';
 import type { Process, World } from './world.ts';
 
 export type Direction = 'up' | 'down';
@@ -321,7 +322,12 @@ class Pipe {
     this.#world.after(at - this.#world.now, () => this.#arrive(item));
   }
 
+  #lose(item: Item): void {
+    if (typeof item !== 'string' && item.bytes[KIND_AT] === KINDS.ack) this.#world.meet('ack lost');
+  }
+
   #arrive(item: Item): void {
+    if (this.broken || this.to.destroyed) this.#lose(item);
     if (this.broken) return;
     if (this.#path.holds(this.#direction)) {
       this.#held.push(item);
@@ -332,6 +338,9 @@ class Pipe {
     this.to.onArrival();
   }
 }
+
+/** Where a message says of which kind it is. */
+const KIND_AT = 4;
 
 type Handler = (...args: never[]) => void;
 

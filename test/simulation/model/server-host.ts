@@ -52,7 +52,18 @@ export class ServerHost implements Listener {
     this.#world = world;
     this.#random = world.random.fork();
     this.#settings = settings;
-    this.disk = new StoreDisk(this.#random.uuid());
+    this.disk = this.#newDisk();
+  }
+
+  /** Another store takes the place of the one that was. */
+  replaceStore(): void {
+    this.disk = this.#newDisk();
+  }
+
+  #newDisk(): StoreDisk {
+    const disk = new StoreDisk(this.#random.uuid());
+    disk.meet = (what) => this.#world.meet(what);
+    return disk;
   }
 
   get store(): Store | undefined {

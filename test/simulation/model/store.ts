@@ -70,6 +70,9 @@ export class StoreDisk {
   readonly #jobs: (readonly Item[])[] = [];
   #synced = 0;
 
+  /** Hears of rare events. */
+  meet: (what: string) => void = () => {};
+
   constructor(storeId: string) {
     this.storeId = storeId;
   }
@@ -99,6 +102,7 @@ export class StoreDisk {
     const older = new StoreDisk(this.storeId);
     for (const items of this.#jobs.slice(0, jobs)) older.commit(items);
     older.sync();
+    older.meet = this.meet;
     return older;
   }
 
@@ -179,6 +183,7 @@ export class StoreDisk {
 
   #announce(announcement: Announcement): AnnounceAnswer {
     const { collector, instance, connection, at, epochs, complete } = announcement;
+    if (epochs.length > 1) this.meet('several epochs announced at once');
     const lastHeardAt = Math.max(this.#collectors.get(collector)?.lastHeardAt ?? 0, at);
     this.#collectors.set(collector, { instance, lastHeardAt });
     const streams = epochs.map((epoch) => this.#announceEpoch(announcement, epoch));
@@ -244,6 +249,10 @@ export class StoreDisk {
       if (fate === 'conflict') conflicts.push(frame.seq);
     }
     const stored = without(runsOf(frames), conflicts);
+    const crossed = stored.some(({ from, to }) =>
+      stream.settled.within(from, to).some(({ state }) => state === 'declared'),
+    );
+    if (crossed) this.meet('gap crossed by a late store');
     const taken: SettledRange[] = [
       ...gaps.map(({ from, to, reason }) => declared(from, to, GAP_REASONS[reason])),
       ...rejects.map(({ seq, code }) => rejected(seq, REJECT_CODES[code])),
