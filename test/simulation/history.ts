@@ -71,10 +71,7 @@ class History {
   readonly #shared: Surrounding;
   readonly #hosts: CollectorHost[];
   /** Copies of each host's queue, taken now and then. */
-  readonly #copies = new Map<
-    CollectorHost,
-    { at: number; wallUs: number; files: ModelledFiles }[]
-  >();
+  readonly #copies = new Map<CollectorHost, { at: number; files: ModelledFiles }[]>();
   /** Hosts that run on one collector's id, as copies of one queue. */
   readonly #families: CollectorHost[][];
   #healed = false;
@@ -82,7 +79,7 @@ class History {
   constructor(plan: Plan, options: { trace?: boolean }) {
     this.#plan = plan;
     this.world = new World(plan.seed, options);
-    this.#server = new ServerHost(this.world, plan.server);
+    this.#server = new ServerHost(this.world, plan.server, this.witness);
     this.#shared = { world: this.world, witness: this.witness, server: this.#server };
     this.#hosts = plan.collectors.map(
       (settings, i) => new CollectorHost(`collector-${i + 1}`, settings, this.#shared),
@@ -140,7 +137,7 @@ class History {
     for (const host of this.#hosts) {
       if (host.collector === undefined || !this.#needsCopies) continue;
       const copies = this.#copies.get(host) ?? [];
-      copies.push({ at: this.world.now, wallUs: this.world.wallUs, files: host.disk.copy() });
+      copies.push({ at: this.world.now, files: host.disk.copy() });
       this.#copies.set(host, copies);
     }
   }
@@ -320,7 +317,7 @@ class History {
     if (collector === undefined || copy === undefined) return;
     this.world.say(host.name, `is put back to ${copy.at.toFixed(0)} ms`);
     host.kill();
-    this.witness.excuseSince(host.name, copy.wallUs);
+    this.witness.excuseSince(host.name, copy.at);
     this.witness.excuseMissing(collector, 'for good');
     host.disk.restore(copy.files);
     this.world.after(500, () => host.restart());

@@ -102,10 +102,16 @@ export function planOf(seed: number): Plan {
   const bursts = collectors.flatMap((_, collector) => burstsOf(random, collector, safetyMs));
   // Stored and refused in turn: more ranges than one WELCOME names.
   const refuses = random.chance(0.1);
-  if (refuses) bursts.push({ at: random.next() * safetyMs, collector: 0, frames: 250 });
+  const burstAt = random.next() * safetyMs;
+  if (refuses) bursts.push({ at: burstAt, collector: 0, frames: 250 });
   const faults = Array.from({ length: random.int(1, 8) }, () =>
     faultOf(random, safetyMs, random.int(0, collectors.length - 1)),
   );
+  if (refuses) {
+    const at = burstAt + random.spread(5, 2_000);
+    const power = random.chance(0.5);
+    faults.push({ at, collector: 0, kind: 'server-kill', lastsMs: random.spread(20, 500), power });
+  }
   return {
     seed,
     server: {

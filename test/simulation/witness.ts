@@ -43,6 +43,8 @@ export interface Attempt {
   /** Of the host that it was given to. */
   readonly host: string;
   identity: string | undefined;
+  /** When the producer said so, in virtual milliseconds. */
+  acceptedAt: number;
 }
 
 export class Witness {
@@ -66,24 +68,35 @@ export class Witness {
   /** `capturedAt` is moved on where another attempt has it. */
   attempt(host: string, payload: Buffer, capturedAt: number): Attempt {
     this.#lastCapturedAt = Math.max(this.#lastCapturedAt + 1, capturedAt);
-    const attempt = { capturedAt: this.#lastCapturedAt, payload, host, identity: undefined };
+    const attempt = {
+      capturedAt: this.#lastCapturedAt,
+      payload,
+      host,
+      identity: undefined,
+      acceptedAt: 0,
+    };
     this.#attempts.set(attempt.capturedAt, attempt);
     return attempt;
   }
 
-  accept(attempt: Attempt, collector: string, epoch: string, seq: number): void {
+  accept(
+    attempt: Attempt,
+    receipt: { collector: string; epoch: string; seq: number; at: number },
+  ): void {
+    const { collector, epoch, seq, at } = receipt;
     const identity = nameOf(collector, epoch, seq);
     if (this.#accepted.has(identity)) {
       throw new Violation('identity', `${identity} was given out twice`);
     }
     attempt.identity = identity;
+    attempt.acceptedAt = at;
     this.#accepted.set(identity, attempt);
   }
 
   /** Frames of a host accepted at or after a moment may be gone: the disk was put back to it. */
-  excuseSince(host: string, capturedFrom: number): void {
+  excuseSince(host: string, acceptedFrom: number): void {
     for (const [identity, attempt] of this.#accepted) {
-      if (attempt.host !== host || attempt.capturedAt < capturedFrom) continue;
+      if (attempt.host !== host || attempt.acceptedAt < acceptedFrom) continue;
       this.#excused.set(identity, 'an older copy of the queue was put in place');
     }
   }

@@ -39,6 +39,8 @@ export interface Surrounding {
 }
 
 const RESTART_MS = 500;
+/** No history fills a queue of this size. */
+const LARGE_BYTES = 1_048_576;
 /** What is left of a full queue after an eviction: segments are a quarter of it at most. */
 const FULL_SHARE = 0.4;
 /** Dials that may bring nothing: the doubling ones, and then those at the cap of a second. */
@@ -140,7 +142,7 @@ export class CollectorHost {
           const { collector } = producer.status();
           if (world.traced) world.say(this.name, `accepted ${epoch.slice(-4)}/${seq}`);
           try {
-            witness.accept(attempt, collector, epoch, seq);
+            witness.accept(attempt, { collector, epoch, seq, at: world.now });
           } catch (error) {
             world.fail(error as Error);
           }
@@ -208,10 +210,12 @@ export class CollectorHost {
 
   #opened(process: Process, producer: Producer): void {
     if (this.process !== process || !process.alive) return;
-    const { world } = this.#shared;
+    const { world, witness } = this.#shared;
     this.producer = producer;
     const { recovery } = producer;
     this.#collector = producer.status().collector;
+    // A crash may come between an eviction and its event: the limit alone says what may be evicted.
+    if (this.settings.limitBytes < LARGE_BYTES) witness.allow(this.#collector, 'evicted');
     if (recovery.tornBytes > 0) world.meet('queue: torn tail');
     for (const { kind } of recovery.damage) world.meet(`queue: damage ${kind}`);
     if (recovery.damage.some(({ framesSaved }) => framesSaved > 0)) world.meet('queue: salvage');
@@ -236,9 +240,6 @@ export class CollectorHost {
         const { epoch, from, to, reason } = event.gap;
         world.meet(`gap: ${reason}`);
         this.#checkEviction(reason);
-        if (this.#collector !== undefined) {
-          this.#shared.witness.declared(this.#collector, epoch, from, to);
-        }
         world.say(this.name, `gap ${epoch.slice(-4)}/${from}-${to} ${reason}`);
         return;
       }
@@ -257,14 +258,13 @@ export class CollectorHost {
   /** Only a queue that is full may give frames up. */
   #checkEviction(reason: string): void {
     if (reason !== 'evicted') return;
-    const { world, witness } = this.#shared;
+    const { world } = this.#shared;
     const { limitBytes } = this.settings;
     const { segmentBytes } = this.disk;
     if (segmentBytes < limitBytes * FULL_SHARE) {
       const text = `frames were evicted at ${segmentBytes} of ${limitBytes} bytes`;
       world.fail(new Violation('declared without a cause', text));
     }
-    if (this.#collector !== undefined) witness.allow(this.#collector, 'evicted');
   }
 
   #surroundings(process: Process): Surroundings {

@@ -13,6 +13,7 @@ import {
 import { Registry } from '#server/registry.ts';
 import { type Store, StoreError } from '#server/store/store.ts';
 import { HEARTBEAT_MS, termsFor } from '#server/terms.ts';
+import type { Witness } from '../witness.ts';
 import type { Listener, TcpSocket } from './network.ts';
 import type { Random } from './random.ts';
 import { ModelStore, StoreDisk } from './store.ts';
@@ -40,6 +41,7 @@ export class ServerHost implements Listener {
   /** A transaction takes so many times as long. */
   slowness = 1;
   readonly #world: World;
+  readonly #witness: Witness;
   readonly #random: Random;
   readonly #settings: ServerSettings;
   #store: ModelStore | undefined;
@@ -48,8 +50,9 @@ export class ServerHost implements Listener {
   #vanished: TcpSocket[] = [];
   #connections = new Set<Connection>();
 
-  constructor(world: World, settings: ServerSettings) {
+  constructor(world: World, settings: ServerSettings, witness: Witness) {
     this.#world = world;
+    this.#witness = witness;
     this.#random = world.random.fork();
     this.#settings = settings;
     this.disk = this.#newDisk();
@@ -63,6 +66,7 @@ export class ServerHost implements Listener {
   #newDisk(): StoreDisk {
     const disk = new StoreDisk(this.#random.uuid());
     disk.meet = (what) => this.#world.meet(what);
+    disk.onDeclared = (...range) => this.#witness.declared(...range);
     return disk;
   }
 

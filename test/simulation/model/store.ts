@@ -72,6 +72,8 @@ export class StoreDisk {
 
   /** Hears of rare events. */
   meet: (what: string) => void = () => {};
+  /** Hears what collectors declare. */
+  onDeclared: (collector: string, epoch: string, from: number, to: number) => void = () => {};
 
   constructor(storeId: string) {
     this.storeId = storeId;
@@ -103,6 +105,7 @@ export class StoreDisk {
     for (const items of this.#jobs.slice(0, jobs)) older.commit(items);
     older.sync();
     older.meet = this.meet;
+    older.onDeclared = this.onDeclared;
     return older;
   }
 
@@ -257,6 +260,7 @@ export class StoreDisk {
       ...gaps.map(({ from, to, reason }) => declared(from, to, GAP_REASONS[reason])),
       ...rejects.map(({ seq, code }) => rejected(seq, REJECT_CODES[code])),
     ];
+    for (const { from, to } of gaps) this.onDeclared(stream.collector, stream.epoch, from, to);
     for (const range of [...taken, ...stored]) {
       stream.settled.add(range);
       stream.highest = Math.max(stream.highest, range.to);

@@ -36,8 +36,10 @@ export const MUTANTS: readonly Mutant[] = [
         file: 'server/ingest-connection.ts',
         find: 'const outcome = await store.commit({ stream, receivedAt, frames, gaps, rejects });',
         replace: `store.commit({ stream, receivedAt, frames, gaps, rejects }).catch(() => {});
-          const outcome = { conflicts: [], duplicates: 0, settled: frames.map(({ seq }) =>
-            ({ from: seq, to: seq, state: 'stored', code: 0 })) };`,
+          const outcome = { conflicts: [], duplicates: 0, settled: [
+            ...frames.map(({ seq }) => ({ from: seq, to: seq, state: 'stored', code: 0 })),
+            ...rejects.map(({ seq }) => ({ from: seq, to: seq, state: 'rejected', code: 2 })),
+            ...gaps.map(({ from, to }) => ({ from, to, state: 'declared', code: 1 }))] };`,
       },
     ],
     caughtBy: ['ack'],
@@ -222,9 +224,8 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: `${QUEUE}/scan.ts`,
-        find: "return { kind: 'damage', offset: from, end: this.#offset };",
-        replace:
-          "this.#offset = this.#range.to;\n    return { kind: 'damage', offset: from, end: this.#offset };",
+        find: 'this.#offset = this.#nextGood(offset + 1) ?? this.#range.to;',
+        replace: 'this.#offset = this.#range.to;',
       },
     ],
     caughtBy: ['declared without a cause', 'loss', 'missing'],
