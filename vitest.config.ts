@@ -16,6 +16,8 @@ export default defineConfig({
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
           testTimeout: 120_000,
+          // Hunts of mutants side by side, each a process.
+          maxConcurrency: 2,
         },
       },
       {

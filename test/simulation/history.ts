@@ -304,6 +304,8 @@ class History {
     const clone = new CollectorHost(`clone-${number + 1}`, host.settings, this.#shared);
     clone.disk.restore(host.disk.copy());
     this.witness.excuseMissing(collector, 'meanwhile');
+    host.hasRival = true;
+    clone.hasRival = true;
     family.push(clone);
     this.#hosts.push(clone);
     clone.start();

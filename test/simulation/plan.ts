@@ -107,6 +107,7 @@ export function planOf(seed: number): Plan {
   const faults = Array.from({ length: random.int(1, 8) }, () =>
     faultOf(random, safetyMs, random.int(0, collectors.length - 1)),
   );
+  if (random.chance(0.05)) flood(random, bursts, faults, collectors, safetyMs);
   if (refuses) {
     const at = burstAt + random.spread(5, 2_000);
     const power = random.chance(0.5);
@@ -125,6 +126,27 @@ export function planOf(seed: number): Plan {
     faults: faults.sort((a, b) => a.at - b.at),
     safetyMs,
   };
+}
+
+/** A small queue that is written over more than once in an outage, and opened anew in it. */
+function flood(
+  random: Random,
+  bursts: Burst[],
+  faults: Fault[],
+  collectors: CollectorSettings[],
+  safetyMs: number,
+): void {
+  const [first] = collectors;
+  if (first === undefined) return;
+  collectors[0] = { ...first, limitBytes: 65_536, payloadBytesMin: 300, payloadBytesMax: 900 };
+  const from = random.next() * safetyMs * 0.3;
+  faults.push({ at: from, collector: 0, kind: 'cut', lastsMs: safetyMs, how: 'reset' });
+  for (let i = 1; i <= 6; i += 1) {
+    bursts.push({ at: from + (i * safetyMs) / 10, collector: 0, frames: random.int(20, 70) });
+  }
+  const at = from + random.next() * safetyMs * 0.7;
+  const power = random.chance(0.5);
+  faults.push({ at, collector: 0, kind: 'collector-kill', lastsMs: 50, power });
 }
 
 function collectorOf(random: Random): CollectorSettings {

@@ -34,6 +34,7 @@ export type Check =
   | 'dials'
   | 'memory'
   | 'disk'
+  | 'state'
   | 'dead letter';
 
 /** A frame that a program gave to its producer. */
@@ -54,6 +55,7 @@ export class Witness {
   /** Frames that an operator's act may have taken: a copy put back, a damaged disk. */
   readonly #excused = new Map<string, string>();
   readonly #declared = new Set<string>();
+  readonly #unheard = new Set<string>();
   readonly #causes = new Map<string, Set<GapReason>>();
   readonly #missingExcused = new Map<string, 'meanwhile' | 'for good'>();
   /** Stores that were there before the last one. */
@@ -120,6 +122,11 @@ export class Witness {
   /** The collector says that it gave these up. */
   declared(collector: string, epoch: string, from: number, to: number): void {
     for (let seq = from; seq <= to; seq += 1) this.#declared.add(nameOf(collector, epoch, seq));
+  }
+
+  /** A crash within an eviction: what was given up there nobody heard. */
+  excuseLetters(collector: string): void {
+    this.#unheard.add(collector);
   }
 
   allowRejection(rejectable: (attempt: Attempt) => boolean): void {
@@ -243,7 +250,10 @@ export class Witness {
       throw new Violation('rejected without a cause', identity);
     }
     // Given up before the refusal came: there was nothing left to be kept.
-    const gone = this.#declared.has(identity) || this.#excused.has(identity);
+    const gone =
+      this.#declared.has(identity) ||
+      this.#excused.has(identity) ||
+      this.#unheard.has(identity.slice(0, identity.indexOf(' ')));
     const kept = deadLetters.get(identity) ?? (gone ? attempt.payload.toString('base64') : '');
     if (kept !== attempt.payload.toString('base64')) {
       throw new Violation('dead letter', `${identity} was refused and is not kept as it was`);

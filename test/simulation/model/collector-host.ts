@@ -54,6 +54,8 @@ export class CollectorHost {
   readonly settings: CollectorSettings;
   process: Process | undefined;
   producer: Producer | undefined;
+  /** Another process has, or had, this collector's id. */
+  hasRival = false;
   /** How far the wall clock is off. */
   wallOffsetUs = 0;
   /** Comes back by itself when its process ends, as under a supervisor. */
@@ -100,6 +102,7 @@ export class CollectorHost {
     if (this.process?.alive) return;
     const { world } = this.#shared;
     world.say(this.name, 'starts');
+    this.hasRival ||= this.process !== undefined;
     const process = new Process(world, this.name);
     this.process = process;
     this.producer = undefined;
@@ -229,7 +232,7 @@ export class CollectorHost {
       case 'state': {
         const [from, to] = [stepOf(event.from), stepOf(event.to)];
         world.meet(`step: ${from} -> ${to}`);
-        if (event.to.name === 'Backoff') world.meet(`link error: ${event.to.error.code}`);
+        if (event.to.name === 'Backoff') this.#onLinkError(event.to.error.code);
         if (world.traced) {
           const why = event.to.name === 'Backoff' ? ` (${event.to.error.message})` : '';
           world.say(this.name, `${from} -> ${to}${why}`);
@@ -240,6 +243,9 @@ export class CollectorHost {
         const { epoch, from, to, reason } = event.gap;
         world.meet(`gap: ${reason}`);
         this.#checkEviction(reason);
+        if (this.#collector !== undefined) {
+          this.#shared.witness.declared(this.#collector, epoch, from, to);
+        }
         world.say(this.name, `gap ${epoch.slice(-4)}/${from}-${to} ${reason}`);
         return;
       }
@@ -253,6 +259,13 @@ export class CollectorHost {
         this.process?.afterReads(() => this.#ended());
         return;
     }
+  }
+
+  /** The newest connection of one process wins at once: only another process may be in its way. */
+  #onLinkError(code: string): void {
+    this.#shared.world.meet(`link error: ${code}`);
+    if (code !== 'bye_in_use' || this.hasRival) return;
+    this.#shared.world.fail(new Violation('state', `${this.name} is in its own way`));
   }
 
   /** Only a queue that is full may give frames up. */
@@ -305,13 +318,17 @@ export class CollectorHost {
           },
           onCrash: () => {
             world.meet('crash within a call to the disk');
+            if (this.#collector !== undefined && this.settings.limitBytes < LARGE_BYTES) {
+              witness.excuseLetters(this.#collector);
+            }
             if (random.chance(0.5)) this.kill();
             else this.losePower();
             world.after(RESTART_MS, () => this.restart());
           },
         }),
       keepDeadLetter: async (_, { collector, frame }) => {
-        await new Promise<void>((resolve) => process.after(random.next() * roundMsMax, resolve));
+        const waitMs = random.chance(0.02) ? random.spread(10, 3_000) : random.next() * roundMsMax;
+        await new Promise<void>((resolve) => process.after(waitMs, resolve));
         const payload = Buffer.from(frame.payload).toString('base64');
         disk.deadLetters.set(nameOf(collector, frame.epoch, frame.seq), payload);
       },

@@ -111,7 +111,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '',
       },
     ],
-    caughtBy: ['loss', 'missing', 'pending', 'recovery', 'declared without a cause'],
+    caughtBy: ['loss', 'missing', 'pending', 'recovery', 'declared without a cause', 'dead letter'],
   },
   {
     id: 'm07',
@@ -460,6 +460,6 @@ export const MUTANTS: readonly Mutant[] = [
           'return holder ? { admitted: false, holder } : { admitted: true, superseded: holder };',
       },
     ],
-    caughtBy: ['recovery', 'dials'],
+    caughtBy: ['state', 'recovery', 'dials'],
   },
 ];
