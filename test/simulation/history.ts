@@ -34,6 +34,8 @@ export interface Verdict {
  */
 const RECOVERY_MS_MAX = 120_000;
 const TICK_MS = 250;
+/** What one read of a socket may bring on top of a full window. */
+const READ_BYTES_MAX = 65_536;
 /** In which a connection that is cut for no reason would be. */
 const QUIET_MS = 7_000;
 /** Two heartbeats and what a path takes: after that the server knows how far everyone is. */
@@ -120,6 +122,10 @@ class History {
 
   #checkBounds(): void {
     const { windowBytes } = this.#plan.server;
+    const { waitingBytes, connectionCount } = this.#server;
+    if (waitingBytes > connectionCount * (windowBytes + READ_BYTES_MAX)) {
+      throw new Violation('memory', `the server holds ${waitingBytes} bytes for the store`);
+    }
     for (const host of this.#hosts) {
       const bytes = host.bytesUnderWay;
       const frameBytes = host.settings.payloadBytesMax;

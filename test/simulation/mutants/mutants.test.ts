@@ -37,6 +37,6 @@ describe('caught by the simulation', { concurrent: true, timeout: 300_000 }, () 
   });
 
   test('m28 survives where no machine loses its power', async () => {
-    expect(await hunt('m28', HISTORIES_WITH_KILLS, 'kills')).toMatchObject({ check: undefined });
+    expect((await hunt('m28', HISTORIES_WITH_KILLS, 'kills')).check).toBeUndefined();
   });
 });
