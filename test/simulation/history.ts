@@ -123,7 +123,9 @@ class History {
   #checkBounds(): void {
     const { windowBytes } = this.#plan.server;
     const { waitingBytes, connectionCount } = this.#server;
-    if (waitingBytes > connectionCount * (windowBytes + READ_BYTES_MAX)) {
+    // What a connection left behind when it ended is committed before the next one is answered.
+    const contributors = connectionCount + this.#hosts.length;
+    if (waitingBytes > contributors * (windowBytes + READ_BYTES_MAX)) {
       throw new Violation('memory', `the server holds ${waitingBytes} bytes for the store`);
     }
     for (const host of this.#hosts) {
@@ -271,17 +273,28 @@ class History {
           server.slowness = 1;
         });
       case 'store-new':
-        server.kill();
-        this.witness.storeReplaced(server.disk);
-        for (const host of this.#hosts) {
-          if (host.collector === undefined) continue;
-          this.witness.allow(host.collector, 'settled_elsewhere');
-          // The first HELLO to a store that nobody knows yet announces what the old one left open.
-          this.witness.excuseMissing(host.collector, 'meanwhile');
-        }
+        this.#loseStore('settled_elsewhere');
         server.replaceStore();
         world.after(fault.lastsMs, () => server.start());
         return;
+      case 'store-older': {
+        const { disk } = server;
+        this.#loseStore('lost_after_ack');
+        server.disk = disk.asOf(Math.floor(disk.jobs * fault.share));
+        world.after(fault.lastsMs, () => server.start());
+      }
+    }
+  }
+
+  /** The server's store goes, and with it what it had settled. */
+  #loseStore(reason: 'settled_elsewhere' | 'lost_after_ack'): void {
+    this.#server.kill();
+    this.witness.storeReplaced(this.#server.disk);
+    for (const { collector } of this.#hosts) {
+      if (collector === undefined) continue;
+      this.witness.allow(collector, reason);
+      // The first HELLO tells what is held as if the store still had the rest.
+      this.witness.excuseMissing(collector, 'meanwhile');
     }
   }
 

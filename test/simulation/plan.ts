@@ -43,6 +43,7 @@ export type Fault = {
   | { readonly kind: 'store-trouble'; readonly lastsMs: number; readonly trouble: StoreTrouble }
   | { readonly kind: 'store-slow'; readonly lastsMs: number; readonly times: number }
   | { readonly kind: 'store-new'; readonly lastsMs: number }
+  | { readonly kind: 'store-older'; readonly lastsMs: number; readonly share: number }
   | { readonly kind: 'damage'; readonly lastsMs: number; readonly checkpoint: boolean }
   | { readonly kind: 'clock'; readonly byMs: number }
   | { readonly kind: 'clone' }
@@ -85,7 +86,8 @@ export const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'server-freeze': 6,
   'store-trouble': 5,
   'store-slow': 5,
-  'store-new': 0,
+  'store-new': 1.5,
+  'store-older': 1.5,
   damage: 2,
   clock: 2,
   clone: 1,
@@ -144,6 +146,8 @@ function flood(
   for (let i = 1; i <= 6; i += 1) {
     bursts.push({ at: from + (i * safetyMs) / 10, collector: 0, frames: random.int(20, 70) });
   }
+  // A copy from before has frames that are given up here, and brings them later.
+  if (random.chance(0.4)) faults.push({ at: from + safetyMs * 0.15, collector: 0, kind: 'clone' });
   const at = from + random.next() * safetyMs * 0.7;
   const power = random.chance(0.5);
   faults.push({ at, collector: 0, kind: 'collector-kill', lastsMs: 50, power });
@@ -158,7 +162,7 @@ function collectorOf(random: Random): CollectorSettings {
     payloadBytesMin: random.chance(0.2) ? 0 : 20,
     payloadBytesMax: Math.round(random.spread(40, random.chance(0.1) ? 6_000 : 800)),
     samePayloads: random.chance(0.2),
-    delayMs: random.spread(0.1, random.chance(0.1) ? 1_500 : 150),
+    delayMs: random.spread(0.1, random.chance(0.1) ? 8_000 : 150),
     bytesPerMs: random.spread(20, 20_000),
     proxied: random.chance(0.5),
   };
@@ -227,6 +231,8 @@ function faultOf(random: Random, safetyMs: number, collector: number): Fault {
     case 'server-freeze':
     case 'store-new':
       return { ...base, kind, lastsMs };
+    case 'store-older':
+      return { ...base, kind, lastsMs, share: random.next() };
     case 'damage':
       return { ...base, kind, lastsMs, checkpoint: random.chance(0.2) };
     case 'clock':

@@ -264,7 +264,8 @@ export class Witness {
     if (reason === 'damaged' && this.#excused.has(identity)) return;
     const allowed = this.#causes.get(collector)?.has(reason as GapReason) === true;
     if (!allowed) throw new Violation('declared without a cause', `${identity} as ${reason}`);
-    if (reason === 'settled_elsewhere' && !this.#wasSettled(identity)) {
+    const wasLost = reason === 'settled_elsewhere' || reason === 'lost_after_ack';
+    if (wasLost && !this.#wasSettled(identity)) {
       throw new Violation('declared without a cause', `${identity} was in no other store`);
     }
   }

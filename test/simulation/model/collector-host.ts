@@ -249,6 +249,9 @@ export class CollectorHost {
         world.say(this.name, `gap ${epoch.slice(-4)}/${from}-${to} ${reason}`);
         return;
       }
+      case 'store_lost':
+        world.meet('store lost');
+        return;
       case 'rejected':
         world.meet(`rejected: ${event.code}`);
         return;

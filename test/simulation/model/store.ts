@@ -199,7 +199,12 @@ export class StoreDisk {
     const settled = epochs.map(({ lowest, highest }, index) => {
       const { settled: ranges, conflicts } = streams[index] as Stream;
       const within = ranges.within(lowest, highest).slice(0, RANGES_PER_MESSAGE_MAX);
-      return without(within, [...conflicts.keys()]).slice(0, RANGES_PER_MESSAGE_MAX);
+      const last = within.at(-1)?.to ?? 0;
+      const refused = [...conflicts.keys()].filter((seq) => seq >= lowest && seq <= last);
+      if (refused.length === 0) return within;
+      const answer = new SettledRanges(without(within, refused));
+      for (const seq of refused) answer.add(rejected(seq, REJECT_CODES.conflict));
+      return answer.ranges.slice(0, RANGES_PER_MESSAGE_MAX);
     });
     const collectorsKnown = this.#collectors.size;
     return { streams: streams.map(({ id }) => id), settled, collectorsKnown };
@@ -211,8 +216,10 @@ export class StoreDisk {
       before.lastNamed = Math.max(before.lastNamed, epoch.predecessor.lastSeq);
     }
     const stream = this.#stream(collector, epoch.epoch);
-    stream.lowest = epoch.lowest;
-    stream.highest = Math.max(stream.highest, epoch.highest);
+    const again = stream.announcedIn === connection;
+    stream.lastNamed = Math.max(stream.lastNamed, stream.highest);
+    stream.lowest = again ? Math.min(stream.lowest, epoch.lowest) : epoch.lowest;
+    stream.highest = again ? Math.max(stream.highest, epoch.highest) : epoch.highest;
     stream.held = true;
     stream.announcedIn = connection;
     return stream;
