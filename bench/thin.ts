@@ -19,7 +19,7 @@ const PAYLOAD_BYTES = 200;
 /** 40 KB/s of payloads. */
 const RATE_PER_S = 200;
 const HAMPERED_MS = 30_000;
-const ROUNDS = 2;
+const ROUNDS = 3;
 const CONNECTION_BYTES = 2_000;
 const THIN_KBPS = 4;
 
@@ -47,6 +47,8 @@ const CASES = {
 
 interface Round {
   readonly stored: number;
+  /** Bytes that reached the server. */
+  readonly arrivedBytes: number;
   readonly connections: number;
   /** Frames that came to the store again although it had them. */
   readonly duplicates: number;
@@ -81,8 +83,10 @@ async function round(bench: Bench, plan: FramePlan, about: Case, number: number)
   await source.ask({ type: 'acked-past', frames: 0 });
   await about.hamper(link);
   const [before, rowsBefore] = await Promise.all([source.ask({ type: 'facts' }), rows(server.api)]);
+  const bytesBefore = await arrivedBytes(server.api);
   await delay(HAMPERED_MS, undefined, { signal: bench.signal });
   const [after, rowsAfter] = await Promise.all([source.ask({ type: 'facts' }), rows(server.api)]);
+  const bytesAfter = await arrivedBytes(server.api);
   await source.ask({ type: 'end-load' });
   await restore();
   const { sent, status } = await source.ask({ type: 'empty' });
@@ -93,6 +97,7 @@ async function round(bench: Bench, plan: FramePlan, about: Case, number: number)
   const { resent } = status.counters;
   return {
     stored: rowsAfter.stored - rowsBefore.stored,
+    arrivedBytes: bytesAfter - bytesBefore,
     connections: after.status.counters.connections - before.status.counters.connections,
     duplicates,
     // What was in flight as a connection ended is sent again, rightly.
@@ -113,6 +118,14 @@ async function rows(api: string): Promise<{ stored: number; duplicates: number }
   };
 }
 
+/** What the server has counted, handshakes and heartbeats included. */
+async function arrivedBytes(api: string): Promise<number> {
+  const text = await (await fetch(`${api}/metrics`)).text();
+  const count = /^holdfast_ingest_received_bytes_total (\d+)$/m.exec(text)?.[1];
+  if (count === undefined) throw new BenchError('the server does not tell what it received');
+  return Number(count);
+}
+
 function figuresOf(rounds: readonly Round[], { name, what, aim }: Case): Figure[] {
   const load = `${RATE_PER_S} frames/s of ${PAYLOAD_BYTES} incompressible bytes offered`;
   return [
@@ -122,6 +135,13 @@ function figuresOf(rounds: readonly Round[], { name, what, aim }: Case): Figure[
       samples: rounds.map(({ stored }) => stored),
       aims: [aim],
       method: `${what} for ${HAMPERED_MS / 1_000} s, ${load}: rows that came into the store in that time`,
+    },
+    {
+      name: `${name}, payload / arrived`,
+      unit: 'ratio',
+      samples: rounds.map((round) => (round.stored * PAYLOAD_BYTES) / round.arrivedBytes),
+      method:
+        'payload bytes of those rows over all bytes that reached the server in that time, however many Toxiproxy let through',
     },
     {
       name: `${name}, connections`,

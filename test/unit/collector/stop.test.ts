@@ -48,11 +48,12 @@ class Program {
   }
 }
 
-/** A relay that can be closed for good, or swallow what passes while it stays open. */
+/** A relay that can be slow, closed for good, or swallow what passes while it stays open. */
 class Relay {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   swallows = false;
+  delayMs = 0;
 
   constructor(upstreamPort: number) {
     this.#server = createServer((client) => {
@@ -63,8 +64,10 @@ class Relay {
       ] as const) {
         this.#sockets.add(from);
         from.on('error', () => to.destroy());
-        from.on('close', () => to.destroy());
-        from.on('data', (bytes) => this.swallows || to.write(bytes));
+        from.on('close', () => setTimeout(() => to.destroy(), this.delayMs));
+        from.on('data', (bytes) => {
+          if (!this.swallows) setTimeout(() => to.write(bytes), this.delayMs);
+        });
       }
     });
   }
@@ -146,7 +149,9 @@ async function stop(): Promise<number> {
   return Number(frames);
 }
 
-test('Ready: everything is brought over, and the server is told', async () => {
+test('Ready: what is on its way is waited for, and the server is told', async () => {
+  relay.delayMs = 200;
+  await expect.poll(async () => (await status()).queue.frames, PATIENCE).toBeGreaterThan(1);
   expect(await stop()).toBe(0);
   const closed = () =>
     programs[0]?.log.find(

@@ -490,6 +490,25 @@ describe('progress', () => {
     expect(rig.lastLoss).toMatchObject({ error: { code: 'no_progress' } });
   });
 
+  test('PINGs are left out while acks come, but for one in five intervals', () => {
+    const pings = (acks: boolean): number => {
+      const rig = rigAt('Ready');
+      rig.append(frame(EPOCH, 1));
+      rig.fromServer({ kind: 'settled', firstEpochIndex: 0, settled: [] });
+      for (let seq = 2; seq <= 60; seq += 1) {
+        rig.advance(250);
+        rig.append(frame(EPOCH, seq));
+        rig.ping();
+        if (acks) rig.ack(0, 1, seq);
+      }
+      expect(rig.state.name).toBe('Ready');
+      return rig.sent('ping').length;
+    };
+    expect(pings(true)).toBeGreaterThanOrEqual(3);
+    expect(pings(true)).toBeLessThanOrEqual(4);
+    expect(pings(false)).toBeGreaterThanOrEqual(6);
+  });
+
   test('PINGs are answered at once, with the highest accepted seq', () => {
     const rig = new Rig();
     rig.append(frame(EPOCH, 1));

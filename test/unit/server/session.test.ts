@@ -376,6 +376,25 @@ describe('time', () => {
     expect(talk.session.nextDeadline).toBe(5_000);
   });
 
+  test('PING is left out while acks go, but for one in five intervals', () => {
+    const talk = new Talk().join();
+    for (let seq = 1; seq <= 40; seq += 1) {
+      talk.tick(seq * 250);
+      talk.send(frames(seq, seq));
+      const [commit] = talk.take('commit');
+      talk.committed(commit?.request ?? 0, { settled: [stored(seq, seq)] });
+    }
+    expect(talk.client.take('ping')).toHaveLength(2);
+  });
+
+  test('the first byte behind WELCOME may take the round trip that HELLO took, and more', () => {
+    const talk = new Talk();
+    talk.now = 30_000;
+    talk.join();
+    expect(talk.tick(30_000 + 34_999).ending()).toBeUndefined();
+    expect(talk.tick(30_000 + 35_000).ending()).toBe('timeout');
+  });
+
   test('silence ends it', () => {
     const talk = new Talk().join();
     talk.now = 3_000;
