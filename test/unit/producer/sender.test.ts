@@ -11,7 +11,7 @@ import {
   stepOf,
 } from '#collector/producer/sender-state.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
-import type { Message } from '#protocol/messages.ts';
+import type { ByeReason, Message } from '#protocol/messages.ts';
 import { EPOCH, epochNumber, frame, Rig, STORE_ID } from './rig.ts';
 
 /** So far apart are two dials at least. */
@@ -520,6 +520,10 @@ describe('progress', () => {
   });
 });
 
+function goodbye(reason: ByeReason): Message {
+  return { kind: 'bye', reason, retryAfterMs: 0, text: '' };
+}
+
 describe('backoff', () => {
   function failures(rig: Rig, count: number): number[] {
     const waits: number[] = [];
@@ -598,6 +602,29 @@ describe('backoff', () => {
     const rig = rigAt('Recovering/greeting');
     rig.greet([3, 4]);
     expect(rig.state).toMatchObject({ error: { code: 'version', retry: 'permanent' } });
+  });
+
+  test.each([
+    ['a wrong token', (rig: Rig) => rig.welcome([], Buffer.from('another token, wholly'))],
+    ['a refused token', (rig: Rig) => rig.fromServer(goodbye('unauthorized'))],
+    ['a refused id', (rig: Rig) => rig.fromServer(goodbye('bad_collector'))],
+    ['another version', (rig: Rig) => rig.fromServer(goodbye('version'))],
+  ])('%s heals by itself once the other side is mended', (_what, fail) => {
+    const rig = new Rig();
+    rig.append(frame(EPOCH, 1));
+    for (let i = 0; i < 3; i += 1) {
+      rig.connect();
+      rig.greet();
+      fail(rig);
+      expect(rig.state).toMatchObject({ name: 'Backoff', error: { retry: 'permanent' } });
+      rig.advance((rig.sender.nextDeadline ?? 0) - rig.now);
+    }
+    rig.connect();
+    rig.greet();
+    rig.welcome();
+    rig.ack(0, 1, 1);
+    expect(rig.state.name).toBe('Ready');
+    expect(rig.sender.attempt).toBe(0);
   });
 
   test("a BYE's waiting time is believed up to 30 s before the handshake, 300 s after", () => {
