@@ -9,7 +9,7 @@
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { NONCE_BYTES } from '#protocol/limits.ts';
-import type { Terms } from '#protocol/messages.ts';
+import type { Terms, WireFrame } from '#protocol/messages.ts';
 import type { Events } from './events.ts';
 import type { CommitRequest } from './intake.ts';
 import type { Metrics } from './metrics.ts';
@@ -49,6 +49,13 @@ export interface ConnectionOptions {
   readonly windowBytes: number;
   readonly termsFor: (collectorsKnown: number) => Terms;
   readonly onGone: (connection: Connection) => void;
+}
+
+/** What metrics, events and the log say of a batch. */
+interface BatchSummary extends Pick<CommitRequest, 'epoch' | 'gaps' | 'rejects'> {
+  /** How many. */
+  readonly frames: number;
+  readonly newest: Pick<WireFrame, 'seq' | 'capturedAt'> | undefined;
 }
 
 /** Acks and heartbeats that the peer may leave unread: hours of heartbeats, thousands of acks. */
@@ -173,8 +180,7 @@ export class Connection implements Member {
         void this.#announce(action.epochs, action.complete);
         return;
       case 'commit':
-        void this.#commit(action);
-        return;
+        return this.#commit(action);
       case 'heard': {
         const { collector } = this;
         this.#options.store.heard({ collector, at: this.#heardAt, highest: action.highest });
@@ -229,18 +235,19 @@ export class Connection implements Member {
     this.#pump();
   }
 
-  async #commit({ request, epoch, ...batch }: CommitRequest): Promise<void> {
+  /** Doesn't hold on to the frames while they are committed: the store has them. */
+  #commit({ request, epoch, ...batch }: CommitRequest): void {
     const { store, surroundings } = this.#options;
-    try {
-      const { stream, frames, gaps, rejects } = batch;
-      const receivedAt = surroundings.wallTime();
-      const outcome = await store.commit({ stream, receivedAt, frames, gaps, rejects });
-      this.#tell(epoch, batch, outcome);
-      this.#session.onCommitted(request, outcome, surroundings.now());
-    } catch (error) {
-      this.#onStoreError(error);
-    }
-    this.#pump();
+    const { gaps, rejects, frames } = batch;
+    const summary = { epoch, gaps, rejects, frames: frames.length, newest: newestOf(frames) };
+    store
+      .commit({ ...batch, receivedAt: surroundings.wallTime() })
+      .then((outcome) => {
+        this.#tell(summary, outcome);
+        this.#session.onCommitted(request, outcome, surroundings.now());
+      })
+      .catch((error: unknown) => this.#onStoreError(error))
+      .then(() => this.#pump());
   }
 
   /** Whatever ended the store is told by the store; the collector has only to wait. */
@@ -251,19 +258,17 @@ export class Connection implements Member {
 
   /** Metrics, events and the log: what became of a batch. */
   #tell(
-    epoch: string,
-    { frames, gaps, rejects }: Omit<CommitRequest, 'request' | 'epoch'>,
+    { epoch, frames, newest, gaps, rejects }: BatchSummary,
     { conflicts, duplicates }: CommitOutcome,
   ): void {
     const { metrics, events, log } = this.#options;
     const { collector } = this;
-    const stored = frames.length - duplicates - conflicts.length;
+    const stored = frames - duplicates - conflicts.length;
     metrics.onFrames('stored', stored);
     metrics.onFrames('duplicate', duplicates);
     metrics.onFrames('conflict', conflicts.length);
     metrics.onFrames('rejected', rejects.length);
     metrics.onDeclared(gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0));
-    const newest = frames.at(-1);
     if (newest !== undefined && stored > 0) {
       const { seq: to, capturedAt } = newest;
       events.publish({ type: 'stored', collector, epoch, to, capturedAt });
@@ -350,4 +355,9 @@ export class Connection implements Member {
       this.#pump();
     });
   }
+}
+
+function newestOf(frames: readonly WireFrame[]): BatchSummary['newest'] {
+  const newest = frames.at(-1);
+  return newest && { seq: newest.seq, capturedAt: newest.capturedAt };
 }

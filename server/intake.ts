@@ -52,6 +52,9 @@ interface OpenBatch {
   bytes: number;
 }
 
+/** What has to be known of a batch while the store has it: not its frames, which nobody needs. */
+type BatchInFlight = Pick<OpenBatch, 'epochIndex' | 'rejects' | 'bytes'>;
+
 /** What an item costs in memory beside its payload, about. */
 const ITEM_BYTES = 64;
 
@@ -59,7 +62,7 @@ export class Intake {
   readonly #payloadBytesMax: number;
   readonly #windowBytes: number;
   readonly #epochs: AnnouncedEpoch[] = [];
-  readonly #inFlight = new Map<number, OpenBatch>();
+  readonly #inFlight = new Map<number, BatchInFlight>();
   #bytesInFlight = 0;
   #lastRequest = 0;
   #open: OpenBatch | undefined;
@@ -132,9 +135,9 @@ export class Intake {
     if (batch === undefined) return;
     this.#open = undefined;
     this.#lastRequest += 1;
-    this.#inFlight.set(this.#lastRequest, batch);
-    const { frames, gaps, rejects } = batch;
-    const { epoch, stream } = this.#epochOf(batch.epochIndex);
+    const { epochIndex, bytes, frames, gaps, rejects } = batch;
+    this.#inFlight.set(this.#lastRequest, { epochIndex, bytes, rejects });
+    const { epoch, stream } = this.#epochOf(epochIndex);
     this.#ready.push({ request: this.#lastRequest, epoch, stream, frames, gaps, rejects });
   }
 

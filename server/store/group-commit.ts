@@ -5,9 +5,11 @@
  * Invariants: one job at a time; items keep their order; a job is bounded in bytes and items, so
  * that nobody's backlog makes the others wait longer than a few jobs; when a job fails, each of
  * its items is rejected and nothing of it was kept.
+ *
+ * Frames are packed for the way to the writer as they come: so the next job is ready when the one
+ * that runs is done, and nobody has to keep what the socket gave.
  */
-import type { WireFrame } from '#protocol/messages.ts';
-import { packFrames } from './packing.ts';
+import { FramePacker } from './packing.ts';
 import type { ItemResult, JobResult, WriterItem, WriterJob } from './sqlite-writer.ts';
 import type { StoreError, StreamBatch } from './store.ts';
 
@@ -17,11 +19,41 @@ const JOB_ITEMS_MAX = 4_096;
 
 type Asked = Exclude<WriterItem, { kind: 'batch' }> | { kind: 'batch'; batch: StreamBatch };
 
-interface Waiting {
-  readonly asked: Asked;
-  readonly bytes: number;
+interface Answer {
   readonly resolve: (result: ItemResult) => void;
   readonly reject: (error: StoreError) => void;
+}
+
+/** A job that is being gathered. */
+class Gathering {
+  readonly answers: Answer[] = [];
+  readonly #items: WriterItem[] = [];
+  readonly #packer = new FramePacker();
+
+  get frames(): number {
+    return this.#packer.count;
+  }
+
+  hasRoomFor(asked: Asked): boolean {
+    if (this.#items.length === 0) return true;
+    if (this.#items.length >= JOB_ITEMS_MAX) return false;
+    const bytes = asked.kind === 'batch' ? payloadBytes(asked.batch) : 0;
+    return this.#packer.payloadBytes + bytes <= JOB_BYTES_MAX;
+  }
+
+  add(asked: Asked, answer: Answer): void {
+    this.answers.push(answer);
+    if (asked.kind !== 'batch') {
+      this.#items.push(asked);
+      return;
+    }
+    const { frames, ...batch } = asked.batch;
+    this.#items.push({ kind: 'batch', batch, frames: this.#packer.add(frames) });
+  }
+
+  finish(): WriterJob {
+    return { items: this.#items, packed: this.#packer.finish() };
+  }
 }
 
 /** What a group commit works with; `run` rejects with StoreError alone. */
@@ -34,7 +66,7 @@ export interface GroupCommitOptions {
 
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
-  #waiting: Waiting[] = [];
+  readonly #waiting: Gathering[] = [];
   #running: Promise<void> | undefined;
 
   constructor(options: GroupCommitOptions) {
@@ -44,8 +76,7 @@ export class GroupCommit {
   /** Resolves with the item's result once its transaction is on disk. */
   add(asked: Asked): Promise<ItemResult> {
     return new Promise((resolve, reject) => {
-      const bytes = asked.kind === 'batch' ? payloadBytes(asked.batch.frames) : 0;
-      this.#waiting.push({ asked, bytes, resolve, reject });
+      this.#gatheringFor(asked).add(asked, { resolve, reject });
       this.#running ??= this.#runAll();
     });
   }
@@ -55,55 +86,38 @@ export class GroupCommit {
     while (this.#running) await this.#running;
   }
 
+  #gatheringFor(asked: Asked): Gathering {
+    const last = this.#waiting.at(-1);
+    if (last?.hasRoomFor(asked)) return last;
+    const fresh = new Gathering();
+    this.#waiting.push(fresh);
+    return fresh;
+  }
+
   async #runAll(): Promise<void> {
     // What arrives in this turn of the event loop belongs together.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (this.#waiting.length > 0) await this.#runOne(this.#takeJob());
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      await this.#runOne(next);
+    }
     this.#running = undefined;
   }
 
-  #takeJob(): Waiting[] {
-    let bytes = 0;
-    let count = 0;
-    for (const waiting of this.#waiting) {
-      bytes += waiting.bytes;
-      if (count > 0 && (bytes > JOB_BYTES_MAX || count >= JOB_ITEMS_MAX)) break;
-      count += 1;
-    }
-    const taken = this.#waiting.slice(0, count);
-    this.#waiting = this.#waiting.slice(count);
-    return taken;
-  }
-
-  async #runOne(taken: readonly Waiting[]): Promise<void> {
-    const { job, frames } = jobOf(taken);
+  async #runOne(gathering: Gathering): Promise<void> {
+    const { answers, frames } = gathering;
     let result: JobResult;
     try {
-      result = await this.#options.run(job);
+      result = await this.#options.run(gathering.finish());
     } catch (error) {
       this.#options.refused(error as StoreError);
-      for (const { reject } of taken) reject(error as StoreError);
+      for (const { reject } of answers) reject(error as StoreError);
       return;
     }
-    for (const [index, { resolve }] of taken.entries()) resolve(result.results[index]);
+    for (const [index, { resolve }] of answers.entries()) resolve(result.results[index]);
     await this.#options.committed(result, frames);
   }
 }
 
-function jobOf(taken: readonly Waiting[]): { job: WriterJob; frames: number } {
-  const batches: (readonly WireFrame[])[] = [];
-  let frames = 0;
-  const items = taken.map(({ asked }): WriterItem => {
-    if (asked.kind !== 'batch') return asked;
-    const { frames: own, ...batch } = asked.batch;
-    const slice = { start: frames, count: own.length };
-    batches.push(own);
-    frames += own.length;
-    return { kind: 'batch', batch, frames: slice };
-  });
-  return { job: { items, packed: packFrames(batches) }, frames };
-}
-
-function payloadBytes(frames: readonly WireFrame[]): number {
+function payloadBytes({ frames }: StreamBatch): number {
   return frames.reduce((sum, frame) => sum + frame.payload.length, 0);
 }

@@ -10,6 +10,7 @@ import type { WireFrame } from '#protocol/messages.ts';
 import type { StoredFrame } from './store.ts';
 
 const NUMBERS_PER_FRAME = 5;
+const PAYLOAD_BYTES_START = 1_024;
 
 /** Frames of many batches, one behind the other. */
 export interface PackedFrames {
@@ -24,18 +25,53 @@ export interface PackedSlice {
   readonly count: number;
 }
 
-export function packFrames(batches: readonly (readonly WireFrame[])[]): PackedFrames {
-  let count = 0;
-  let payloadBytes = 0;
-  for (const frames of batches) {
-    count += frames.length;
-    for (const frame of frames) payloadBytes += frame.payload.length;
+/** Puts frames of one batch after the other into memory that grows with them. */
+export class FramePacker {
+  #numbers = new Float64Array(NUMBERS_PER_FRAME);
+  #payloads = new Uint8Array(PAYLOAD_BYTES_START);
+  #count = 0;
+  #payloadBytes = 0;
+
+  get count(): number {
+    return this.#count;
   }
-  const numbers = new Float64Array(count * NUMBERS_PER_FRAME);
-  const payloads = new Uint8Array(payloadBytes);
-  let at = 0;
-  let offset = 0;
-  for (const frames of batches) {
+
+  get payloadBytes(): number {
+    return this.#payloadBytes;
+  }
+
+  /** Copies the frames; they need not be kept for this any more. */
+  add(frames: readonly WireFrame[]): PackedSlice {
+    const slice = { start: this.#count, count: frames.length };
+    this.#count += frames.length;
+    const end = frames.reduce((bytes, { payload }) => bytes + payload.length, this.#payloadBytes);
+    const numbers = this.#count * NUMBERS_PER_FRAME;
+    if (numbers > this.#numbers.length) {
+      this.#numbers = grown(
+        this.#numbers,
+        new Float64Array(Math.max(numbers, 2 * this.#numbers.length)),
+      );
+    }
+    if (end > this.#payloads.length) {
+      this.#payloads = grown(
+        this.#payloads,
+        new Uint8Array(Math.max(end, 2 * this.#payloads.length)),
+      );
+    }
+    this.#write(frames, slice.start * NUMBERS_PER_FRAME);
+    return slice;
+  }
+
+  /** All of it, to be handed over; nothing may be added any more. */
+  finish(): PackedFrames {
+    return { numbers: this.#numbers, payloads: this.#payloads };
+  }
+
+  #write(frames: readonly WireFrame[], start: number): void {
+    const numbers = this.#numbers;
+    const payloads = this.#payloads;
+    let at = start;
+    let offset = this.#payloadBytes;
     for (const { seq, capturedAt, crc, payload } of frames) {
       numbers[at] = seq;
       numbers[at + 1] = capturedAt;
@@ -46,8 +82,13 @@ export function packFrames(batches: readonly (readonly WireFrame[])[]): PackedFr
       at += NUMBERS_PER_FRAME;
       offset += payload.length;
     }
+    this.#payloadBytes = offset;
   }
-  return { numbers, payloads };
+}
+
+function grown<T extends Float64Array | Uint8Array>(old: T, larger: T): T {
+  larger.set(old);
+  return larger;
 }
 
 export function unpackFrames(packed: PackedFrames, slice: PackedSlice): WireFrame[] {
@@ -85,7 +126,9 @@ export function packStored(frames: readonly StoredFrame[]): PackedStored {
     else runs.push({ collector, epoch, count: 1 });
   }
   const receivedAt = Float64Array.from(frames, (frame) => frame.receivedAt);
-  return { runs, packed: packFrames([frames]), receivedAt };
+  const packer = new FramePacker();
+  packer.add(frames);
+  return { runs, packed: packer.finish(), receivedAt };
 }
 
 export function unpackStored({ runs, packed, receivedAt }: PackedStored): StoredFrame[] {

@@ -118,9 +118,9 @@ export class SqliteStore implements Store {
     return (await this.#group.add({ kind: 'announce', announcement })) as AnnounceAnswer;
   }
 
-  async commit(batch: StreamBatch): Promise<CommitOutcome> {
-    this.#checkOpen();
-    return (await this.#group.add({ kind: 'batch', batch })) as CommitOutcome;
+  commit(batch: StreamBatch): Promise<CommitOutcome> {
+    if (this.#closed) return Promise.reject(closedError());
+    return this.#group.add({ kind: 'batch', batch }) as Promise<CommitOutcome>;
   }
 
   heard(heard: Heard): void {
@@ -207,6 +207,10 @@ export class SqliteStore implements Store {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new StoreError('closed', 'the store was closed');
+    if (this.#closed) throw closedError();
   }
+}
+
+function closedError(): StoreError {
+  return new StoreError('closed', 'the store was closed');
 }

@@ -54,6 +54,10 @@ export interface JobResult {
   readonly walBytes: number;
 }
 
+/** Fewer cost more calls, many more cost SQLite more registers than they save. */
+const FRAMES_PER_STATEMENT = 16;
+/** Those of a frame alone, beside the stream and received_at. */
+const VALUES_PER_FRAME = 4;
 /** What stands before each page in the log. */
 const WAL_FRAME_HEADER_BYTES = 24;
 /** A log that has grown past this while readers were in the way is emptied by waiting for them. */
@@ -71,6 +75,8 @@ export class SqliteWriter {
   readonly #settled: SettledTable;
   readonly #streams: StreamTable;
   readonly #insertFrame: StatementSync;
+  readonly #insertFrames: StatementSync;
+  readonly #anyFrameWithin: StatementSync;
   readonly #readFrame: StatementSync;
   readonly #insertConflict: StatementSync;
   readonly #conflictsWithin: StatementSync;
@@ -85,6 +91,17 @@ export class SqliteWriter {
     this.#insertFrame = database.prepare(`
       INSERT INTO frames (stream_id, seq, captured_at, received_at, crc, payload)
       VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`);
+    // The stream and received_at are the first two values, so that they are bound once.
+    const rows = Array.from({ length: FRAMES_PER_STATEMENT }, (_, row) => {
+      const first = 3 + row * VALUES_PER_FRAME;
+      return `(?1, ?${first}, ?${first + 1}, ?2, ?${first + 2}, ?${first + 3})`;
+    });
+    this.#insertFrames = database.prepare(`
+      INSERT INTO frames (stream_id, seq, captured_at, received_at, crc, payload)
+      VALUES ${rows.join(', ')}`);
+    this.#anyFrameWithin = database.prepare(
+      'SELECT seq FROM frames WHERE stream_id = ? AND seq BETWEEN ? AND ? LIMIT 1',
+    );
     this.#readFrame = database.prepare(
       'SELECT captured_at, crc, payload FROM frames WHERE stream_id = ? AND seq = ?',
     );
@@ -180,7 +197,7 @@ export class SqliteWriter {
     const taken = this.#refusedAndGaps(batch);
     const runs = runsOf(frames);
     const before = this.#settled.around(stream, [...runs, ...taken]);
-    const { conflicts, duplicates } = this.#insertFrames(batch, before);
+    const { conflicts, duplicates } = this.#takeFrames(batch, before);
     const stored = without(runs, conflicts);
     const after = this.#settled.settle(stream, before, [...taken, ...stored]);
     this.#streams.reached(stream, highestOf([...runs, ...taken]));
@@ -211,10 +228,37 @@ export class SqliteWriter {
     ];
   }
 
-  #insertFrames(
+  /** Inserts the frames of a batch, apart from those that are there or were. */
+  #takeFrames(
+    batch: StreamBatch,
+    before: readonly SettledRange[],
+  ): { conflicts: readonly number[]; duplicates: number } {
+    const { stream, frames } = batch;
+    const [first, last] = [frames[0]?.seq ?? 0, frames.at(-1)?.seq ?? 0];
+    const anyPruned = before.some(({ state }) => state === 'pruned');
+    if (anyPruned || this.#anyFrameWithin.get(stream, first, last) !== undefined) {
+      return this.#takeOneByOne(batch, before);
+    }
+    const { receivedAt } = batch;
+    let from = 0;
+    for (; from + FRAMES_PER_STATEMENT <= frames.length; from += FRAMES_PER_STATEMENT) {
+      const values: (number | Uint8Array)[] = [stream, receivedAt];
+      for (let i = from; i < from + FRAMES_PER_STATEMENT; i += 1) {
+        const frame = frames[i];
+        if (frame) values.push(frame.seq, frame.capturedAt, frame.crc, frame.payload);
+      }
+      this.#insertFrames.run(...values);
+    }
+    for (const { seq, capturedAt, crc, payload } of frames.slice(from)) {
+      this.#insertFrame.run(stream, seq, capturedAt, receivedAt, crc, payload);
+    }
+    return { conflicts: [], duplicates: 0 };
+  }
+
+  #takeOneByOne(
     { stream, receivedAt, frames }: StreamBatch,
     before: readonly SettledRange[],
-  ): { conflicts: number[]; duplicates: number } {
+  ): { conflicts: readonly number[]; duplicates: number } {
     const conflicts: number[] = [];
     let duplicates = 0;
     const pruned = before.filter((range) => range.state === 'pruned');

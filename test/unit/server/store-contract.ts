@@ -131,6 +131,20 @@ export function storeContract(open: () => Promise<Store>): void {
     expect((await auditOf(store, EPOCH_A)).duplicatesRefused).toBe(3);
   });
 
+  test('a long batch around what is stored brings the rest, in every place its own bytes', async () => {
+    const store = await open();
+    const stream = await streamOf(store, epochOf(EPOCH_A, 1, 100));
+    await store.commit(batchOf(stream, { frames: framesOf(EPOCH_A, 40, 44) }));
+    const outcome = await store.commit(batchOf(stream, { frames: framesOf(EPOCH_A, 1, 77) }));
+    expect(outcome).toEqual({ settled: [stored(1, 77)], conflicts: [], duplicates: 5 });
+    const behind = framesOf(EPOCH_A, 78, 100).filter(({ seq }) => seq !== 90);
+    await store.commit(batchOf(stream, { frames: behind }));
+    const all = [...framesOf(EPOCH_A, 1, 77), ...behind];
+    expect((await exported(store)).map(({ seq, crc, payload }) => [seq, crc, payload])).toEqual(
+      all.map(({ seq, crc, payload }) => [seq, crc, new Uint8Array(payload)]),
+    );
+  });
+
   test.each([
     ['payload', { payload: Buffer.from('other') }],
     ['capture time', { capturedAt: 7 }],
