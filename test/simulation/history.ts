@@ -30,10 +30,12 @@ export interface Verdict {
 
 /**
  * From the end of all faults. The longest thing that a healthy path has to wait out is the deadline
- * of a handshake that began before (60 s), and then the drain.
+ * of a handshake that began before (60 s); the time of the drain itself comes on top.
  */
 const RECOVERY_MS_MAX = 120_000;
 const TICK_MS = 250;
+/** What may be under way while nothing is known of a path. */
+const START_WINDOW_BYTES = 16_384;
 /** What one read of a socket may bring on top of a full window. */
 const READ_BYTES_MAX = 65_536;
 /** In which a connection that is cut for no reason would be. */
@@ -304,7 +306,10 @@ class History {
     if (collector === undefined) return;
     host.kill();
     host.disk.afterKill();
-    if (checkpoint) return damageCheckpoint(host.disk.files, this.world.random);
+    if (checkpoint) {
+      this.witness.excuseCheckpoint(collector);
+      return damageCheckpoint(host.disk.files, this.world.random);
+    }
     const touched = damageSegment(host.disk.files, this.world.random) ?? [];
     for (const { epoch, seq } of touched) {
       this.witness.excuse(collector, epoch, seq, 'its bytes were damaged');
@@ -385,7 +390,8 @@ class History {
   }
 
   async #untilSettled(hosts: readonly CollectorHost[], isLast: boolean): Promise<void> {
-    const until = this.world.now + RECOVERY_MS_MAX;
+    const boundMs = RECOVERY_MS_MAX + this.#drainMs(hosts);
+    const until = this.world.now + boundMs;
     const server = this.#server;
     const settled = (): boolean =>
       hosts.every((host) => host.drained) &&
@@ -404,6 +410,17 @@ class History {
       'recovery',
       `not settled after ${RECOVERY_MS_MAX} ms: ${states.join('; ')}`,
     );
+  }
+
+  /** What the slowest of these paths may take for a queue: half a window for each way and back. */
+  #drainMs(hosts: readonly CollectorHost[]): number {
+    const windowBytes = Math.min(this.#plan.server.windowBytes, START_WINDOW_BYTES);
+    const drains = hosts.map(({ disk, settings }) => {
+      const trips = Math.ceil(disk.segmentBytes / (windowBytes / 2));
+      const tripMs = 2 * settings.delayMs + this.#plan.server.commitMsMax + settings.roundMsMax;
+      return trips * tripMs + disk.segmentBytes / settings.bytesPerMs;
+    });
+    return Math.max(...drains);
   }
 
   /** On a healthy path, with nothing to do, no connection ends. */

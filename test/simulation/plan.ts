@@ -165,6 +165,14 @@ function collectorOf(random: Random): CollectorSettings {
     delayMs: random.spread(0.1, random.chance(0.1) ? 8_000 : 150),
     bytesPerMs: random.spread(20, 20_000),
     proxied: random.chance(0.5),
+    delivery: {
+      drainOrder: random.chance(0.3) ? 'live' : 'oldest',
+      backlogSharePercent: random.pick([0, 10, 50, 100]),
+      flushIntervalMs: random.chance(0.2) ? Math.round(random.spread(1, 500)) : 0,
+      compression: random.chance(0.5) ? 'auto' : 'off',
+      keepSettledBytes: random.chance(0.5) ? 67_108_864 : Math.round(random.spread(1, 100_000)) - 1,
+      keepSettledMs: random.chance(0.5) ? 3_600_000 : Math.round(random.spread(1, 20_000)) - 1,
+    },
   };
 }
 

@@ -56,6 +56,7 @@ export class Witness {
   readonly #excused = new Map<string, string>();
   readonly #declared = new Set<string>();
   readonly #unheard = new Set<string>();
+  readonly #withoutCheckpoint = new Set<string>();
   readonly #causes = new Map<string, Set<GapReason>>();
   readonly #missingExcused = new Map<string, 'meanwhile' | 'for good'>();
   /** Stores that were there before the last one. */
@@ -105,6 +106,11 @@ export class Witness {
 
   excuse(collector: string, epoch: string, seq: number, why: string): void {
     this.#excused.set(nameOf(collector, epoch, seq), why);
+  }
+
+  /** The queue's checkpoint was damaged: what it knew of settled frames is gone. */
+  excuseCheckpoint(collector: string): void {
+    this.#withoutCheckpoint.add(collector);
   }
 
   /** The audit of a collector may show frames as missing: until the end, or even then. */
@@ -262,6 +268,9 @@ export class Witness {
 
   #checkDeclared(identity: string, collector: string, reason: string): void {
     if (reason === 'damaged' && this.#excused.has(identity)) return;
+    // Without its checkpoint a queue can't tell what was settled, and is gone, from what is lost.
+    const forgot = this.#withoutCheckpoint.has(collector) && this.#wasSettled(identity);
+    if (reason === 'damaged' && forgot) return;
     const allowed = this.#causes.get(collector)?.has(reason as GapReason) === true;
     if (!allowed) throw new Violation('declared without a cause', `${identity} as ${reason}`);
     const wasLost = reason === 'settled_elsewhere' || reason === 'lost_after_ack';

@@ -88,7 +88,7 @@ export class QueueCore {
   #looseEnds = true;
   #newGaps: Gap[] = [];
   #newLosses: StoreLoss[] = [];
-  /** The epoch of which something was settled last. */
+  /** The epoch of which something was settled last; before this opening, most likely, the newest. */
   #lastSettled: EpochState | undefined;
   /** The owner's clock, as of the last upkeep. */
   #now = 0;
@@ -109,6 +109,7 @@ export class QueueCore {
     this.#epochs = epochs;
     this.#gaps = gaps;
     this.#storeId = storeId;
+    this.#lastSettled = epochs.inOrder.findLast(({ settled }) => settled.length > 0);
     const { segmentBytes } = options;
     this.#log = new SegmentLog(files, { segmentBytes, segments, nextNumber: nextSegment });
     this.#kept = new KeptSegments(options.keepSettled ?? { bytes: 0, ms: 0 });

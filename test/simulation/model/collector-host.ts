@@ -4,7 +4,11 @@
  */
 
 import type { LinkSocket } from '#collector/producer/link.ts';
-import { Producer, type ProducerEvent } from '#collector/producer/producer.ts';
+import {
+  Producer,
+  type ProducerEvent,
+  type ProducerOptions,
+} from '#collector/producer/producer.ts';
 import { stepOf } from '#collector/producer/sender-state.ts';
 import type { Surroundings } from '#collector/producer/surroundings.ts';
 import { nameOf, Violation, type Witness } from '../witness.ts';
@@ -23,6 +27,8 @@ export interface CollectorSettings {
   readonly delayMs: number;
   readonly bytesPerMs: number;
   readonly proxied: boolean;
+  /** Settings of the producer. */
+  readonly delivery: Partial<ProducerOptions>;
   /** How long the disk takes for a round of the queue at most, in milliseconds. */
   readonly roundMsMax: number;
   readonly payloadBytesMin: number;
@@ -114,6 +120,7 @@ export class CollectorHost {
         token: this.settings.token,
         queuePath: 'queue',
         queueLimitBytes: this.settings.limitBytes,
+        ...this.settings.delivery,
         onEvent: (event) => this.#onEvent(event),
       },
       this.#surroundings(process),

@@ -228,6 +228,15 @@ describe('a store that has lost what it had settled', () => {
     expect(after.settled(epoch)).toEqual([range(1, 10)]);
   });
 
+  test('is asked about the epoch that was settled last, across an opening and a new epoch', () => {
+    const options = { ...KEEP, mintEpoch: epochMint() };
+    const files = new ModelledFiles();
+    settledQueue(files, 3, options).close();
+    const again = openCore(files.afterKill(), options);
+    appendFrames(again, 4, 5);
+    expect(again.held().map(({ onlyRemembered }) => onlyRemembered)).toEqual([false, false]);
+  });
+
   test('another store gets what is kept, too', () => {
     const files = new ModelledFiles();
     const core = settledQueue(files, 30, { ...KEEP, keepSettled: { bytes: 12_000, ms: 60_000 } });
