@@ -366,17 +366,20 @@ export class Producer {
    * refusal that is told twice finds its frame settled the second time.
    */
   #bury(action: Extract<SenderAction, { type: 'reject' }>): Promise<void> {
-    const buried = this.#burial.then(() => this.#buryNow(action));
+    const { lost } = this.#counters;
+    const buried = this.#burial.then(() => this.#buryNow(action, lost));
     this.#burial = buried.catch(() => undefined);
     return buried;
   }
 
-  async #buryNow({
-    storeId,
-    epoch,
-    range,
-    text,
-  }: Extract<SenderAction, { type: 'reject' }>): Promise<void> {
+  async #buryNow(action: Extract<SenderAction, { type: 'reject' }>, lost: number): Promise<void> {
+    const { storeId, epoch, range, text } = action;
+    // The word of a store that has lost what it had settled since, or that another one has replaced,
+    // counts no more: the frame is sent again, and refused again.
+    const settle = (refused: SettledRange): void => {
+      if (storeId !== this.#storeId || lost !== this.#counters.lost) return;
+      this.#queue.settle(storeId, epoch, [refused]);
+    };
     const code = settledReason(range) ?? 'unknown';
     for (let { from: seq } = range; seq <= range.to; seq += 1) {
       const before = { epoch, seq: seq - 1 };
@@ -387,15 +390,10 @@ export class Producer {
       const letter = { collector: this.#collector, frame, code, text, rejectedAt };
       await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);
       this.#counters.dead += 1;
-      this.#settleRefused(storeId, epoch, { ...range, from: seq, to: seq });
+      settle({ ...range, from: seq, to: seq });
       this.#emit({ type: 'rejected', epoch, seq, code, text });
     }
-    this.#settleRefused(storeId, epoch, range);
-  }
-
-  /** The word of a store that another one has replaced since counts no more. */
-  #settleRefused(storeId: string, epoch: Epoch, range: SettledRange): void {
-    if (storeId === this.#storeId) this.#queue.settle(storeId, epoch, [range]);
+    settle(range);
   }
 
   #onState(from: SenderState, to: SenderState): void {

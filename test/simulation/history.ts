@@ -406,10 +406,15 @@ class History {
       const status = host.producer?.status();
       return `${host.name} ${status?.state ?? 'not running'}, ${status?.queue.frames} frames`;
     });
-    throw new Violation(
-      'recovery',
-      `not settled after ${RECOVERY_MS_MAX} ms: ${states.join('; ')}`,
-    );
+    const pending = server.disk
+      .audit()
+      .flatMap(({ collector, epochs }) =>
+        epochs.flatMap(({ epoch, pending: all }) =>
+          all.map(({ from, to }) => `${collector} ${epoch} ${from}-${to}`),
+        ),
+      );
+    const text = `not settled after ${Math.round(boundMs / 1_000)} s: ${states.join('; ')}`;
+    throw new Violation('recovery', `${text}; pending: ${pending.slice(0, 3).join(', ')}`);
   }
 
   /** What the slowest of these paths may take for a queue: half a window for each way and back. */

@@ -406,7 +406,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: `${PRODUCER}/producer.ts`,
         find: '      await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);\n',
-        replace: `      this.#queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
+        replace: `      settle({ ...range, from: seq, to: seq });
       await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);\n`,
       },
     ],
