@@ -71,8 +71,8 @@ export class CollectorHost {
   readonly #network: Network;
   #sockets: TcpSocket[] = [];
   #vanished: TcpSocket[] = [];
-  /** Dials since something was last acknowledged. */
-  #dials = { acked: 0, since: 0, count: 0 };
+  /** Dials since the server last took something. */
+  #dials = { taken: 0, since: 0, count: 0 };
 
   constructor(name: string, settings: CollectorSettings, shared: Surrounding) {
     this.name = name;
@@ -112,7 +112,7 @@ export class CollectorHost {
     const process = new Process(world, this.name);
     this.process = process;
     this.producer = undefined;
-    this.#dials = { acked: 0, since: world.now, count: 0 };
+    this.#dials = { taken: 0, since: world.now, count: 0 };
     for (const socket of this.#vanished.splice(0)) socket.reboot();
     Producer.open(
       {
@@ -197,9 +197,9 @@ export class CollectorHost {
 
   /** Dials are bounded while they bring nothing: an outage must not become a storm. */
   #countDial(): void {
-    const { world } = this.#shared;
-    const acked = this.producer?.status().counters.acked ?? 0;
-    if (acked !== this.#dials.acked) this.#dials = { acked, since: world.now, count: 0 };
+    const { world, server } = this.#shared;
+    const taken = server.disk.batchesOf(this.#collector);
+    if (taken !== this.#dials.taken) this.#dials = { taken, since: world.now, count: 0 };
     this.#dials.count += 1;
     const { count, since } = this.#dials;
     const seconds = (world.now - since) / 1_000;

@@ -54,6 +54,7 @@ interface Stream {
   readonly frames: Map<number, StoredFrame>;
   readonly conflicts: Map<number, number>;
   duplicatesRefused: number;
+  batches: number;
 }
 
 interface Collector {
@@ -116,6 +117,14 @@ export class StoreDisk {
   /** True when this frame's row is there. */
   holds(collector: string, epoch: string, seq: number): boolean {
     return this.find(collector, epoch)?.frames.has(seq) === true;
+  }
+
+  /** How many batches of a collector's were taken, whatever became of them. */
+  batchesOf(collector: string | undefined): number {
+    return this.streams.reduce(
+      (sum, stream) => sum + (stream.collector === collector ? stream.batches : 0),
+      0,
+    );
   }
 
   settles(collector: string, epoch: string, seq: number): boolean {
@@ -242,6 +251,7 @@ export class StoreDisk {
       frames: new Map(),
       conflicts: new Map(),
       duplicatesRefused: 0,
+      batches: 0,
     };
     this.streams.push(stream);
     this.#byName.set(`${collector} ${epoch}`, stream);
@@ -273,6 +283,7 @@ export class StoreDisk {
       stream.highest = Math.max(stream.highest, range.to);
     }
     stream.duplicatesRefused += duplicates;
+    stream.batches += 1;
     const settled = [...stored, ...taken].flatMap(({ from, to }) =>
       stream.settled.within(from, to),
     );

@@ -216,7 +216,15 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'if (crc < 0) {',
       },
     ],
-    caughtBy: ['rejected without a cause', 'altered', 'unexpected', 'ack', 'missing', 'error'],
+    caughtBy: [
+      'rejected without a cause',
+      'altered',
+      'unexpected',
+      'loss',
+      'ack',
+      'missing',
+      'error',
+    ],
   },
   {
     id: 'm18',
@@ -259,7 +267,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'state.declare(open, 1);',
       },
     ],
-    caughtBy: ['loss', 'missing', 'pending', 'recovery'],
+    caughtBy: ['declared without a cause', 'loss', 'missing', 'pending', 'recovery'],
   },
   {
     id: 'm21',
@@ -267,7 +275,7 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: `${PRODUCER}/window.ts`,
-        find: 'return !this.#measuring && this.#inFlight + bytes <= this.bytes;',
+        find: 'return this.#unexplainedMs === undefined && this.#inFlight + bytes <= this.bytes;',
         replace: 'return true;',
       },
     ],
@@ -339,7 +347,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: `${PRODUCER}/window.ts`,
-        find: 'return !this.#measuring && this.#inFlight + bytes <= this.bytes;',
+        find: 'return this.#unexplainedMs === undefined && this.#inFlight + bytes <= this.bytes;',
         replace: 'return true;',
       },
     ],
@@ -349,7 +357,7 @@ export const MUTANTS: readonly Mutant[] = [
     id: 'm28',
     what: 'the store does not sync its commits',
     substitutions: [{ file: STORE, find: '    this.#disk.sync();\n', replace: '' }],
-    caughtBy: ['ack', 'loss', 'missing', 'pending', 'recovery'],
+    caughtBy: ['ack', 'loss', 'missing', 'pending', 'recovery', 'declared without a cause'],
   },
   {
     id: 'everything lost',
@@ -443,8 +451,8 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: `${QUEUE}/core.ts`,
-        find: 'lowest: state.lowestUnsettled,',
-        replace: 'lowest: state.highest + 1,',
+        find: 'return [{ epoch, lowest: 1, highest, predecessor, onlyRemembered }];',
+        replace: 'return [{ epoch, lowest: highest + 1, highest, predecessor, onlyRemembered }];',
       },
     ],
     caughtBy: ['missing'],
