@@ -27,6 +27,8 @@ export interface ServerSettings {
   readonly commitMsMax: number;
 }
 
+/** No payload of the simulation is as large. */
+const REFUSING_BYTES = 100_000;
 /** A supervisor starts it again after this. */
 const RESTART_MS = 1_000;
 
@@ -77,6 +79,11 @@ export class ServerHost implements Listener {
   /** Payload bytes that were received and wait for the store. */
   get waitingBytes(): number {
     return this.#store?.waitingBytes ?? 0;
+  }
+
+  /** Some frames are too large for it. */
+  get refuses(): boolean {
+    return this.#settings.payloadBytesMax < REFUSING_BYTES;
   }
 
   get connectionCount(): number {
