@@ -34,12 +34,15 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: 'server/ingest-connection.ts',
-        find: 'const outcome = await store.commit({ stream, receivedAt, frames, gaps, rejects });',
-        replace: `store.commit({ stream, receivedAt, frames, gaps, rejects }).catch(() => {});
-          const outcome = { conflicts: [], duplicates: 0, settled: [
-            ...frames.map(({ seq }) => ({ from: seq, to: seq, state: 'stored', code: 0 })),
-            ...rejects.map(({ seq }) => ({ from: seq, to: seq, state: 'rejected', code: 2 })),
-            ...gaps.map(({ from, to }) => ({ from, to, state: 'declared', code: 1 }))] };`,
+        find: `    store
+      .commit({ ...batch, receivedAt: surroundings.wallTime() })
+`,
+        replace: `    store.commit({ ...batch, receivedAt: surroundings.wallTime() }).catch(() => {});
+    Promise.resolve({ conflicts: [], duplicates: 0, settled: [
+      ...frames.map(({ seq }) => ({ from: seq, to: seq, state: 'stored', code: 0 })),
+      ...rejects.map(({ seq }) => ({ from: seq, to: seq, state: 'rejected', code: 2 })),
+      ...gaps.map(({ from, to }) => ({ from, to, state: 'declared', code: 1 }))] })
+`,
       },
     ],
     caughtBy: ['ack'],
