@@ -26,7 +26,7 @@ export function damageSegment(files: ModelledFiles, random: Random): Touched[] |
   if (names.length === 0) return undefined;
   const name = random.pick(names);
   const content = files.content(name);
-  const kind = random.weighted({ flip: 4, zeros: 2, cut: 2, gone: 1 });
+  const kind = random.weighted({ flip: 4, zeros: 2, cut: 2, gone: 3 });
   const from = random.int(0, Math.max(0, content.length - 1));
   const length = kind === 'cut' ? content.length : Math.round(random.spread(1, 200));
   const to = Math.min(content.length, from + length);

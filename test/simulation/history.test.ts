@@ -37,7 +37,7 @@ test.each(FOUND)('history %i holds: %s', async (seed) => {
 });
 
 test('fixed histories hold, and meet everything that can go wrong', async () => {
-  const result = await runMany({ seed: 1, histories: 2_000 });
+  const result = await runMany({ seed: 1, histories: 3_000 });
   expect(failuresOf(result)).toEqual([]);
   expect(result.coverage.missing(required(Object.keys(WEIGHTS)))).toEqual([]);
 });

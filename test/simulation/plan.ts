@@ -88,7 +88,7 @@ export const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'store-slow': 5,
   'store-new': 1.5,
   'store-older': 1.5,
-  damage: 2,
+  damage: 3,
   clock: 2,
   clone: 1,
   restore: 1,
@@ -147,7 +147,7 @@ function flood(
     bursts.push({ at: from + (i * safetyMs) / 10, collector: 0, frames: random.int(20, 70) });
   }
   // A copy from before has frames that are given up here, and brings them later.
-  if (random.chance(0.4)) faults.push({ at: from + safetyMs * 0.15, collector: 0, kind: 'clone' });
+  if (random.chance(0.7)) faults.push({ at: from + safetyMs * 0.15, collector: 0, kind: 'clone' });
   const at = from + random.next() * safetyMs * 0.7;
   const power = random.chance(0.5);
   faults.push({ at, collector: 0, kind: 'collector-kill', lastsMs: 50, power });
