@@ -366,22 +366,24 @@ export class Producer {
    * refusal that is told twice finds its frame settled the second time.
    */
   #bury(action: Extract<SenderAction, { type: 'reject' }>): Promise<void> {
-    const { lost } = this.#counters;
-    const buried = this.#burial.then(() => this.#buryNow(action, lost));
+    const { connections } = this.#sender.counters;
+    const buried = this.#burial.then(() => this.#buryNow(action, connections));
     this.#burial = buried.catch(() => undefined);
     return buried;
   }
 
-  async #buryNow(action: Extract<SenderAction, { type: 'reject' }>, lost: number): Promise<void> {
-    const { storeId, epoch, range, text } = action;
-    // The word of a store that has lost what it had settled since, or that another one has replaced,
-    // counts no more: the frame is sent again, and refused again.
-    const settle = (refused: SettledRange): void => {
-      if (storeId !== this.#storeId || lost !== this.#counters.lost) return;
-      this.#queue.settle(storeId, epoch, [refused]);
-    };
+  /**
+   * A refusal holds for as long as its connection. A later one tells it again, unless the store has
+   * lost it, or is another one: then the frame is still to be sent.
+   */
+  async #buryNow(
+    { storeId, epoch, range, text }: Extract<SenderAction, { type: 'reject' }>,
+    connections: number,
+  ): Promise<void> {
     const code = settledReason(range) ?? 'unknown';
-    for (let { from: seq } = range; seq <= range.to; seq += 1) {
+    const holds = (): boolean =>
+      storeId === this.#storeId && connections === this.#sender.counters.connections;
+    for (let { from: seq } = range; seq <= range.to && holds(); seq += 1) {
       const before = { epoch, seq: seq - 1 };
       const [frame] = await this.#queue.readPending(before, { frames: 1, bytes: 0 });
       if (frame?.epoch !== epoch || frame.seq > range.to) break;
@@ -389,11 +391,12 @@ export class Producer {
       const rejectedAt = this.#surroundings.wallTime();
       const letter = { collector: this.#collector, frame, code, text, rejectedAt };
       await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);
+      if (!holds()) return;
       this.#counters.dead += 1;
-      settle({ ...range, from: seq, to: seq });
+      this.#queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
       this.#emit({ type: 'rejected', epoch, seq, code, text });
     }
-    settle(range);
+    if (holds()) this.#queue.settle(storeId, epoch, [range]);
   }
 
   #onState(from: SenderState, to: SenderState): void {

@@ -46,6 +46,7 @@ class ModelThread implements QueueThread {
   #turns: Turns | undefined;
   #busy = false;
   #onTurn: (turn: Turn) => void = () => {};
+  #onError: (cause: unknown) => void = () => {};
   #end: () => void = () => {};
   #maintenanceAt: (() => void) | undefined;
 
@@ -68,8 +69,9 @@ class ModelThread implements QueueThread {
     this.#work();
   }
 
-  listen(onTurn: (turn: Turn) => void): void {
+  listen(onTurn: (turn: Turn) => void, onError: (cause: unknown) => void): void {
     this.#onTurn = onTurn;
+    this.#onError = onError;
     this.#scheduleMaintenance();
   }
 
@@ -118,8 +120,9 @@ class ModelThread implements QueueThread {
     try {
       turn = work(turns);
     } catch (error) {
-      if (!disk.crashed) throw error;
-      return onCrash();
+      if (disk.crashed) return onCrash();
+      if (!isDiskError(error)) throw error;
+      return this.#die(error);
     }
     if (disk.crashed) return onCrash();
     if (turns.isClosed) {
@@ -131,6 +134,14 @@ class ModelThread implements QueueThread {
     else this.#scheduleMaintenance();
   }
 
+  /** An error that a round does not expect ends the thread, and its client is told. */
+  #die(cause: unknown): void {
+    this.#turns = undefined;
+    this.#ports.disk.unlock(this.#ports.process);
+    this.#onError(cause);
+    this.#end();
+  }
+
   #scheduleMaintenance(): void {
     if (this.#maintenanceAt !== undefined || this.#turns?.maintenanceDue !== true) return;
     this.#maintenanceAt = this.#ports.process.after(MAINTENANCE_INTERVAL_MS, () => {
@@ -139,6 +150,10 @@ class ModelThread implements QueueThread {
       this.#scheduleMaintenance();
     });
   }
+}
+
+function isDiskError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EIO';
 }
 
 /** A turn crosses to another thread: nothing of the core's is shared with the other side. */

@@ -417,7 +417,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: `${PRODUCER}/producer.ts`,
         find: '      await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);\n',
-        replace: `      settle({ ...range, from: seq, to: seq });
+        replace: `      this.#queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
       await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);\n`,
       },
     ],
