@@ -288,7 +288,9 @@ export class Witness {
     const names: string[] = [];
     for (let seq = from; seq <= to; seq += 1) {
       const name = nameOf(collector, epoch, seq);
-      if (!this.#excused.has(name)) names.push(name);
+      // With its checkpoint a queue loses the memory of what was settled, and is gone.
+      const forgot = this.#withoutCheckpoint.has(collector) && this.#wasSettled(name);
+      if (!this.#excused.has(name) && !forgot) names.push(name);
     }
     return names;
   }
