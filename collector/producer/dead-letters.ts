@@ -4,14 +4,15 @@
  * may forget the frame.
  *
  * Each line: {collector, epoch, seq, captured_at_us, crc32, payload_base64, code, text, rejected_at}.
- * A crash can leave the last line torn or doubled; readers skip the one and merge the other by
- * identity.
+ * A crash, or a disk without room, can leave the last line torn or doubled; readers skip the one
+ * and merge the other by identity. A letter behind a torn one begins on a line of its own.
  */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Frame, formatTime } from '#protocol/identity.ts';
 
 const FILE_NAME = 'dead-letters.jsonl';
+const OUT_OF_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
 export interface DeadLetter {
   readonly collector: string;
@@ -24,7 +25,10 @@ export interface DeadLetter {
   readonly rejectedAt: number;
 }
 
-/** Appends a dead letter; it is on disk when this resolves. Rejects with the file system's error. */
+/**
+ * Appends a dead letter; it and the file's name are on disk when this resolves. Rejects with the
+ * file system's error; see {@link isOutOfRoom}.
+ */
 export async function keepDeadLetter(queuePath: string, letter: DeadLetter): Promise<void> {
   const { frame, collector, code, text } = letter;
   const line = JSON.stringify({
@@ -38,11 +42,33 @@ export async function keepDeadLetter(queuePath: string, letter: DeadLetter): Pro
     text,
     rejected_at: formatTime(letter.rejectedAt),
   });
-  const file = await open(join(queuePath, FILE_NAME), 'a', 0o600);
+  const file = await open(join(queuePath, FILE_NAME), 'a+', 0o600);
   try {
-    await file.appendFile(`${line}\n`);
+    const { size } = await file.stat();
+    const start = size > 0 && !(await endsLine(file, size)) ? '\n' : '';
+    await file.appendFile(`${start}${line}\n`);
     await file.datasync();
+    if (size === 0) await syncDirectory(queuePath);
   } finally {
     await file.close();
+  }
+}
+
+/** True for an error that passes by itself once the disk has room: nothing was kept. */
+export function isOutOfRoom(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && OUT_OF_ROOM.has(String(error.code));
+}
+
+async function endsLine(file: FileHandle, size: number): Promise<boolean> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+  return bytesRead === 1 && buffer.toString('latin1') === '\n';
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
 }

@@ -12,6 +12,7 @@ import { assertNever } from '#protocol/errors.ts';
 import type { Epoch } from '#protocol/identity.ts';
 import { NONCE_BYTES, TOKEN_BYTES_MIN } from '#protocol/limits.ts';
 import { type SettledRange, settledReason } from '#protocol/settlement.ts';
+import { type DeadLetter, isOutOfRoom } from './dead-letters.ts';
 import { DELIVERY_DEFAULTS, type DeliveryOptions } from './delivery.ts';
 import type { DrainOrder } from './lanes.ts';
 import { Link, type LinkEvents, type ServerAddress } from './link.ts';
@@ -123,6 +124,8 @@ const STOP_ATTEMPTS_MAX = 2;
 const FLUSH_MS_MAX = 60_000;
 /** How often `close` looks whether everything is settled; acks are what it really waits for. */
 const DRAIN_POLL_MS = 10;
+/** How often a dead letter is tried on a disk without room. */
+const DEAD_LETTER_RETRY_MS = 1_000;
 
 export class Producer {
   readonly #options: ProducerOptions;
@@ -382,7 +385,9 @@ export class Producer {
   ): Promise<void> {
     const code = settledReason(range) ?? 'unknown';
     const holds = (): boolean =>
-      storeId === this.#storeId && connections === this.#sender.counters.connections;
+      storeId === this.#storeId &&
+      connections === this.#sender.counters.connections &&
+      this.#sender.state.name !== 'Stopped';
     for (let { from: seq } = range; seq <= range.to && holds(); seq += 1) {
       const before = { epoch, seq: seq - 1 };
       const [frame] = await this.#queue.readPending(before, { frames: 1, bytes: 0 });
@@ -390,13 +395,27 @@ export class Producer {
       seq = frame.seq;
       const rejectedAt = this.#surroundings.wallTime();
       const letter = { collector: this.#collector, frame, code, text, rejectedAt };
-      await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);
+      await this.#keep(letter, holds);
       if (!holds()) return;
       this.#counters.dead += 1;
       this.#queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
       this.#emit({ type: 'rejected', epoch, seq, code, text });
     }
     if (holds()) this.#queue.settle(storeId, epoch, [range]);
+  }
+
+  /** A disk without room is waited for: meanwhile the frame stays pending in the queue. */
+  async #keep(letter: DeadLetter, holds: () => boolean): Promise<void> {
+    const { keepDeadLetter, after } = this.#surroundings;
+    for (let kept = false; !kept && holds(); ) {
+      try {
+        await keepDeadLetter(this.#options.queuePath, letter);
+        kept = true;
+      } catch (error) {
+        if (!isOutOfRoom(error)) throw error;
+        await new Promise<void>((resolve) => after(DEAD_LETTER_RETRY_MS, resolve));
+      }
+    }
   }
 
   #onState(from: SenderState, to: SenderState): void {

@@ -1,12 +1,15 @@
 /** A frame that the real server refuses is kept aside on disk, and the frames around it pass. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { keepDeadLetter } from '#collector/producer/dead-letters.ts';
 import { Producer, type ProducerEvent } from '#collector/producer/producer.ts';
+import { REAL_SURROUNDINGS } from '#collector/producer/surroundings.ts';
+import { epochNumber, frame } from './rig.ts';
 
 const TOKEN = 'the token of the test';
 const DEADLINE = { timeout: 15_000, interval: 20 };
@@ -76,4 +79,54 @@ test('a refused frame becomes a dead letter with code, words and payload, and bl
   const { payload_base64: payload, text } = JSON.parse(lines[0] ?? '{}');
   expect(Buffer.from(payload, 'base64')).toEqual(large);
   expect(text).not.toBe('');
+});
+
+test('on a full disk a refused frame stays pending, and is kept aside once there is room', async () => {
+  const port = await startServer();
+  const events: ProducerEvent[] = [];
+  let room = false;
+  const kept: number[] = [];
+  const sender = await Producer.open(
+    {
+      server: { host: '127.0.0.1', port },
+      token: Buffer.from(TOKEN),
+      queuePath: join(folder, 'queue'),
+      collectorId: 'c1',
+      onEvent: (event) => events.push(event),
+    },
+    {
+      ...REAL_SURROUNDINGS,
+      after: (ms, call) => REAL_SURROUNDINGS.after(Math.min(ms, 20), call),
+      keepDeadLetter: async (_, letter) => {
+        if (!room) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+        kept.push(letter.frame.seq);
+      },
+    },
+  );
+  producer = sender;
+  await sender.send(Buffer.alloc(200, 7), { capturedAt: 1 });
+  await sender.send(Buffer.from('after'), { capturedAt: 2 });
+  await expect.poll(() => sender.status().counters.acked, DEADLINE).toBe(1);
+  expect(sender.status().queue.frames).toBe(1);
+  room = true;
+  await expect.poll(() => sender.status().queue.frames, DEADLINE).toBe(0);
+  expect(kept).toEqual([1]);
+  expect(events.filter(({ type }) => type === 'failed')).toEqual([]);
+});
+
+test('a letter behind one that a crash tore is whole', async () => {
+  const letter = (seq: number) => ({
+    collector: 'c1',
+    frame: frame(epochNumber(1), seq),
+    code: 'too_large',
+    text: '',
+    rejectedAt: 1,
+  });
+  await keepDeadLetter(folder, letter(1));
+  appendFileSync(join(folder, 'dead-letters.jsonl'), '{"collector":"c1","epo');
+  await keepDeadLetter(folder, letter(2));
+  await keepDeadLetter(folder, letter(3));
+  const lines = readFileSync(join(folder, 'dead-letters.jsonl'), 'utf8').split('\n');
+  const seqs = lines.flatMap((line) => (line.endsWith('}') ? [JSON.parse(line).seq] : []));
+  expect(seqs).toEqual([1, 2, 3]);
 });
