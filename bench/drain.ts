@@ -6,7 +6,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Aim, Figure } from './figures.ts';
 import { fileLimit, sqliteLimit } from './limits.ts';
-import { cpuSeconds } from './machine.ts';
+import { cpuSeconds, peakResidentBytes } from './machine.ts';
 import { type Bench, planOf, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
 import { verify } from './verification.ts';
@@ -26,6 +26,7 @@ interface Round {
   readonly firstAckMs: number;
   /** Over the drain, in seconds. */
   readonly cpuS: { readonly source: number; readonly toxiproxy: number; readonly server: number };
+  readonly serverPeakMb: number;
   readonly fileLimitPerS: number;
   readonly sqliteLimitPerS: number;
   readonly proof: Proof;
@@ -66,6 +67,7 @@ async function round(
   const firstAck = await source.ask({ type: 'acked-past', frames: 0 });
   const drained = await source.ask({ type: 'acked-past', frames: frames - 1 });
   const after = cpu();
+  const serverPeakMb = peakResidentBytes(server.pid) / 1e6;
   const verification = await verify(server.api, plan, frames);
   await stop();
   await rm(join(bench.directory, name), { recursive: true });
@@ -80,6 +82,7 @@ async function round(
       toxiproxy: after.toxiproxy - before.toxiproxy,
       server: after.server - before.server,
     },
+    serverPeakMb,
     fileLimitPerS,
     sqliteLimitPerS,
     proof: { of: name, ...verification, resent, resentMax: 0 },
@@ -123,6 +126,12 @@ function figuresOf(rounds: readonly Round[], drain: DrainPlan): Figure[] {
         method: 'all threads, user and system, for the whole backlog, in steps of 10 ms',
       }),
     ),
+    {
+      name: 'drain, peak memory of the server',
+      unit: 'MB',
+      samples: of((round) => round.serverPeakMb),
+      method: 'the most that was resident since its start, at the last ack',
+    },
     ...limitFiguresOf(rounds),
   ];
 }

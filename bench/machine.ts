@@ -36,8 +36,7 @@ export function machine(directory: string): Machine {
   };
 }
 
-/** The median time of writing 4 KiB behind a file's end and syncing them, alone. */
-export function fdatasyncMs(directory: string): number {
+function fdatasyncMs(directory: string): number {
   const path = join(directory, 'sync-probe');
   const file = openSync(path, 'wx');
   const bytes = Buffer.alloc(SYNC_BYTES, 1);
@@ -55,8 +54,17 @@ export function fdatasyncMs(directory: string): number {
 
 /** Resident memory of a process, in bytes. Linux alone tells; Toxiproxy's program needs it anyway. */
 export function residentBytes(pid: number): number {
+  return statusBytes(pid, 'VmRSS');
+}
+
+/** The most that it ever was. */
+export function peakResidentBytes(pid: number): number {
+  return statusBytes(pid, 'VmHWM');
+}
+
+function statusBytes(pid: number, field: string): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) * 1_024;
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN) * 1_024;
 }
 
 /** CPU time that a process has used so far, all threads, user and system, in seconds. */

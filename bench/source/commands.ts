@@ -21,13 +21,18 @@ export type Command =
   | { readonly type: 'make'; readonly frames: number }
   /** Sends so many frames as fast as the queue takes them; answers when all are durable. */
   | { readonly type: 'fill'; readonly frames: number }
-  /**
-   * Sends frames one by one, and writes and syncs the same bytes to a file beside the queue before
-   * each; times both.
-   */
+  /** Sends frames one by one, and times each, and before each a `SyncProbe`. */
   | { readonly type: 'lone'; readonly frames: number; readonly probePath: string }
-  /** Sends at a steady rate and times each frame, until all are stored. */
-  | { readonly type: 'timed-load'; readonly frames: number; readonly perSecond: number }
+  /**
+   * Sends at a steady rate and times each frame until it is stored, and a `SyncProbe` at the same
+   * rate in pauses in between.
+   */
+  | {
+      readonly type: 'timed-load';
+      readonly frames: number;
+      readonly perSecond: number;
+      readonly probePath: string;
+    }
   /** Goes on sending at a steady rate. */
   | { readonly type: 'load'; readonly perSecond: number }
   /** Ends that; answers when all that was sent is durable. */

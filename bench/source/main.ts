@@ -4,16 +4,17 @@
  *
  * Reads nothing from the environment. Exit codes: 0 closed as told, 1 failed.
  */
-import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Producer, type ProducerEvent } from '#collector/producer/producer.ts';
 import { type Answer, type Command, type Facts, machineMs, type Request } from './commands.ts';
 import { capturedAtOf, type FramePlan, payloadOf } from './frames.ts';
+import { SyncProbe } from './sync-probe.ts';
 
 const EXIT_FAILED = 1;
 
 /** Sends under way at a time while filling: enough for large group commits, little memory. */
 const FILL_AT_ONCE = 4_096;
+const PROBES_PER_BLOCK = 50;
 /** How finely acks are timed, in milliseconds. */
 const WATCH_MS = 1;
 
@@ -54,7 +55,7 @@ class Source {
       case 'lone':
         return this.#lone(command.frames, command.probePath);
       case 'timed-load':
-        return this.#timedLoad(command.frames, command.perSecond);
+        return this.#timedLoad(command);
       case 'load':
         return this.#startLoad(command.perSecond);
       case 'end-load':
@@ -80,51 +81,66 @@ class Source {
   }
 
   async #lone(frames: number, probePath: string): Promise<void> {
-    const file = openSync(probePath, 'wx');
+    const probe = new SyncProbe(probePath);
     const append: number[] = [];
     const fdatasync: number[] = [];
     for (let i = 0; i < frames; i += 1) {
-      const bytes = payloadOf(this.#plan, this.#sent);
-      const startedAt = performance.now();
-      writeSync(file, bytes);
-      fdatasyncSync(file);
-      const syncedAt = performance.now();
+      fdatasync.push(probe.measure(payloadOf(this.#plan, this.#sent)));
+      const sentAt = performance.now();
       await this.#send();
-      fdatasync.push(syncedAt - startedAt);
-      append.push(performance.now() - syncedAt);
+      append.push(performance.now() - sentAt);
     }
-    closeSync(file);
+    probe.close();
     this.#timesMs = { append, fdatasync };
   }
 
-  async #timedLoad(frames: number, perSecond: number): Promise<void> {
-    const first = this.#sent;
-    const sentAt: number[] = [];
+  /**
+   * In blocks of a second; the probes come between them, for syncs of another file would slow down
+   * those of the frames.
+   */
+  async #timedLoad({ frames, perSecond, probePath }: TimedLoadCommand): Promise<void> {
+    const stepMs = 1_000 / perSecond;
+    const probe = new SyncProbe(probePath);
     const durable: number[] = [];
     const stored: number[] = [];
-    let left = frames;
-    const all = new Promise<void>((resolve) => {
-      this.#onStored = (from, to) => {
-        const now = performance.now();
-        for (let n = Math.max(from - 1, first); n < to; n += 1) {
-          if (stored[n - first] !== undefined) continue;
-          stored[n - first] = now - (sentAt[n - first] ?? now);
-          left -= 1;
-        }
-        if (left === 0) resolve();
-      };
-    });
+    const fdatasync: number[] = [];
+    for (let left = frames; left > 0; left -= perSecond) {
+      await this.#timedBlock(Math.min(left, perSecond), stepMs, durable, stored);
+      for (let i = 0; i < PROBES_PER_BLOCK; i += 1) {
+        await delay(stepMs);
+        fdatasync.push(probe.measure(payloadOf(this.#plan, i)));
+      }
+    }
+    probe.close();
+    this.#timesMs = { durable, stored, fdatasync };
+  }
+
+  async #timedBlock(
+    frames: number,
+    stepMs: number,
+    durable: number[],
+    stored: number[],
+  ): Promise<void> {
+    const first = this.#sent;
+    const sentAt: number[] = [];
+    const seen = new Set<number>();
+    this.#onStored = (from, to) => {
+      const now = performance.now();
+      for (let n = Math.max(from - 1, first); n < to; n += 1) {
+        if (!seen.has(n)) stored.push(now - (sentAt[n - first] ?? now));
+        seen.add(n);
+      }
+    };
     const startedAt = performance.now();
     for (let i = 0; i < frames; i += 1) {
-      const dueMs = startedAt + (i * 1_000) / perSecond - performance.now();
-      if (dueMs > 0) await delay(dueMs);
+      const waitMs = startedAt + i * stepMs - performance.now();
+      if (waitMs > 0) await delay(waitMs);
       const now = performance.now();
       sentAt.push(now);
       this.#send().then(() => durable.push(performance.now() - now), onFailed);
     }
-    await all;
+    await this.#until(({ counters }) => counters.acked >= this.#sent);
     this.#onStored = undefined;
-    this.#timesMs = { durable, stored };
   }
 
   async #fill(frames: number): Promise<void> {
@@ -202,6 +218,7 @@ function onFailed(error: Error): void {
   process.exit(EXIT_FAILED);
 }
 
+type TimedLoadCommand = Extract<Command, { type: 'timed-load' }>;
 type OpenCommand = Extract<Command, { type: 'open' }>;
 
 process.on('disconnect', () => process.exit(0));
