@@ -416,9 +416,9 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: `${PRODUCER}/producer.ts`,
-        find: '      await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);\n',
+        find: '      await this.#keep(letter, holds);\n',
         replace: `      this.#queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
-      await this.#surroundings.keepDeadLetter(this.#options.queuePath, letter);\n`,
+      await this.#keep(letter, holds);\n`,
       },
     ],
     caughtBy: ['dead letter'],
