@@ -113,8 +113,12 @@ export function planOf(seed: number): Plan {
   if (refuses) {
     const at = burstAt + random.spread(5, 2_000);
     const power = random.chance(0.5);
-    faults.push({ at, collector: 0, kind: 'server-kill', lastsMs: random.spread(20, 500), power });
+    const lastsMs = random.spread(20, 500);
+    faults.push({ at, collector: 0, kind: 'server-kill', lastsMs, power });
+    // The store forgets refusals whose dead letters are still being written.
+    if (random.chance(0.3)) faults.push(olderStore(random, burstAt + random.spread(50, 3_000)));
   }
+  if (random.chance(0.04)) forget(random, bursts, faults, safetyMs);
   return {
     seed,
     server: {
@@ -151,6 +155,22 @@ function flood(
   const at = from + random.next() * safetyMs * 0.7;
   const power = random.chance(0.5);
   faults.push({ at, collector: 0, kind: 'collector-kill', lastsMs: 50, power });
+}
+
+/** The store is put back while a collector that was started anew begins its next epoch. */
+function forget(random: Random, bursts: Burst[], faults: Fault[], safetyMs: number): void {
+  const from = random.next() * safetyMs;
+  bursts.push({ at: from, collector: 0, frames: random.int(2, 10) });
+  const killAt = from + random.spread(200, 2_000);
+  faults.push({ at: killAt, collector: 0, kind: 'collector-kill', lastsMs: 50, power: false });
+  const loseAt = killAt + random.spread(500, 2_000);
+  faults.push(olderStore(random, loseAt));
+  bursts.push({ at: loseAt + random.next() * 300, collector: 0, frames: random.int(1, 5) });
+}
+
+function olderStore(random: Random, at: number): Fault {
+  const lastsMs = random.spread(300, 3_000);
+  return { at, collector: 0, kind: 'store-older', lastsMs, share: random.next() };
 }
 
 function collectorOf(random: Random): CollectorSettings {
@@ -216,7 +236,7 @@ function faultOf(random: Random, safetyMs: number, collector: number): Fault {
         ...base,
         kind,
         direction: random.pick(['up', 'down']),
-        fault: random.pick(['break', 'break', 'hole', 'drop-message', 'flip']),
+        fault: random.pick(['break', 'hole', 'hole', 'drop-message', 'flip']),
         after: Math.round(random.spread(1, 5_000)),
         bytes: Math.round(random.spread(1, 3_000)),
         how,

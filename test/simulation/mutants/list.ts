@@ -473,4 +473,16 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     caughtBy: ['state', 'recovery', 'dials'],
   },
+  {
+    id: 'unasked store',
+    what: 'after an opening a store is not asked about the epoch that was settled last',
+    substitutions: [
+      {
+        file: `${QUEUE}/core.ts`,
+        find: 'this.#lastSettled = epochs.inOrder.findLast(({ settled }) => settled.length > 0);',
+        replace: 'this.#lastSettled = undefined;',
+      },
+    ],
+    caughtBy: ['missing'],
+  },
 ];
