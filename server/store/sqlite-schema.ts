@@ -6,18 +6,10 @@
  * file that isn't ours, or is of a newer version, is refused without being touched; a store that
  * is damaged or half there is refused, never started over.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeDirectories } from '#protocol/directories.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { StoreError } from './store.ts';
 
@@ -162,7 +154,7 @@ function checkSqliteVersion(): void {
 
 function prepareDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(resolve(directory));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const text = `the store's directory ${directory} can't be made or used (${reason}); make it, or set HOLDFAST_STORE_PATH`;

@@ -10,7 +10,6 @@ import {
   fsyncSync,
   ftruncateSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -19,6 +18,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { makeDirectories } from '#protocol/directories.ts';
 import type { FileHandle, FilePort } from './file-port.ts';
 
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;
@@ -44,7 +44,7 @@ export class Disk implements FilePort {
   /** Makes the directory, and those above it, when they aren't there, durably. */
   constructor(root: string) {
     this.#root = resolve(root);
-    const firstMade = mkdirSync(this.#root, { recursive: true, mode: 0o700 });
+    const firstMade = makeDirectories(this.#root);
     if (firstMade === undefined) return;
     const top = dirname(firstMade);
     for (let parent = dirname(this.#root); parent !== top; parent = dirname(parent)) sync(parent);
@@ -65,7 +65,7 @@ export class Disk implements FilePort {
   }
 
   makeDirectory(path: string): void {
-    mkdirSync(join(this.#root, path), { recursive: true, mode: 0o700 });
+    makeDirectories(join(this.#root, path));
   }
 
   create(path: string): FileHandle {
