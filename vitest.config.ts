@@ -15,7 +15,7 @@ export default defineConfig({
         test: {
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
-          testTimeout: 120_000,
+          testTimeout: 600_000,
           // Hunts of mutants side by side, each a process.
           maxConcurrency: 2,
         },

@@ -8,15 +8,18 @@ import { runHistory } from './history.ts';
 import { planOf, WEIGHTS } from './plan.ts';
 import { runMany, summaryOf } from './run.ts';
 
-/** Each found a fault of the product, or of the simulation, with the plans as they are drawn now. */
+/** Each fails without the mending of a fault that was found here, with the plans as drawn now. */
 const FOUND: readonly (readonly [seed: number, what: string])[] = [
-  [4_009_037, 'a refusal from before a store lost it settled its frame behind the new handshake'],
-  [4_022_084, "a disk error at the making of the collector's id ends the queue's thread"],
-  [4_032_846, 'what only a damaged checkpoint remembered is missing, and nobody is to blame'],
+  [914, 'after an opening a store was not asked about the epoch that was settled last'],
+  [
+    2_610,
+    'bytes lost in the middle of a message: heartbeats passed for its rest, and for progress',
+  ],
 ];
 
 const FRESH_MS = 30_000;
-const FRESH_MIN = 500;
+/** Fewer mean that something is badly slow; a busy machine still plays them. */
+const FRESH_MIN = 100;
 
 test('the same seed takes the same way, to the byte', async () => {
   for (let seed = 1; seed <= 40; seed += 1) {
