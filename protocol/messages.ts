@@ -53,7 +53,7 @@ export type ByeReason = keyof typeof BYE_REASONS;
 /** An epoch of which the collector still holds something, or which is its newest. */
 export interface EpochAnnouncement {
   readonly epoch: Epoch;
-  /** The lowest seq that the collector answers for: it knows what became of all from there on. */
+  /** All below it is settled, as far as the collector knows. */
   readonly lowest: number;
   /** The highest seq ever given out in this epoch so far. */
   readonly highest: number;

@@ -3,7 +3,8 @@
  * answered: for each announcement all that it has settled within [lowest, highest].
  *
  * An answer names 64 ranges at most. Where it has that many, nothing is known of what lies behind
- * the last one; that part is left over here, to be announced once more under a further number.
+ * the last one; that part is left over here, to be announced once more under a further number. No
+ * seq is asked about twice.
  *
  * Sans-IO, made with HELLO and thrown away with the connection. Not here: when something is
  * announced (`delivery.ts`), and what an answer means for the queue (`queue/core.ts`).
@@ -32,6 +33,8 @@ export class Announcements {
   readonly #announced: EpochAnnouncement[] = [];
   /** The first number of each epoch. */
   readonly #numbers = new Map<Epoch, number>();
+  /** From where on each epoch was asked about. */
+  readonly #askedFrom = new Map<Epoch, number>();
   /** What is announced and not answered, in the order of the messages. */
   readonly #asked: Asked[] = [];
   #answered = 0;
@@ -80,11 +83,24 @@ export class Announcements {
   announce(epochs: readonly EpochAnnouncement[]): void {
     const fresh = epochs.some(({ epoch }) => !this.#numbers.has(epoch));
     for (const announcement of epochs) {
-      const { epoch } = announcement;
-      if (!this.#numbers.has(epoch)) this.#numbers.set(epoch, this.#announced.length);
+      const { epoch, lowest } = announcement;
+      if (!this.#numbers.has(epoch)) {
+        this.#numbers.set(epoch, this.#announced.length);
+        this.#askedFrom.set(epoch, lowest);
+      }
       this.#announced.push(announcement);
     }
     this.#asked.push({ count: epochs.length, fresh });
+  }
+
+  /** Of the epochs that were announced from a later seq on, what is below it is to be asked, too. */
+  askBelow(): void {
+    for (const [epoch, from] of this.#askedFrom) {
+      const announcement = this.#announced[this.#numbers.get(epoch) ?? 0];
+      if (announcement === undefined || from <= 1) continue;
+      this.#askedFrom.set(epoch, 1);
+      this.#leftOver.push({ ...announcement, lowest: 1, highest: from - 1 });
+    }
   }
 
   /** Up to so many of the parts that answers left open; they are to be announced. */

@@ -413,6 +413,7 @@ export class Delivery {
   #pollVerification(): DeliveryStep | undefined {
     const { room, awaitsFresh } = this.#announcements;
     if (!this.#lanes.empty || room < EPOCHS_PER_MESSAGE_MAX) return undefined;
+    if (this.#verifies) this.#announcements.askBelow();
     const open = this.#announcements.takeLeftOver(EPOCHS_PER_MESSAGE_MAX);
     if (open.length > 0) {
       this.#announce(open, this.#verifies);

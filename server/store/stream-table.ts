@@ -76,7 +76,7 @@ export class StreamTable {
     }
     // What an earlier connection knew of and this one doesn't was held by a queue that is gone (an
     // older copy of it is in its place): it stays known, but nobody holds it. An epoch that comes
-    // again on the same connection asks on from `lowest`; what is held stays what was said first.
+    // again on the same connection is asked about in another part; all parts together are held.
     const row = this.#prepared(`
       INSERT INTO streams (collector, epoch, predecessor_epoch, predecessor_last, lowest, highest,
         held, announced_in, announced_at)

@@ -35,7 +35,7 @@ import { EpochState, type Epochs } from './epochs.ts';
 import { QueueFailedError, QueueReadError } from './errors.ts';
 import type { FilePort } from './file-port.ts';
 import type { Gaps } from './gaps.ts';
-import { type KeepLimits, KeptSegments } from './kept-segments.ts';
+import { KeptSegments } from './kept-segments.ts';
 import { type MissingFrames, PendingReader } from './pending-reader.ts';
 import { framesOnDisk, recover } from './recovery.ts';
 import { reasonOf } from './segment.ts';
@@ -59,13 +59,21 @@ export interface CoreOptions {
   readonly whenFull: 'drop-oldest' | 'refuse';
   readonly segmentBytes: number;
   /** How much of what is settled is kept; none, when left out. */
-  readonly keepSettled?: KeepLimits;
+  readonly keepSettledBytes?: number;
+  readonly keepSettledMs?: number;
   /** Makes a UUIDv7. */
   readonly mintEpoch: () => Epoch;
 }
 
 /** An active segment of which all is settled is removed from this part of its full size on. */
 const DONE_ACTIVE_SHARE = 1 / 16;
+
+/**
+ * Settled ranges that are told of the epoch of which something was settled last, beside what is
+ * pending. A store that an older copy has replaced lacks some of them; and an answer of 64 ranges
+ * still has room for what was settled unheard, which a link that breaks early lives by.
+ */
+const TOLD_RANGES = 16;
 
 const START: Place = { ordinal: 0, seq: 0 };
 
@@ -112,7 +120,8 @@ export class QueueCore {
     this.#lastSettled = epochs.inOrder.findLast(({ settled }) => settled.length > 0);
     const { segmentBytes } = options;
     this.#log = new SegmentLog(files, { segmentBytes, segments, nextNumber: nextSegment });
-    this.#kept = new KeptSegments(options.keepSettled ?? { bytes: 0, ms: 0 });
+    const { keepSettledBytes: bytes = 0, keepSettledMs: ms = 0 } = options;
+    this.#kept = new KeptSegments({ bytes, ms });
     this.#reader = new PendingReader(files, options.path);
     this.#peeker = new PendingReader(files, options.path);
     if (missing.length > 0) this.#declareDamaged(missing);
@@ -178,8 +187,11 @@ export class QueueCore {
       const { epoch, highest, predecessor } = state;
       const isPending = state.lowestUnsettled <= highest;
       if (highest === 0 || (!isPending && !this.#epochs.isRemembered(state))) return [];
-      const onlyRemembered = !isPending && state !== newest && state !== this.#lastSettled;
-      return [{ epoch, lowest: 1, highest, predecessor, onlyRemembered }];
+      const isLast = state === this.#lastSettled;
+      const onlyRemembered = !isPending && state !== newest && !isLast;
+      const settledRanges = onlyRemembered ? Number.POSITIVE_INFINITY : isLast ? TOLD_RANGES : 0;
+      const lowest = state.lowestWith(settledRanges);
+      return [{ epoch, lowest, highest, predecessor, onlyRemembered }];
     });
   }
 

@@ -124,6 +124,13 @@ export class EpochState {
     return next;
   }
 
+  /** Where the last so many settled ranges below the lowest unsettled seq begin. */
+  lowestWith(settledRanges: number): number {
+    const unsettled = this.lowestUnsettled;
+    if (settledRanges === 0) return unsettled;
+    return this.settledWithin(1, unsettled - 1).at(-settledRanges)?.from ?? 1;
+  }
+
   #close(range: SettledRange): void {
     for (const open of this.#closed.unsettled(range.from, range.to)) {
       this.#closedCount += open.to - open.from + 1;

@@ -9,7 +9,7 @@
  */
 import { chargedBytes, type Segment } from './segment-index.ts';
 
-export interface KeepLimits {
+interface KeepLimits {
   /** Disk that kept segments may take together, in bytes; 0 keeps none. */
   readonly bytes: number;
   /** How long each is kept after it was settled, in milliseconds; 0 keeps none. */

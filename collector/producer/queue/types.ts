@@ -36,7 +36,7 @@ export interface QueuePosition {
 /** An epoch as the server is told of it. */
 export interface HeldEpoch {
   readonly epoch: Epoch;
-  /** The lowest seq of which the queue knows what became of it. */
+  /** All below it is settled: the lowest that is pending, or lower. */
   readonly lowest: number;
   /** The highest seq ever accepted in it. */
   readonly highest: number;

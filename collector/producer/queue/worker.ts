@@ -39,9 +39,7 @@ class QueueWorker {
     const files = new Disk(path);
     this.#lock = lockQueue(path);
     try {
-      const keepSettled = { bytes: options.keepSettledBytes, ms: options.keepSettledMs };
-      const settings = { ...options, keepSettled, mintEpoch: randomUUIDv7 };
-      const core = new QueueCore(files, settings);
+      const core = new QueueCore(files, { ...options, mintEpoch: randomUUIDv7 });
       this.#opening = { recovery: core.recovery, stats: core.stats };
       this.#turns = new Turns(core, () => {
         const randomHex = randomBytes(4).toString('hex');

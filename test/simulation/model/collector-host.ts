@@ -320,6 +320,7 @@ export class CollectorHost {
           process,
           disk,
           roundMs: () => random.next() * roundMsMax,
+          now: () => world.now,
           mintEpoch: () => this.#mintEpoch(),
           randomHex: () => random.bytes(4).toString('hex'),
           segmentBytes,

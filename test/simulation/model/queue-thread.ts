@@ -25,6 +25,8 @@ export interface ThreadPorts {
   readonly disk: HostDisk;
   /** How long the disk takes for a round, in milliseconds. */
   readonly roundMs: () => number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
   readonly mintEpoch: () => string;
   readonly randomHex: () => string;
   readonly segmentBytes: number;
@@ -42,6 +44,7 @@ class ModelThread implements QueueThread {
   readonly opening: Promise<Opening>;
   readonly ended: Promise<void>;
   readonly #ports: ThreadPorts;
+  readonly #openedAt: number;
   readonly #inbox: Request[] = [];
   #turns: Turns | undefined;
   #busy = false;
@@ -52,6 +55,7 @@ class ModelThread implements QueueThread {
 
   constructor(options: Required<QueueOptions>, ports: ThreadPorts) {
     this.#ports = ports;
+    this.#openedAt = ports.now();
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -144,9 +148,13 @@ class ModelThread implements QueueThread {
 
   #scheduleMaintenance(): void {
     if (this.#maintenanceAt !== undefined || this.#turns?.maintenanceDue !== true) return;
-    this.#maintenanceAt = this.#ports.process.after(MAINTENANCE_INTERVAL_MS, () => {
+    const { now, process } = this.#ports;
+    this.#maintenanceAt = process.after(MAINTENANCE_INTERVAL_MS, () => {
       this.#maintenanceAt = undefined;
-      if (this.#turns?.maintenanceDue === true) this.#round((turns) => turns.maintain().turn);
+      const sinceOpened = now() - this.#openedAt;
+      if (this.#turns?.maintenanceDue === true) {
+        this.#round((turns) => turns.maintain(sinceOpened).turn);
+      }
       this.#scheduleMaintenance();
     });
   }

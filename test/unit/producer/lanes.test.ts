@@ -66,3 +66,20 @@ test('frames of an epoch without a number are left for the next reading', () => 
   );
   expect(seqs(lanes)).toEqual(['2/6']);
 });
+
+test('starting over reads every lane from its beginning, once nothing waits', () => {
+  const lanes = live();
+  lanes.startReading(AHEAD_BYTES);
+  expect(lanes.startOver()).toBe(false);
+  lanes.onFrames([frame(SECOND, 6)], known);
+  expect(lanes.startOver()).toBe(false);
+  seqs(lanes);
+  expect(lanes.startOver()).toBe(true);
+  const places = [lanes.startReading(AHEAD_BYTES)];
+  lanes.onFrames([], known);
+  places.push(lanes.startReading(AHEAD_BYTES));
+  expect(places.map((place) => place?.after).toSorted()).toEqual([
+    { epoch: SECOND, seq: 5 },
+    undefined,
+  ]);
+});

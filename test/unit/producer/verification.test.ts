@@ -116,6 +116,33 @@ describe('epochs that are only remembered', () => {
     expect(rig.heldAsked).toBe(2);
   });
 
+  test('come with what is settled of those that HELLO named from a later seq on', () => {
+    const rig = new Rig();
+    rig.held = [
+      { ...held(1, 9, false), lowest: 10 },
+      { ...held(2, 8, false), lowest: 6 },
+    ];
+    rig.frames = [frame(epochNumber(2), 8)];
+    rig.ready();
+    expect(rig.sent('epochs')).toMatchObject([
+      {
+        epochs: [
+          { epoch: epochNumber(1), lowest: 1, highest: 9 },
+          { epoch: epochNumber(2), lowest: 1, highest: 5 },
+        ],
+      },
+    ]);
+    rig.reconciled = [];
+    rig.fromServer({ kind: 'settled', firstEpochIndex: 2, settled: [] });
+    expect(rig.reconciled.map(({ within }) => within)).toEqual([
+      { from: 1, to: 9 },
+      { from: 1, to: 5 },
+    ]);
+    reconnect(rig);
+    rig.ready();
+    expect(rig.sent('epochs')).toEqual([]);
+  });
+
   test('come in several messages when there are many', () => {
     const rig = new Rig();
     rig.held = [...Array.from({ length: 70 }, (_, i) => held(i + 1, 1, true)), held(99, 1, false)];

@@ -76,7 +76,7 @@ const STORIES: ReadonlyArray<readonly [string, Partial<CoreOptions>, Story]> = [
   ],
   [
     'learns that its store has lost what it had settled',
-    { segmentBytes: 600, keepSettled: { bytes: 20_000, ms: 1_000 } },
+    { segmentBytes: 600, keepSettledBytes: 20_000, keepSettledMs: 1_000 },
     (core, witness) => {
       witness.append(core, 14, 60);
       witness.settle(core, 100);

@@ -115,7 +115,8 @@ test.each([
     {
       segmentBytes: 2_000,
       limitBytes: 100_000_000,
-      keepSettled: { bytes: 30_000, ms: 1 },
+      keepSettledBytes: 30_000,
+      keepSettledMs: 1,
     },
   ],
   ['often full, dropping its oldest', { segmentBytes: 8_000, limitBytes: 65_536 }],
@@ -125,7 +126,8 @@ test.each([
       segmentBytes: 8_000,
       limitBytes: 65_536,
       whenFull: 'refuse' as const,
-      keepSettled: { bytes: 50_000, ms: 1 },
+      keepSettledBytes: 50_000,
+      keepSettledMs: 1,
     },
   ],
 ])('a queue that is %s keeps what it confirmed, through any history', (_, options) => {

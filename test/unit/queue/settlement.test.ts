@@ -51,7 +51,7 @@ describe('settlement', () => {
       ...stored(1, 4),
       { from: 6, to: 6, state: 'rejected', code: 2 },
     ]);
-    expect(again.held()).toMatchObject([{ epoch, lowest: 1, highest: 10 }]);
+    expect(again.held()).toMatchObject([{ epoch, lowest: 5, highest: 10 }]);
     expect(again.stats).toMatchObject({ frames: 5, storeId: STORE });
   });
 
@@ -102,6 +102,19 @@ describe('settlement', () => {
     const last = openCore(files, options);
     appendFrames(last, 1, 1);
     expect(last.held().at(-1)?.predecessor).toEqual({ epoch: epochs.at(-1), lastSeq: 2 });
+  });
+
+  test('of what was settled the last ranges are told, of the epoch settled last', () => {
+    const core = openCore(new ModelledFiles());
+    appendFrames(core, 1, 200);
+    const epoch = epochOf(core);
+    core.settle(STORE, epoch, stored(1, 9));
+    expect(core.held()).toMatchObject([{ lowest: 1 }]);
+    for (let seq = 10; seq <= 100; seq += 1) {
+      const fate = seq % 2 === 0 ? { state: 'rejected' as const, code: 2 } : stored(seq, seq)[0];
+      core.settle(STORE, epoch, [{ state: 'stored', code: 0, ...fate, from: seq, to: seq }]);
+    }
+    expect(core.held()).toMatchObject([{ lowest: 85, highest: 200 }]);
   });
 
   test('what was settled last is told with what is pending', () => {

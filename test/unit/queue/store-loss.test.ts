@@ -23,7 +23,7 @@ import {
 
 /** Of 24 bytes each, in segments of 500. */
 const FRAMES_PER_SEGMENT = 5;
-const KEEP = { segmentBytes: 500, keepSettled: { bytes: 1e6, ms: 60_000 } };
+const KEEP = { segmentBytes: 500, keepSettledBytes: 1e6, keepSettledMs: 60_000 };
 
 function epochOf(core: QueueCore): string {
   const newest = core.held().at(-1);
@@ -96,7 +96,11 @@ describe('what a store has lost', () => {
 describe('a store that has lost what it had settled', () => {
   test('is sent again what is still here, under its own identity, and told of the rest', () => {
     const files = new ModelledFiles();
-    const core = settledQueue(files, 30, { ...KEEP, keepSettled: { bytes: 12_000, ms: 60_000 } });
+    const core = settledQueue(files, 30, {
+      ...KEEP,
+      keepSettledBytes: 12_000,
+      keepSettledMs: 60_000,
+    });
     const epoch = epochOf(core);
     const gone = goneOf(files, 30);
     expect(gone).toBeGreaterThan(5);
@@ -189,7 +193,11 @@ describe('a store that has lost what it had settled', () => {
 
   test('that calls stored frames declared gets them again where they are still here', () => {
     const files = new ModelledFiles();
-    const core = settledQueue(files, 30, { ...KEEP, keepSettled: { bytes: 12_000, ms: 60_000 } });
+    const core = settledQueue(files, 30, {
+      ...KEEP,
+      keepSettledBytes: 12_000,
+      keepSettledMs: 60_000,
+    });
     const gone = goneOf(files, 30);
     answer(core, range(1, 2, 'rejected', 3), range(3, 29, 'declared', 1), range(30, 30, 'pruned'));
     expect(seqsOf(readAll(core))).toEqual(between(gone + 1, 29));
@@ -239,7 +247,11 @@ describe('a store that has lost what it had settled', () => {
 
   test('another store gets what is kept, too', () => {
     const files = new ModelledFiles();
-    const core = settledQueue(files, 30, { ...KEEP, keepSettled: { bytes: 12_000, ms: 60_000 } });
+    const core = settledQueue(files, 30, {
+      ...KEEP,
+      keepSettledBytes: 12_000,
+      keepSettledMs: 60_000,
+    });
     const gone = goneOf(files, 30);
     core.settle(OTHER_STORE, epochOf(core), []);
     expect(seqsOf(readAll(core))).toEqual(between(gone + 1, 30));
@@ -258,8 +270,8 @@ describe('a store that has lost what it had settled', () => {
     fc.assert(
       fc.property(history, ({ appended, keepBytes, losses }) => {
         const files = new ModelledFiles();
-        const keepSettled = { bytes: keepBytes, ms: 1 };
-        const options = { ...KEEP, keepSettled, mintEpoch: epochMint() };
+        const keep = { keepSettledBytes: keepBytes, keepSettledMs: 1 };
+        const options = { ...KEEP, ...keep, mintEpoch: epochMint() };
         const store = new ModelStore();
         let sent = 0;
         let core = openCore(files, options);
@@ -290,7 +302,11 @@ describe('a store that has lost what it had settled', () => {
 describe('settled segments', () => {
   test('are kept up to their bytes, the newest of them', () => {
     const files = new ModelledFiles();
-    const core = settledQueue(files, 60, { ...KEEP, keepSettled: { bytes: 14_000, ms: 60_000 } });
+    const core = settledQueue(files, 60, {
+      ...KEEP,
+      keepSettledBytes: 14_000,
+      keepSettledMs: 60_000,
+    });
     expect(files.names('segment-')).toHaveLength(3);
     expect(core.stats.keptBytes).toBeLessThanOrEqual(14_000);
     expect(core.stats.keptBytes).toBeGreaterThan(12_000);
@@ -300,7 +316,7 @@ describe('settled segments', () => {
 
   test('are kept for their time, and the upkeep comes back for them', () => {
     const files = new ModelledFiles();
-    const core = settledQueue(files, 30, { ...KEEP, keepSettled: { bytes: 1e6, ms: 1_000 } });
+    const core = settledQueue(files, 30, { ...KEEP, keepSettledBytes: 1e6, keepSettledMs: 1_000 });
     core.maintain(10);
     expect(core.maintenanceDue).toBe(true);
     core.maintain(999);
@@ -316,7 +332,7 @@ describe('settled segments', () => {
 
   test('are kept for their time anew by another opening', () => {
     const files = new ModelledFiles();
-    const options = { ...KEEP, keepSettled: { bytes: 1e6, ms: 1_000 } };
+    const options = { ...KEEP, keepSettledBytes: 1e6, keepSettledMs: 1_000 };
     const first = settledQueue(files, 30, options);
     first.maintain(900);
     first.close();
@@ -361,7 +377,7 @@ describe('settled segments', () => {
 
   test('of epochs that are not remembered any more are not kept', () => {
     const files = new ModelledFiles();
-    const options = { keepSettled: { bytes: 1e9, ms: 1e9 }, mintEpoch: epochMint() };
+    const options = { keepSettledBytes: 1e9, keepSettledMs: 1e9, mintEpoch: epochMint() };
     for (let opening = 1; opening <= 70; opening += 1) {
       const core = openCore(files, options);
       appendFrames(core, opening, opening);
@@ -396,8 +412,8 @@ class ModelStore {
   }
 
   handshake(core: QueueCore): void {
-    for (const { epoch, lowest: from, highest: to } of core.held()) {
-      core.reconcile(STORE, epoch, { from, to }, this.#of(epoch).within(from, to));
+    for (const { epoch, highest: to } of core.held()) {
+      core.reconcile(STORE, epoch, { from: 1, to }, this.#of(epoch).within(1, to));
     }
   }
 

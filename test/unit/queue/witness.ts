@@ -80,15 +80,15 @@ export class Witness {
     }
   }
 
-  /** Tells the queue all that the store knows, as a handshake does. */
+  /** Tells the queue all that the store knows. */
   reconcile(core: QueueCore): void {
-    for (const { epoch, lowest, highest } of core.held()) {
+    for (const { epoch, highest } of core.held()) {
       const ranges: SettledRange[] = [];
-      for (let seq = lowest; seq <= highest; seq += 1) {
+      for (let seq = 1; seq <= highest; seq += 1) {
         const fate = this.#settled.get(nameOf({ epoch, seq }));
         if (fate !== undefined) ranges.push({ from: seq, to: seq, ...fate });
       }
-      core.reconcile(STORE, epoch, { from: lowest, to: highest }, ranges);
+      core.reconcile(STORE, epoch, { from: 1, to: highest }, ranges);
     }
   }
 
