@@ -20,7 +20,7 @@ const OUTSTANDING_BYTES_MAX = 67_108_864;
 const TIMER_MS_MIN = 1;
 
 /** Answers that mean: surely not taken. After any other failure the frame may be on disk. */
-const REFUSALS = new Set(['queue_full', 'payload_too_large', 'queue_closed']);
+const REFUSALS = new Set(['queue_full', 'disk_full', 'payload_too_large', 'queue_closed']);
 
 export interface LoadOptions {
   readonly ledger: LedgerWriter;

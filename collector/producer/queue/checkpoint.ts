@@ -1,7 +1,7 @@
 /**
  * The checkpoint file: what the server has settled, so that it is not sent again after a restart,
  * and how far each epoch goes. One line of identification, one line of JSON; the layout is in
- * docs/queue-format.md. Here: encoding, decoding with every value checked, loading and saving.
+ * docs/queue-format.md. Here: encoding, decoding with every value checked, and loading.
  *
  * It is a hint as far as sending goes: with an older one, or none, frames are sent again and the
  * server's key removes them. But it is the only memory of settled frames whose segments are gone,
@@ -10,7 +10,7 @@
 import { crc32 } from 'node:zlib';
 import { type Epoch, isUuid, type Predecessor } from '#protocol/identity.ts';
 import { SETTLED_STATES, type SettledRange } from '#protocol/settlement.ts';
-import { type FilePort, readWhole, replaceWhole } from './file-port.ts';
+import { type FilePort, readWhole } from './file-port.ts';
 import { isSeq } from './segment.ts';
 
 export const CHECKPOINT_NAME = 'checkpoint';
@@ -37,10 +37,6 @@ export type LoadedCheckpoint =
   | { readonly state: 'loaded'; readonly checkpoint: Checkpoint }
   | { readonly state: 'absent' }
   | { readonly state: 'unreadable'; readonly why: string };
-
-export function saveCheckpoint(files: FilePort, checkpoint: Checkpoint): void {
-  replaceWhole(files, CHECKPOINT_NAME, encodeCheckpoint(checkpoint));
-}
 
 /** Loads the checkpoint. Unusable content is an answer; only the port's own errors are thrown. */
 export function loadCheckpoint(files: FilePort): LoadedCheckpoint {

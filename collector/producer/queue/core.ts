@@ -19,9 +19,13 @@
  *   gaps, the next opening remembers them as settled, and the next answer shows again that they
  *   are lost.
  *
- * After a failed write or sync the queue is failed for good: no further byte is written to any
- * file of it, nothing is cut back and nothing retried, on a full disk neither. The next opening
- * reads what is really there. Reading goes on, so that what is durable can still be delivered.
+ * - A full disk is no failure. What is staged and finds no room is given up, and durably cut off the
+ *   file, before anything else is done: its seqs are given out again. Declaring and removing go on in
+ *   the room of the reserve; where even that fails, they are put off until there is room.
+ *
+ * After any other failed write, and any failed sync, the queue is failed for good: no further byte
+ * is written to any file of it, nothing is cut back and nothing retried. The next opening reads what
+ * is really there. Reading goes on, so that what is durable can still be delivered.
  */
 import { type Epoch, type Frame, uuidToBytes } from '#protocol/identity.ts';
 import {
@@ -30,14 +34,15 @@ import {
   type SettledRange,
   SettledRanges,
 } from '#protocol/settlement.ts';
-import { saveCheckpoint } from './checkpoint.ts';
+import { CHECKPOINT_NAME, encodeCheckpoint } from './checkpoint.ts';
 import { EpochState, type Epochs } from './epochs.ts';
-import { QueueFailedError, QueueReadError } from './errors.ts';
-import type { FilePort } from './file-port.ts';
+import { DiskFullError, QueueFailedError, QueueReadError } from './errors.ts';
+import { type FilePort, NoSpaceError, replaceWhole } from './file-port.ts';
 import type { Gaps } from './gaps.ts';
 import { KeptSegments } from './kept-segments.ts';
 import { type MissingFrames, PendingReader } from './pending-reader.ts';
 import { framesOnDisk, recover } from './recovery.ts';
+import { Reserve } from './reserve.ts';
 import { reasonOf } from './segment.ts';
 import type { Place, Segment } from './segment-index.ts';
 import { SegmentLog, type WritingEpoch } from './segment-log.ts';
@@ -85,6 +90,7 @@ export class QueueCore {
   readonly #gaps: Gaps;
   readonly #log: SegmentLog;
   readonly #kept: KeptSegments;
+  readonly #reserve: Reserve;
   readonly #reader: PendingReader;
   /** Looks for the oldest frame, without disturbing where reading goes on. */
   readonly #peeker: PendingReader;
@@ -105,6 +111,10 @@ export class QueueCore {
   #damaged = 0;
   #oldest: { readonly position: QueuePosition; readonly capturedAt: number } | undefined;
   #failure: QueueFailedError | undefined;
+  /** There was no room when something was last written. */
+  #diskFull = false;
+  /** Why staged frames were given up; whoever staged them was not told yet. */
+  #discarded: NoSpaceError | undefined;
 
   /**
    * Opens what is on disk, repairs and declares what has to be.
@@ -124,8 +134,9 @@ export class QueueCore {
     this.#kept = new KeptSegments({ bytes, ms });
     this.#reader = new PendingReader(files, options.path);
     this.#peeker = new PendingReader(files, options.path);
+    this.#reserve = new Reserve(files);
     if (missing.length > 0) this.#declareDamaged(missing);
-    this.#writes('remove settled segments', () => this.#removeDone(Number.POSITIVE_INFINITY));
+    this.#whereRoom('remove settled segments', () => this.#removeDone(Number.POSITIVE_INFINITY));
     this.#findOldest();
     this.recovery = {
       segments: segments.length,
@@ -145,10 +156,14 @@ export class QueueCore {
    * Stages a frame. Not durable, and not to be answered for, before `commit`.
    * @param payload At most PAYLOAD_BYTES_MAX bytes; copied.
    * @returns its identity, or `undefined` when the queue has no room for it.
+   * @throws DiskFullError: neither it nor any other frame that is staged is accepted. Those up to
+   * `stats.highest` are durable.
    */
   append(payload: Uint8Array, capturedAt: number): QueuePosition | undefined {
-    return this.#writes('write frames', () => {
+    return this.#answering('write frames', () => {
       if (!this.#makeRoom(payload.length)) return undefined;
+      // A frame behind seqs that were declared must not outlive the gap.
+      if (this.#gaps.anyUnwritten) this.#commit();
       this.#writing ??= this.#mintEpoch();
       const seq = this.#log.stageFrame(this.#writing, capturedAt, payload);
       const position = { epoch: this.#writing.state.epoch, seq };
@@ -160,9 +175,28 @@ export class QueueCore {
     });
   }
 
-  /** Returns when everything staged is durable. */
+  /**
+   * Returns when everything staged is durable.
+   * @throws DiskFullError as `append`.
+   */
   commit(): void {
-    this.#writes('make frames durable', () => this.#log.commit());
+    this.#answering('make frames durable', () => this.#commit());
+  }
+
+  /**
+   * Gives out seqs for frames that were captured, found no room on the disk, and are lost: so they
+   * are missed by number. Nothing may be staged. Written down once there is room.
+   */
+  declareLost(count: number): Gap {
+    return this.#writes('declare lost frames', () => {
+      this.#writing ??= this.#mintEpoch();
+      const { state } = this.#writing;
+      const range = this.#log.skip(this.#writing, count);
+      this.#declare(state, range, 'disk_full');
+      this.#dirty = true;
+      this.#secureGapsWhereRoom();
+      return { epoch: state.epoch, ...range, reason: 'disk_full' };
+    });
   }
 
   /** See `Queue.readPending`. */
@@ -239,7 +273,7 @@ export class QueueCore {
     if (lost.length === 0) return;
     this.#writes('declare what the store has lost', () => {
       this.#lose(state, lost, 'lost_after_ack');
-      this.#log.commit();
+      this.#secureGapsWhereRoom();
     });
   }
 
@@ -275,13 +309,20 @@ export class QueueCore {
       acked: this.#acked,
       evicted: this.#evicted,
       damaged: this.#damaged,
+      diskFull: this.#diskFull,
       failed: this.#failure !== undefined,
     };
   }
 
   /** True when `maintain` has something to do. */
   get maintenanceDue(): boolean {
-    const isDue = this.#dirty || this.#looseEnds || this.#kept.any;
+    const isDue =
+      this.#dirty ||
+      this.#looseEnds ||
+      this.#kept.any ||
+      this.#diskFull ||
+      !this.#reserve.isWhole ||
+      this.#gaps.anyUnwritten;
     return isDue && this.#failure === undefined;
   }
 
@@ -289,23 +330,31 @@ export class QueueCore {
    * Saves how far epochs go and what was settled, and removes what isn't needed any more. To be
    * called about once a second while it is due: it syncs, so not after every append or ack.
    * @param now Monotonic milliseconds since the opening; left out, no time has passed.
+   * @throws DiskFullError: not all of it could be done, and it is still due.
    */
   maintain(now = this.#now): void {
     this.#now = now;
-    this.#writes('save the checkpoint', () => {
-      this.#log.commit();
+    this.#answering('save the checkpoint', () => {
+      // First what may free some room: all else may need it.
       this.#gaps.dropSettled();
       this.#looseEnds = false;
       this.#removeDone(this.#options.segmentBytes * DONE_ACTIVE_SHARE);
+      while (this.#diskFull && this.#removeOldestKept());
+      this.#commit();
       this.#saveCheckpoint();
       const isOnDisk = (state: EpochState): boolean =>
         this.#log.segments.some((segment) => segment.speaksOf(state));
       if (this.#epochs.dropSettled(isOnDisk)) this.#dirty = true;
+      this.#reserve.refill();
+      this.#diskFull = false;
     });
     this.#findOldest();
   }
 
-  /** Makes durable what is staged or settled, and lets go of the files. */
+  /**
+   * Makes durable what is staged or settled, and lets go of the files.
+   * @throws DiskFullError, QueueFailedError, having let go of them all the same.
+   */
   close(): void {
     try {
       if (this.#failure === undefined) this.maintain();
@@ -320,14 +369,90 @@ export class QueueCore {
     return this.#epochs.inOrder.findLast(({ highest }) => highest > 0);
   }
 
-  /** Runs what writes to files; its first failure is the last. */
+  /** Runs what writes to files. Its first failure is the last; on a full disk it may be repeated. */
   #writes<T>(operation: string, work: () => T): T {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      return work();
+      try {
+        return work();
+      } catch (error) {
+        if (!(error instanceof NoSpaceError)) throw error;
+        this.#giveWay(error);
+        throw new DiskFullError(this.#options.path, error);
+      }
     } catch (error) {
+      if (error instanceof DiskFullError) throw error;
       this.#failure ??= new QueueFailedError(this.#options.path, operation, error);
       throw this.#failure;
+    }
+  }
+
+  /** The same for what answers for staged frames: it throws, too, if they are not there any more. */
+  #answering<T>(operation: string, work: () => T): T {
+    try {
+      return this.#writes(operation, () => {
+        this.#checkStaged();
+        const result = work();
+        this.#checkStaged();
+        return result;
+      });
+    } finally {
+      this.#discarded = undefined;
+    }
+  }
+
+  #checkStaged(): void {
+    if (this.#discarded !== undefined) throw this.#discarded;
+  }
+
+  /** The same for what can be put off until there is room. */
+  #whereRoom(operation: string, work: () => void): void {
+    try {
+      this.#writes(operation, work);
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+    }
+  }
+
+  /** There is no room: what is staged goes, durably, before anything else is done. */
+  #giveWay(error: NoSpaceError): void {
+    this.#diskFull = true;
+    this.#looseEnds = true;
+    if (this.#log.discard()) this.#discarded = error;
+    const oldest = this.#oldest?.position;
+    if (oldest && oldest.seq > (this.#epochs.get(oldest.epoch)?.highest ?? 0)) {
+      this.#oldest = undefined;
+    }
+  }
+
+  /** Makes durable everything staged, and all gaps. */
+  #commit(): void {
+    const { unwritten } = this.#gaps;
+    const home = unwritten.length > 0 ? this.#log.stageGaps(unwritten) : undefined;
+    this.#log.commit();
+    if (home !== undefined) this.#gaps.onWritten(home);
+  }
+
+  /** Makes all gaps durable, on a full disk in the room of the reserve. */
+  #secureGaps(): void {
+    try {
+      this.#commit();
+    } catch (error) {
+      if (!(error instanceof NoSpaceError)) throw error;
+      this.#giveWay(error);
+      if (!this.#gaps.anyUnwritten) return;
+      const home = this.#log.putGaps(this.#gaps.unwritten, this.#reserve);
+      if (home === undefined) throw error;
+      this.#gaps.onWritten(home);
+    }
+  }
+
+  /** Makes all gaps durable, or puts it off. */
+  #secureGapsWhereRoom(): void {
+    try {
+      this.#secureGaps();
+    } catch (error) {
+      if (!(error instanceof NoSpaceError)) throw error;
     }
   }
 
@@ -362,7 +487,7 @@ export class QueueCore {
 
   /** Gives up what the oldest segment still holds. False when there is nothing to give up. */
   #evictOldest(): boolean {
-    this.#log.commit();
+    this.#commit();
     const active = this.#log.active;
     if (this.#log.closed.length === 0 && active !== undefined && active.runs.length > 0) {
       this.#log.closeActive();
@@ -406,8 +531,8 @@ export class QueueCore {
         this.#record(state, { epoch, from, to, reason });
       }
     }
-    this.#log.commit();
-    this.#saveCheckpoint();
+    this.#secureGaps();
+    this.#secureCheckpoint();
     for (const segment of segments) {
       this.#reader.forget(segment);
       this.#peeker.forget(segment);
@@ -418,11 +543,11 @@ export class QueueCore {
   #declareDamaged(missing: readonly MissingFrames[]): void {
     this.#writes('declare damaged frames', () => {
       for (const { state, from, to } of missing) this.#declare(state, { from, to }, 'damaged');
-      this.#log.commit();
+      this.#secureGapsWhereRoom();
     });
   }
 
-  /** Gives up frames. Durable after the next commit. */
+  /** Gives up frames. Written down with the next commit. */
   #declare(state: EpochState, { from, to }: SeqRange, reason: GapReason): void {
     const gap = { epoch: state.epoch, from, to, reason };
     this.#record(state, gap);
@@ -432,10 +557,9 @@ export class QueueCore {
     this.#looseEnds = true;
   }
 
-  /** Writes a gap down, joined with what it touches. */
+  /** Takes note of a gap to be written down, joined with what it touches. */
   #record(state: EpochState, gap: Gap): void {
-    const joined = this.#gaps.joined(state, gap);
-    this.#gaps.add(state, joined, this.#log.stageGap(state, joined));
+    this.#gaps.add(state, this.#gaps.joined(state, gap));
   }
 
   /** Another store: what the old one has settled is either still here to be sent, or declared. */
@@ -445,7 +569,7 @@ export class QueueCore {
       for (const state of this.#epochs.inOrder) {
         this.#lose(state, lostRanges(state.settled, []), 'settled_elsewhere');
       }
-      this.#log.commit();
+      this.#secureGapsWhereRoom();
     });
   }
 
@@ -492,9 +616,25 @@ export class QueueCore {
 
   #saveCheckpoint(): void {
     if (!this.#dirty) return;
-    const epochs = this.#epochs.inOrder.filter(({ highest }) => highest > 0);
-    saveCheckpoint(this.#files, { storeId: this.#storeId, epochs });
+    replaceWhole(this.#files, CHECKPOINT_NAME, this.#checkpoint);
     this.#dirty = false;
+  }
+
+  /** Saves the checkpoint, on a full disk in the room of the reserve. */
+  #secureCheckpoint(): void {
+    try {
+      this.#saveCheckpoint();
+    } catch (error) {
+      if (!(error instanceof NoSpaceError)) throw error;
+      this.#diskFull = true;
+      if (!this.#reserve.spend(CHECKPOINT_NAME, this.#checkpoint)) throw error;
+      this.#dirty = false;
+    }
+  }
+
+  get #checkpoint(): Buffer {
+    const epochs = this.#epochs.inOrder.filter(({ highest }) => highest > 0);
+    return encodeCheckpoint({ storeId: this.#storeId, epochs });
   }
 
   /** Looks for the capture time of the oldest pending frame, unless the last one still is it. */

@@ -19,11 +19,13 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { makeDirectories } from '#protocol/directories.ts';
-import type { FileHandle, FilePort } from './file-port.ts';
+import { type FileHandle, type FilePort, NoSpaceError } from './file-port.ts';
 
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 const CHANGE = constants.O_RDWR | constants.O_NOFOLLOW;
+
+const NO_SPACE_CODES: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
 
 function sync(directory: string): void {
   const handle = openSync(directory, constants.O_RDONLY);
@@ -36,6 +38,18 @@ function sync(directory: string): void {
 
 function isNotFound(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+/** Runs a call that needs room on the disk. */
+function needingRoom<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && NO_SPACE_CODES.has(error.code)) {
+      throw new NoSpaceError(error);
+    }
+    throw error;
+  }
 }
 
 export class Disk implements FilePort {
@@ -65,11 +79,15 @@ export class Disk implements FilePort {
   }
 
   makeDirectory(path: string): void {
-    makeDirectories(join(this.#root, path));
+    needingRoom(() => makeDirectories(join(this.#root, path)));
   }
 
   create(path: string): FileHandle {
-    return openSync(join(this.#root, path), CREATE, 0o600);
+    return needingRoom(() => openSync(join(this.#root, path), CREATE, 0o600));
+  }
+
+  overwrite(path: string): FileHandle {
+    return openSync(join(this.#root, path), CHANGE);
   }
 
   open(path: string): FileHandle {
@@ -79,7 +97,7 @@ export class Disk implements FilePort {
   write(handle: FileHandle, bytes: Uint8Array): void {
     let written = 0;
     while (written < bytes.length) {
-      written += writeSync(handle, bytes, written, bytes.length - written, null);
+      written += needingRoom(() => writeSync(handle, bytes, written, bytes.length - written, null));
     }
   }
 
@@ -111,7 +129,7 @@ export class Disk implements FilePort {
   }
 
   rename(from: string, to: string): void {
-    renameSync(join(this.#root, from), join(this.#root, to));
+    needingRoom(() => renameSync(join(this.#root, from), join(this.#root, to)));
   }
 
   unlink(path: string): void {

@@ -17,6 +17,7 @@ export type QueueErrorCode =
   | 'queue_in_use'
   | 'queue_open_failed'
   | 'queue_full'
+  | 'disk_full'
   | 'payload_too_large'
   | 'queue_failed'
   | 'queue_read_failed'
@@ -84,6 +85,24 @@ export class QueueFullError extends QueueError {
     );
     this.path = path;
     this.limitBytes = limitBytes;
+  }
+}
+
+/** The disk under the queue has no room. Nothing is wrong with it: it passes once there is some. */
+export class DiskFullError extends QueueError {
+  override readonly name = 'DiskFullError';
+  readonly path: string;
+
+  constructor(path: string, cause: unknown) {
+    super(
+      'disk_full',
+      'transient',
+      `the disk under the queue in ${path} is full: ${reasonOf(cause)}. What waited to be written ` +
+        'was not accepted; what was accepted before is kept and delivered. The queue accepts again ' +
+        'by itself once there is room: free some on that disk, or raise its quota',
+      cause,
+    );
+    this.path = path;
   }
 }
 
@@ -196,7 +215,11 @@ interface CauseFacts {
 /** The errors that arise in the worker thread, as plain data for the way to the main thread. */
 export type QueueErrorFacts =
   | { readonly code: 'queue_in_use'; readonly path: string }
-  | { readonly code: 'queue_open_failed'; readonly path: string; readonly cause: CauseFacts }
+  | {
+      readonly code: 'queue_open_failed' | 'disk_full';
+      readonly path: string;
+      readonly cause: CauseFacts;
+    }
   | {
       readonly code: 'queue_failed';
       readonly path: string;
@@ -211,6 +234,9 @@ export function toFacts(error: unknown): QueueErrorFacts | undefined {
   if (error instanceof QueueInUseError) return { code: 'queue_in_use', path: error.path };
   if (error instanceof QueueOpenError) {
     return { code: 'queue_open_failed', path: error.path, cause: causeFacts(error) };
+  }
+  if (error instanceof DiskFullError) {
+    return { code: 'disk_full', path: error.path, cause: causeFacts(error) };
   }
   if (error instanceof QueueFailedError) {
     const { path, operation } = error;
@@ -231,6 +257,8 @@ export function fromFacts(facts: QueueErrorFacts): QueueError {
       return new QueueInUseError(facts.path);
     case 'queue_open_failed':
       return new QueueOpenError(facts.path, cause(facts.cause));
+    case 'disk_full':
+      return new DiskFullError(facts.path, cause(facts.cause));
     case 'queue_failed':
       return new QueueFailedError(facts.path, facts.operation, cause(facts.cause));
     case 'queue_read_failed':

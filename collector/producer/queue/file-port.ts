@@ -6,6 +6,22 @@
  * system's error, which the caller turns into one of the queue's own.
  */
 
+/**
+ * The disk, or a quota on it, has no room for this now; it may have later. Some of the bytes of a
+ * write may have got there. Only calls that need room throw this, never a sync: after a sync that
+ * failed, whatever the reason, nobody knows what is on the disk.
+ */
+export class NoSpaceError extends Error {
+  override readonly name = 'NoSpaceError';
+  readonly code: unknown;
+
+  /** @param cause The operating system's error. */
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+    this.code = 'code' in cause ? cause.code : undefined;
+  }
+}
+
 /** An open file; only the port that gave it out knows what it is. */
 export type FileHandle = number;
 
@@ -14,12 +30,22 @@ export interface FilePort {
   list(directory: string): string[];
   /** A file's size in bytes; `undefined` when there is no such file. */
   size(path: string): number | undefined;
+  /** @throws NoSpaceError */
   makeDirectory(path: string): void;
-  /** Makes a new empty file (0600) for writing at its end; throws when the name is taken. */
+  /**
+   * Makes a new empty file (0600) for writing at its end; throws when the name is taken.
+   * @throws NoSpaceError
+   */
   create(path: string): FileHandle;
+  /** Opens a file for writing over what is in it, from its start: in the room that it has. */
+  overwrite(path: string): FileHandle;
   /** Opens a file for reading. */
   open(path: string): FileHandle;
-  /** Writes all the bytes at the end of a file that `create` gave out. */
+  /**
+   * Writes all the bytes: at the end of a file that `create` gave out, or behind the last write into
+   * one that `overwrite` did.
+   * @throws NoSpaceError when they don't all fit.
+   */
   write(handle: FileHandle, bytes: Uint8Array): void;
   /** Reads into `target` from `position` on; answers the bytes read, fewer only at the end. */
   read(handle: FileHandle, target: Uint8Array, position: number): number;
@@ -28,7 +54,10 @@ export interface FilePort {
   close(handle: FileHandle): void;
   /** Cuts a file to `bytes`; durable after a `sync` of it. */
   truncate(path: string, bytes: number): void;
-  /** Replaces `to` in one step; durable after `syncDirectory` of both directories. */
+  /**
+   * Replaces `to` in one step; durable after `syncDirectory` of both directories.
+   * @throws NoSpaceError
+   */
   rename(from: string, to: string): void;
   unlink(path: string): void;
   /** Returns when the names made, changed and removed in a directory are durable. */
@@ -46,16 +75,32 @@ export function readWhole(files: FilePort, path: string): Buffer {
   }
 }
 
-/** Puts a small file in place so that after a crash the old or the new content is there. */
-export function replaceWhole(files: FilePort, path: string, content: Uint8Array): void {
-  const temporary = `${path}.tmp`;
-  const handle = files.create(temporary);
+/** Makes a file with this content, durable but for its name. Where there is no room, none is left. */
+export function createWhole(files: FilePort, path: string, content: Uint8Array): void {
+  const handle = files.create(path);
   try {
     files.write(handle, content);
     files.sync(handle);
+  } catch (error) {
+    if (error instanceof NoSpaceError) files.unlink(path);
+    throw error;
   } finally {
     files.close(handle);
   }
-  files.rename(temporary, path);
+}
+
+/**
+ * Puts a small file in place so that after a crash the old or the new content is there.
+ * @throws NoSpaceError: then the old one is.
+ */
+export function replaceWhole(files: FilePort, path: string, content: Uint8Array): void {
+  const temporary = `${path}.tmp`;
+  createWhole(files, temporary, content);
+  try {
+    files.rename(temporary, path);
+  } catch (error) {
+    if (error instanceof NoSpaceError) files.unlink(temporary);
+    throw error;
+  }
   files.syncDirectory('');
 }

@@ -1,8 +1,10 @@
 /**
  * The gaps that the server does not know of yet, and in which segment each is written down.
  *
- * Invariant: each listed gap is covered whole by one record, in the segment `home`. A gap that
- * grows is written anew as a whole; so the records of its parts are not needed any more.
+ * Invariant: each listed gap is covered whole by one record, in the segment `home`, or is unwritten.
+ * A gap that grows is written anew as a whole; so the records of its parts are not needed any more.
+ * The server may hear of an unwritten gap: should a crash forget it, the frames are still on disk,
+ * or were never accepted.
  */
 import { GAP_REASONS } from '#protocol/settlement.ts';
 import type { EpochState } from './epochs.ts';
@@ -10,20 +12,35 @@ import type { Gap } from './types.ts';
 
 interface KeptGap extends Gap {
   readonly state: EpochState;
-  /** The number of the segment that holds its record. */
-  readonly home: number;
+  /** The number of the segment that holds its record durably; `undefined` while it is unwritten. */
+  readonly home: number | undefined;
 }
 
 export class Gaps {
   #kept: KeptGap[] = [];
+  #unwritten = 0;
 
-  /** Takes in a gap that is recorded in segment `home`; drops those that it covers. */
-  add(state: EpochState, gap: Gap, home: number): void {
+  /** Takes in a gap that is recorded in segment `home`, if in any; drops those that it covers. */
+  add(state: EpochState, gap: Gap, home?: number): void {
     state.declare(gap, GAP_REASONS[gap.reason]);
-    this.#kept = this.#kept.filter(
+    const others = this.#kept.filter(
       (kept) => kept.state !== state || kept.from < gap.from || kept.to > gap.to,
     );
-    this.#kept.push({ ...gap, state, home });
+    this.#keep([...others, { ...gap, state, home }]);
+  }
+
+  get anyUnwritten(): boolean {
+    return this.#unwritten > 0;
+  }
+
+  /** Those whose record is still to be written, or was not made durable. */
+  get unwritten(): readonly KeptGap[] {
+    return this.#kept.filter(({ home }) => home === undefined);
+  }
+
+  /** All that were unwritten are durable in segment `home` now. */
+  onWritten(home: number): void {
+    this.#keep(this.#kept.map((gap) => ({ ...gap, home: gap.home ?? home })));
   }
 
   /** The gap to be written for [from, to]: joined with kept ones that touch it. */
@@ -41,7 +58,7 @@ export class Gaps {
 
   /** Forgets the gaps that the server has settled as a whole. */
   dropSettled(): void {
-    this.#kept = this.#kept.filter(({ state, from, to }) => state.unsettled(from, to).length > 0);
+    this.#keep(this.#kept.filter(({ state, from, to }) => state.unsettled(from, to).length > 0));
   }
 
   /** The gaps whose record is in this segment. */
@@ -63,5 +80,10 @@ export class Gaps {
       .flatMap(({ state, from, to, reason }) =>
         state.unsettled(from, to).map((run) => ({ epoch: state.epoch, ...run, reason })),
       );
+  }
+
+  #keep(gaps: KeptGap[]): void {
+    this.#kept = gaps;
+    this.#unwritten = this.unwritten.length;
   }
 }

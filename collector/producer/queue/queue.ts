@@ -13,6 +13,7 @@
 import { CAPTURED_AT_MAX, type Epoch, type Frame, PAYLOAD_BYTES_MAX } from '#protocol/identity.ts';
 import type { SeqRange, SettledRange } from '#protocol/settlement.ts';
 import {
+  DiskFullError,
   fromFacts,
   PayloadTooLargeError,
   QueueClosedError,
@@ -146,9 +147,9 @@ export class Queue {
    * Makes a frame of a payload and keeps it. Resolves when it is durable, in order of the calls.
    * @param payload 0 to PAYLOAD_BYTES_MAX bytes; not to be changed before the promise is settled.
    * @param capturedAt Whole microseconds since 1970 UTC.
-   * @throws PayloadTooLargeError, QueueFullError, QueueFailedError, QueueClosedError: the frame was
-   * not accepted, except that after QueueFailedError it may be on disk all the same. When one of
-   * the frames that wait together finds no room, those behind it are refused with it.
+   * @throws PayloadTooLargeError, QueueFullError, DiskFullError, QueueFailedError, QueueClosedError:
+   * the frame was not accepted, except that after QueueFailedError it may be on disk all the same.
+   * When one of the frames that wait together finds no room, those behind it are refused with it.
    */
   append(payload: Uint8Array, capturedAt: number): Promise<QueuePosition> {
     const refusal = this.#refusal(payload, capturedAt);
@@ -173,6 +174,19 @@ export class Queue {
     const frames = this.#takeTail(after) ?? (await this.#readBehind(place));
     if (frames.length === 0) this.#atEnd = place;
     return frames;
+  }
+
+  /**
+   * Declares that `count` frames, 1 or more, were captured and are lost because the disk was full:
+   * they get the next seqs, and the server is told. To be called when no append is under way. On a
+   * disk that is still full it is written down later, as soon as there is room.
+   * @throws QueueFailedError, QueueClosedError.
+   */
+  declareLost(count: number): Promise<Gap> {
+    if (!Number.isSafeInteger(count) || count < 1) {
+      return Promise.reject(new RangeError(`count is ${count}; it must be 1 or more`));
+    }
+    return this.#ask({ type: 'declareLost', count });
   }
 
   /** Gaps that the server does not know of yet. */
@@ -224,7 +238,10 @@ export class Queue {
     return this.#ask({ type: 'collectorId' });
   }
 
-  /** Resolves when all appends and settlements so far are durable. */
+  /**
+   * Resolves when all appends and settlements so far are durable.
+   * @throws DiskFullError when there is no room to write settlements down: it is tried again.
+   */
   async flush(): Promise<void> {
     await Promise.allSettled([this.#lastAppend]);
     await this.#ask({ type: 'flush' });
@@ -241,7 +258,8 @@ export class Queue {
     try {
       await this.#post<undefined>({ type: 'close' });
     } catch (error) {
-      if (!(error instanceof QueueFailedError)) throw error;
+      const isKnown = error instanceof QueueFailedError || error instanceof DiskFullError;
+      if (!isKnown) throw error;
     }
     await this.#thread.ended;
     this.#thread.close();
@@ -344,12 +362,15 @@ export class Queue {
     if (this.#waiting.length > 0) this.#schedulePump();
   }
 
-  #onAppended({ accepted, epoch, firstSeq }: AppendOutcome): void {
+  #onAppended({ accepted, epoch, firstSeq, diskFull }: AppendOutcome): void {
     const batch = this.#inFlight.shift() ?? [];
+    const { path, limitBytes } = this.#options;
+    const refusal = (): Error =>
+      diskFull === undefined ? new QueueFullError(path, limitBytes) : fromFacts(diskFull);
     batch.forEach((append, i) => {
       this.#inFlightBytes -= append.payload.length + FRAME_OVERHEAD_BYTES;
       if (i < accepted) append.resolve({ epoch, seq: firstSeq + i });
-      else append.reject(new QueueFullError(this.#options.path, this.#options.limitBytes));
+      else append.reject(refusal());
     });
   }
 

@@ -77,6 +77,11 @@ export class Segment {
     }
   }
 
+  /** Forgets notes of frames that were not made durable. */
+  forgetNotesFrom(offset: number): void {
+    while ((this.#index.at(-1)?.offset ?? -1) >= offset) this.#index.pop();
+  }
+
   /** The offset, `least` or behind it, from which the frame at `place` is a stride away at most. */
   offsetBefore(place: Place, least: number): number {
     let offset = least;

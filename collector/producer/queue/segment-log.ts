@@ -3,11 +3,16 @@
  * being written. Knows which bytes are durable, how much disk is in use, and when a new file is
  * due. Not here: what may be removed and what has to be declared before (`core.ts`).
  */
+import { strict as assert } from 'node:assert';
 import type { Epoch } from '#protocol/identity.ts';
+import type { SeqRange } from '#protocol/settlement.ts';
 import type { EpochState } from './epochs.ts';
 import type { FilePort } from './file-port.ts';
+import type { Reserve } from './reserve.ts';
 import {
   EPOCH_RECORD_BYTES,
+  type EpochRecord,
+  encodeGapSegment,
   frameRecordBytes,
   SEGMENT_HEADER_BYTES,
   segmentName,
@@ -25,6 +30,9 @@ export interface WritingEpoch {
   firstStaged: number;
   nextSeq: number;
 }
+
+/** A gap, and the state of its epoch. */
+type StatedGap = Gap & { readonly state: EpochState };
 
 interface Active {
   readonly segment: Segment;
@@ -86,11 +94,7 @@ export class SegmentLog {
   stageFrame(writing: WritingEpoch, capturedAt: number, payload: Uint8Array): number {
     this.#writing = writing;
     const active = this.#activeFor(frameRecordBytes(payload.length));
-    const { epoch, predecessor } = writing.state;
-    if (active.named !== epoch) {
-      active.writer.stageEpoch({ epoch, nextSeq: writing.nextSeq, predecessor });
-      active.named = epoch;
-    }
+    this.#name(active, writing);
     const seq = writing.nextSeq;
     const offset = active.writer.stageFrame(writing.bytes, seq, capturedAt, payload);
     active.segment.note(writing.state, seq, offset);
@@ -98,11 +102,32 @@ export class SegmentLog {
     return seq;
   }
 
-  /** Stages a gap. Answers the number of the segment that it is in. */
-  stageGap(state: EpochState, gap: Gap): number {
+  /**
+   * Gives out `count` seqs of the epoch of this opening without frames; nothing may be staged. What
+   * becomes of them is to be recorded in gaps.
+   */
+  skip(writing: WritingEpoch, count: number): SeqRange {
+    assert(writing.nextSeq === writing.firstStaged, 'frames are staged before those to be skipped');
+    this.#writing = writing;
+    const from = writing.nextSeq;
+    writing.nextSeq += count;
+    writing.firstStaged = writing.nextSeq;
+    writing.state.reaches(writing.nextSeq - 1);
+    return { from, to: writing.nextSeq - 1 };
+  }
+
+  /**
+   * Stages gaps. Answers the number of the segment that they are in. The epoch of this opening is
+   * named behind them: its record tells how far the epoch goes, and must not outlive gaps up to there.
+   */
+  stageGaps(gaps: readonly StatedGap[]): number {
     const active = this.#active ?? this.#start();
-    active.writer.stageGap(gap);
-    active.segment.addGap(state);
+    for (const gap of gaps) {
+      active.writer.stageGap(gap);
+      active.segment.addGap(gap.state);
+    }
+    const writing = this.#writing;
+    if (writing && gaps.some(({ state }) => state === writing.state)) this.#name(active, writing);
     return active.segment.number;
   }
 
@@ -117,6 +142,40 @@ export class SegmentLog {
     segment.addFrames(writing.state, writing.firstStaged, writing.nextSeq - 1);
     writing.state.reaches(writing.nextSeq - 1);
     writing.firstStaged = writing.nextSeq;
+  }
+
+  /**
+   * Gives up what is staged, and what of it was written: there was no room. Their seqs will be given
+   * out again. Answers whether frames were among it.
+   */
+  discard(): boolean {
+    if (this.#active !== undefined) {
+      const { segment, writer } = this.#active;
+      writer.cutBack();
+      segment.forgetNotesFrom(writer.bytes);
+      this.#active.named = undefined;
+    }
+    const writing = this.#writing;
+    if (writing === undefined || writing.nextSeq === writing.firstStaged) return false;
+    writing.nextSeq = writing.firstStaged;
+    return true;
+  }
+
+  /**
+   * Makes a segment of gaps alone in the room of the reserve; nothing may be staged. Answers its
+   * number; `undefined` when the reserve has no room for it.
+   */
+  putGaps(gaps: readonly StatedGap[], reserve: Reserve): number | undefined {
+    this.closeActive();
+    const number = this.#nextNumber;
+    const content = encodeGapSegment(number, this.#epochRecord, gaps);
+    if (!reserve.spend(segmentName(number), content)) return undefined;
+    this.#nextNumber += 1;
+    const segment = new Segment(number, content.length);
+    for (const { state } of gaps) segment.addGap(state);
+    this.#segments.push(segment);
+    this.#countClosedBytes();
+    return number;
   }
 
   /** Ends the active segment; the next record starts a new one. */
@@ -148,10 +207,25 @@ export class SegmentLog {
     return this.#active ?? this.#start();
   }
 
+  /** What the epoch of this opening is to be known by in a segment. */
+  get #epochRecord(): EpochRecord | undefined {
+    if (this.#writing === undefined) return undefined;
+    const { state, nextSeq } = this.#writing;
+    return { epoch: state.epoch, nextSeq, predecessor: state.predecessor };
+  }
+
+  /** Lets a segment name the epoch before anything of it is there. */
+  #name(active: Active, { state }: WritingEpoch): void {
+    const record = this.#epochRecord;
+    if (active.named === state.epoch || record === undefined) return;
+    active.writer.stageEpoch(record);
+    active.named = state.epoch;
+  }
+
   #start(): Active {
     const number = this.#nextNumber;
-    this.#nextNumber += 1;
     const writer = new SegmentWriter(this.#files, number, this.#staging);
+    this.#nextNumber += 1;
     const segment = new Segment(number, writer.bytes);
     this.#segments.push(segment);
     this.#active = { segment, writer, named: undefined };

@@ -3,10 +3,11 @@
  * makes them durable on request. A new file is durable under its name, header and all, before the
  * first record is staged. A file is only ever written by the opening of the queue that made it.
  *
- * After any error it must not be used again, nor the file be written to: what the operating system
- * then knows of the file is not to be trusted (`core.ts` sees to that).
+ * When there is no room (NoSpaceError), `cutBack` must come before anything else. After any other
+ * error it must not be used again, nor the file be written to: what the operating system then knows
+ * of the file is not to be trusted (`core.ts` sees to both).
  */
-import type { FileHandle, FilePort } from './file-port.ts';
+import { type FileHandle, type FilePort, NoSpaceError } from './file-port.ts';
 import {
   EPOCH_RECORD_BYTES,
   type EpochRecord,
@@ -38,13 +39,25 @@ export class SegmentWriter {
   #staged = 0;
   #written = SEGMENT_HEADER_BYTES;
   #synced = SEGMENT_HEADER_BYTES;
+  /** A write began since the last sync: there may be bytes in the file behind `#synced`. */
+  #isDirty = false;
 
+  /** @throws NoSpaceError: then there is no such file, durably. */
   constructor(files: FilePort, number: number, staging: Staging) {
     this.#files = files;
     this.number = number;
     this.#staging = staging.buffer;
     this.#handle = files.create(segmentName(number));
-    files.write(this.#handle, encodeSegmentHeader(number));
+    try {
+      files.write(this.#handle, encodeSegmentHeader(number));
+    } catch (error) {
+      files.close(this.#handle);
+      if (error instanceof NoSpaceError) {
+        files.unlink(segmentName(number));
+        files.syncDirectory('');
+      }
+      throw error;
+    }
     files.sync(this.#handle);
     files.syncDirectory('');
   }
@@ -79,9 +92,23 @@ export class SegmentWriter {
   /** Returns when everything staged is durable. */
   sync(): void {
     this.#write();
-    if (this.#synced === this.#written) return;
+    if (!this.#isDirty) return;
     this.#files.sync(this.#handle);
     this.#synced = this.#written;
+    this.#isDirty = false;
+  }
+
+  /**
+   * Gives up everything that is not durable, and durably so: after a crash, too, none of it may be
+   * found beside other records with the same numbers.
+   */
+  cutBack(): void {
+    this.#staged = 0;
+    this.#written = this.#synced;
+    if (!this.#isDirty) return;
+    this.#files.truncate(segmentName(this.number), this.#synced);
+    this.#files.sync(this.#handle);
+    this.#isDirty = false;
   }
 
   close(): void {
@@ -98,6 +125,7 @@ export class SegmentWriter {
 
   #write(): void {
     if (this.#staged === 0) return;
+    this.#isDirty = true;
     this.#files.write(this.#handle, this.#staging.subarray(0, this.#staged));
     this.#written += this.#staged;
     this.#staged = 0;

@@ -187,6 +187,23 @@ export function encodeGap(target: Buffer, at: number, position: number, gap: Gap
   seal(target, at, 'gap', position, GAP_BODY_BYTES);
 }
 
+/** A whole segment that holds gaps alone, and names the epoch of the opening that makes it. */
+export function encodeGapSegment(
+  number: number,
+  epoch: EpochRecord | undefined,
+  gaps: readonly Gap[],
+): Buffer {
+  const gapsAt = SEGMENT_HEADER_BYTES + (epoch === undefined ? 0 : EPOCH_RECORD_BYTES);
+  const content = Buffer.alloc(gapsAt + gaps.length * GAP_RECORD_BYTES);
+  encodeSegmentHeader(number).copy(content);
+  if (epoch !== undefined) encodeEpoch(content, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES, epoch);
+  gaps.forEach((gap, i) => {
+    const at = gapsAt + i * GAP_RECORD_BYTES;
+    encodeGap(content, at, at, gap);
+  });
+  return content;
+}
+
 /** Reads an epoch record's body at `body`; `undefined` when its values can't be. */
 export function decodeEpoch(source: Buffer, body: number): EpochRecord | undefined {
   const nextSeq = readUint64(source, body + EPOCH_BYTES);

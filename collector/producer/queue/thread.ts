@@ -50,6 +50,7 @@ export interface Answers {
   held: HeldEpoch[];
   settled: readonly SettledRange[];
   collectorId: string;
+  declareLost: Gap;
   flush: undefined;
   close: undefined;
 }
@@ -57,6 +58,7 @@ export interface Answers {
 export type Question =
   | ({ readonly type: 'read' } & ReadPlace)
   | { readonly type: 'settled'; readonly epoch: Epoch }
+  | { readonly type: 'declareLost'; readonly count: number }
   | { readonly type: 'gaps' | 'held' | 'collectorId' | 'flush' | 'close' };
 
 /** From where on to read, and how much. */
@@ -93,6 +95,8 @@ export interface AppendOutcome {
   readonly accepted: number;
   readonly epoch: Epoch;
   readonly firstSeq: number;
+  /** Why the others are not accepted: the disk; without it, the queue's limit. */
+  readonly diskFull?: QueueErrorFacts | undefined;
 }
 
 export type Answer =

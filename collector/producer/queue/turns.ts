@@ -9,7 +9,7 @@
  */
 import { assertNever } from '#protocol/errors.ts';
 import type { QueueCore } from './core.ts';
-import { toFacts } from './errors.ts';
+import { DiskFullError, toFacts } from './errors.ts';
 import {
   type Answer,
   type AppendOutcome,
@@ -57,23 +57,24 @@ export class Turns {
 
   /** One round over all requests that have arrived, in the order of their arrival. */
   take(requests: readonly Request[]): Report {
-    this.#whileSound(() => {
-      for (const request of requests) {
-        if (request.type === 'append') this.#stage(request.batch, request.count);
-      }
-      this.#core.commit();
-    });
+    this.#whileSound(() => this.#append(requests.filter((request) => request.type === 'append')));
     for (const request of requests) this.#perform(request);
     for (const request of requests) if (request.type === 'append') this.#readTail(request.tail);
     return this.#report();
   }
 
   /**
-   * A round of upkeep, without requests.
+   * A round of upkeep, without requests. On a full disk, what could not be done stays due.
    * @param now Monotonic milliseconds since the opening; left out, no time has passed.
    */
   maintain(now?: number): Report {
-    this.#whileSound(() => this.#core.maintain(now));
+    this.#whileSound(() => {
+      try {
+        this.#core.maintain(now);
+      } catch (error) {
+        if (!(error instanceof DiskFullError)) throw error;
+      }
+    });
     return this.#report();
   }
 
@@ -91,8 +92,25 @@ export class Turns {
     }
   }
 
-  #stage(batch: ArrayBuffer, count: number): void {
+  #append(batches: readonly Extract<Request, { type: 'append' }>[]): void {
+    const staged: AppendOutcome[] = [];
+    try {
+      for (const { batch, count } of batches) this.#stage(batch, count, staged);
+      this.#core.commit();
+      this.#appended = staged;
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+      // Segments that were finished before there was no more room are durable, and their frames
+      // accepted: whoever was told otherwise would send them again under other numbers.
+      const diskFull = toFacts(error);
+      this.#appended = batches.map((_, i) => ({ ...this.#durable(staged[i]), diskFull }));
+    }
+  }
+
+  /** Stages one batch as far as there is room; its outcome is in `staged`, even if this throws. */
+  #stage(batch: ArrayBuffer, count: number, staged: AppendOutcome[]): void {
     const outcome = { accepted: 0, epoch: '', firstSeq: 0 };
+    staged.push(outcome);
     for (const { payload, capturedAt } of unpackNewFrames(batch, count)) {
       const position = this.#core.append(payload, capturedAt);
       if (position === undefined) break;
@@ -102,7 +120,14 @@ export class Turns {
       }
       outcome.accepted += 1;
     }
-    this.#appended.push(outcome);
+  }
+
+  /** What of a batch that was staged, if any of it was, is durable. */
+  #durable(staged: AppendOutcome = { accepted: 0, epoch: '', firstSeq: 0 }): AppendOutcome {
+    const { highest } = this.#core.stats;
+    if (staged.accepted === 0 || highest?.epoch !== staged.epoch) return { ...staged, accepted: 0 };
+    const accepted = Math.max(0, Math.min(staged.accepted, highest.seq - staged.firstSeq + 1));
+    return { ...staged, accepted };
   }
 
   #perform(request: Request): void {
@@ -133,6 +158,8 @@ export class Turns {
         return this.#core.held();
       case 'settled':
         return this.#core.settled(question.epoch);
+      case 'declareLost':
+        return this.#core.declareLost(question.count);
       case 'collectorId':
         return this.#loadCollectorId();
       case 'flush':

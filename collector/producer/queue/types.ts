@@ -94,6 +94,8 @@ export interface QueueStats {
   readonly evicted: number;
   /** Frames given up because their bytes were damaged or gone, found in this opening or since. */
   readonly damaged: number;
+  /** There was no room on the disk when something was last to be written; it is tried again. */
+  readonly diskFull: boolean;
   readonly failed: boolean;
 }
 

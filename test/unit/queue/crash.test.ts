@@ -198,7 +198,8 @@ describe.each(STORIES)('a queue that %s', (_, options, story) => {
     }
   });
 
-  test('loses nothing when the opening after a power failure is cut off at any call, too', () => {
+  const cutOff = 'loses nothing when the opening after a power failure is cut off at any call, too';
+  test(cutOff, { timeout: 60_000 }, () => {
     for (let n = 0; ; n += 7) {
       const crashed = playUntil(n, options, story);
       if (crashed === undefined) break;

@@ -5,9 +5,14 @@
  * The model: a file has synced and unsynced content; a directory has synced names and a list of
  * unsynced changes, of which any may survive without the others. Of unsynced appended bytes some
  * first part survives, its last bytes possibly as garbage. A rename within a directory is one
- * change, one across directories is two.
+ * change, one across directories is two. A full disk (`roomBytes`) counts bytes, and no names: a
+ * write that doesn't fit gets there in part, and nothing new can be made without any room.
  */
-import type { FileHandle, FilePort } from '#collector/producer/queue/file-port.ts';
+import {
+  type FileHandle,
+  type FilePort,
+  NoSpaceError,
+} from '#collector/producer/queue/file-port.ts';
 
 interface File {
   content: Buffer;
@@ -20,6 +25,13 @@ interface Directory {
   names: Map<string, File>;
   synced: Map<string, File>;
   changes: Change[];
+}
+
+interface Opened {
+  readonly file: File;
+  readonly path: string;
+  /** Where the next write goes; at the end, when left out. */
+  at: number | undefined;
 }
 
 /** A number from 0 to `max`, both included. */
@@ -35,8 +47,10 @@ export class ModelledFiles implements FilePort {
   readonly calls: PortCall[] = [];
   /** Called before each operation; what it throws, the operation throws. */
   before: (call: PortCall, index: number) => void = () => {};
+  /** What more fits on the disk; what is cut off or removed is given back. */
+  roomBytes = Number.POSITIVE_INFINITY;
   readonly #directories = new Map<string, Directory>();
-  readonly #handles = new Map<FileHandle, { file: File; path: string }>();
+  readonly #handles = new Map<FileHandle, Opened>();
   #nextHandle = 3;
 
   constructor() {
@@ -62,9 +76,15 @@ export class ModelledFiles implements FilePort {
   create(path: string): FileHandle {
     this.#called('create', path);
     if (this.#find(path) !== undefined) throw failure('EEXIST', path);
+    if (this.roomBytes <= 0) throw noSpace(path);
     const file = { content: Buffer.alloc(0), synced: Buffer.alloc(0) };
     this.#change(path, file);
     return this.#handle(file, path);
+  }
+
+  overwrite(path: string): FileHandle {
+    this.#called('overwrite', path);
+    return this.#handle(this.#need(path), path, 0);
   }
 
   open(path: string): FileHandle {
@@ -73,9 +93,18 @@ export class ModelledFiles implements FilePort {
   }
 
   write(handle: FileHandle, bytes: Uint8Array): void {
-    const { file, path } = this.#opened(handle);
+    const opened = this.#opened(handle);
+    const { file, path } = opened;
     this.#called('write', path, bytes.length);
-    file.content = Buffer.concat([file.content, bytes]);
+    const at = opened.at ?? file.content.length;
+    const free = file.content.length - at + Math.max(0, this.roomBytes);
+    const written = bytes.subarray(0, Math.min(bytes.length, free));
+    const before = file.content;
+    const end = at + written.length;
+    file.content = Buffer.concat([before.subarray(0, at), written, before.subarray(end)]);
+    this.roomBytes -= file.content.length - before.length;
+    if (opened.at !== undefined) opened.at = end;
+    if (written.length < bytes.length) throw noSpace(path);
   }
 
   read(handle: FileHandle, target: Uint8Array, position: number): number {
@@ -98,6 +127,7 @@ export class ModelledFiles implements FilePort {
   truncate(path: string, bytes: number): void {
     this.#called('truncate', path, bytes);
     const file = this.#need(path);
+    this.roomBytes += file.content.length - bytes;
     file.content = file.content.subarray(0, bytes);
   }
 
@@ -106,6 +136,7 @@ export class ModelledFiles implements FilePort {
     const file = this.#need(from);
     const [source, oldName] = this.#split(from);
     const [target, newName] = this.#split(to);
+    this.roomBytes += this.#find(to)?.content.length ?? 0;
     if (source === target) {
       this.#apply(source, [
         [oldName, undefined],
@@ -119,7 +150,7 @@ export class ModelledFiles implements FilePort {
 
   unlink(path: string): void {
     this.#called('unlink', path);
-    this.#need(path);
+    this.roomBytes += this.#need(path).content.length;
     this.#change(path, undefined);
   }
 
@@ -235,13 +266,13 @@ export class ModelledFiles implements FilePort {
     directory.changes.push(change);
   }
 
-  #handle(file: File, path: string): FileHandle {
+  #handle(file: File, path: string, at?: number): FileHandle {
     this.#nextHandle += 1;
-    this.#handles.set(this.#nextHandle, { file, path });
+    this.#handles.set(this.#nextHandle, { file, path, at });
     return this.#nextHandle;
   }
 
-  #opened(handle: FileHandle): { file: File; path: string } {
+  #opened(handle: FileHandle): Opened {
     const opened = this.#handles.get(handle);
     if (opened === undefined) throw failure('EBADF', String(handle));
     return opened;
@@ -272,4 +303,9 @@ function survivor(file: File, choose: Choose): File {
 
 function failure(code: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code });
+}
+
+/** What the port throws where there is no room. */
+export function noSpace(path: string): NoSpaceError {
+  return new NoSpaceError(failure('ENOSPC', path));
 }

@@ -4,8 +4,9 @@
  */
 import { expect } from 'vitest';
 import type { QueueCore } from '#collector/producer/queue/core.ts';
+import { DiskFullError } from '#collector/producer/queue/errors.ts';
 import type { QueuePosition } from '#collector/producer/queue/types.ts';
-import type { SettledRange } from '#protocol/settlement.ts';
+import type { GapReason, SettledRange } from '#protocol/settlement.ts';
 import { payloadOf, readAll, STORE } from './support.ts';
 
 type Fate = Pick<SettledRange, 'state' | 'code'>;
@@ -18,6 +19,10 @@ export class Witness {
   readonly #settled: Map<string, Fate>;
   /** What it knew once. */
   readonly #lost: Set<string>;
+  /** Numbers given to frames that found no room on the disk. */
+  readonly #unwritten: Set<string>;
+  /** Whether a crash came while such numbers were given out. */
+  #unwrittenUnknown: boolean;
   #staged: string[] = [];
   #frames: number;
 
@@ -27,6 +32,8 @@ export class Witness {
     this.#confirmed = new Set(before === undefined ? [] : before.#confirmed);
     this.#settled = new Map(before === undefined ? [] : before.#settled);
     this.#lost = new Set(before === undefined ? [] : before.#lost);
+    this.#unwritten = new Set(before === undefined ? [] : before.#unwritten);
+    this.#unwrittenUnknown = before === undefined ? false : before.#unwrittenUnknown;
     this.#frames = before === undefined ? 0 : before.#frames;
   }
 
@@ -35,7 +42,8 @@ export class Witness {
     const position = core.append(payloadOf(this.#frames, bytes), this.#frames);
     if (position === undefined) return;
     const name = nameOf(position);
-    if (this.#attempted.has(name)) throw new Error(`${name} was given out twice`);
+    const isTaken = this.#attempted.has(name) || this.#unwritten.has(name);
+    if (isTaken) throw new Error(`${name} was given out twice`);
     this.#attempted.set(name, { n: this.#frames, bytes });
     this.#staged.push(name);
   }
@@ -49,6 +57,37 @@ export class Witness {
   append(core: QueueCore, count: number, bytes: number): void {
     for (let i = 0; i < count; i += 1) this.stage(core, bytes);
     this.commit(core);
+  }
+
+  /** Appends to a disk that may be full; answers whether there was room. */
+  offer(core: QueueCore, count: number, bytes: number): boolean {
+    try {
+      this.append(core, count, bytes);
+      return true;
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+    }
+    const { highest } = core.stats;
+    for (const name of this.#attempted.keys()) {
+      const [epoch = '', seq] = name.split('/');
+      const isDurable = epoch === highest?.epoch && Number(seq) <= highest.seq;
+      if (isDurable) this.#confirmed.add(name);
+      else if (this.#staged.includes(name)) this.#attempted.delete(name);
+    }
+    this.#staged = [];
+    return false;
+  }
+
+  /** Has frames declared that found no room. */
+  declareLost(core: QueueCore, count: number): void {
+    this.#unwrittenUnknown = true;
+    const { epoch, from, to } = core.declareLost(count);
+    this.#unwrittenUnknown = false;
+    for (let seq = from; seq <= to; seq += 1) {
+      const name = nameOf({ epoch, seq });
+      if (this.#attempted.has(name)) throw new Error(`${name} was given out twice`);
+      this.#unwritten.add(name);
+    }
   }
 
   /** Settles up to `count` pending frames from the `skip`-th on, as a server does that has them. */
@@ -120,13 +159,22 @@ export class Witness {
     for (const { epoch, from, to, reason } of core.pendingGaps()) {
       for (let seq = from; seq <= to; seq += 1) {
         const name = nameOf({ epoch, seq });
-        const isLost = reason === 'lost_after_ack' && this.#lost.has(name);
-        if (reason !== 'evicted' && !isLost) throw new Error(`a gap ${reason} over ${name}`);
-        if (!this.#attempted.has(name)) throw new Error(`a gap over ${name}, never appended`);
+        if (!this.#mayBe(reason, name)) throw new Error(`a gap ${reason} over ${name}`);
+        const isKnown = this.#attempted.has(name) || this.#isUnwritten(name);
+        if (!isKnown) throw new Error(`a gap over ${name}, never appended`);
         found.add(name);
       }
     }
     expect([...this.#confirmed].filter((name) => !found.has(name))).toEqual([]);
+  }
+
+  #mayBe(reason: GapReason, name: string): boolean {
+    if (reason === 'lost_after_ack') return this.#lost.has(name);
+    return reason === 'evicted' || (reason === 'disk_full' && this.#isUnwritten(name));
+  }
+
+  #isUnwritten(name: string): boolean {
+    return this.#unwritten.has(name) || (this.#unwrittenUnknown && !this.#attempted.has(name));
   }
 }
 
