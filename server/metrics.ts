@@ -79,7 +79,7 @@ export class Metrics {
     });
     this.#walBytes = new Gauge({
       name: 'holdfast_store_wal_bytes',
-      help: 'Length of the write-ahead log after the last commit.',
+      help: 'How much of the write-ahead log was in use after the last commit.',
       registers,
     });
     this.#addSources(sources);
