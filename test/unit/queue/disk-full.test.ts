@@ -58,7 +58,7 @@ const STORIES: ReadonlyArray<readonly [string, Partial<CoreOptions>, Story]> = [
   ],
   [
     'settles, checkpoints and removes segments',
-    { segmentBytes: 600, keepSettled: { bytes: 8_000, ms: 1_000 } },
+    { segmentBytes: 600, keepSettledBytes: 8_000, keepSettledMs: 1_000 },
     (core, witness) => {
       for (const count of [4, 4, 4]) {
         witness.offer(core, count, 60);
@@ -95,7 +95,7 @@ const STORIES: ReadonlyArray<readonly [string, Partial<CoreOptions>, Story]> = [
   ],
   [
     'learns that its store has lost what it had settled',
-    { segmentBytes: 600, keepSettled: { bytes: 20_000, ms: 1_000 } },
+    { segmentBytes: 600, keepSettledBytes: 20_000, keepSettledMs: 1_000 },
     (core, witness) => {
       witness.offer(core, 14, 60);
       witness.settle(core, 100);
@@ -272,8 +272,8 @@ describe('a full disk', () => {
 
   test('takes what is only kept, in case the store loses it', () => {
     const files = new ModelledFiles();
-    const keepSettled = { bytes: 60_000, ms: 100_000 };
-    const core = openCore(files, { segmentBytes: 600, keepSettled });
+    const keep = { keepSettledBytes: 60_000, keepSettledMs: 100_000 };
+    const core = openCore(files, { segmentBytes: 600, ...keep });
     const last = appendFrames(core, 1, 30).at(-1);
     core.settle(STORE, last?.epoch ?? '', [{ from: 1, to: 30, state: 'stored', code: 0 }]);
     core.maintain();
