@@ -62,10 +62,23 @@ export const COLLECTOR_SETTINGS = {
   }),
   queueLimitBytes: integerSetting({
     name: 'HOLDFAST_QUEUE_LIMIT_BYTES',
-    text: 'Disk that the queue may take, in bytes. At the limit the oldest frames are given up.',
+    text: 'Disk that the queue may take, in bytes.',
     default: GIB,
     min: 64 * KIB,
     max: 1_024 * GIB,
+  }),
+  queueWhenFull: choiceSetting({
+    name: 'HOLDFAST_QUEUE_WHEN_FULL',
+    text: 'At that limit, drop-oldest: the oldest frames are given up and declared as evicted. refuse: new samples are not taken; they are counted and logged.',
+    default: 'drop-oldest',
+    choices: ['drop-oldest', 'refuse'],
+  }),
+  queueMaxAgeMs: integerSetting({
+    name: 'HOLDFAST_QUEUE_MAX_AGE_MS',
+    text: 'Frames that wait for longer are given up and declared as expired, in milliseconds; up to a second late, or 1/64 of it. By time since the append that no change of the clock moves; for what is found at a start, since then. 0: frames never expire.',
+    default: 0,
+    min: 0,
+    max: 31_536_000_000,
   }),
   drainOrder: choiceSetting({
     name: 'HOLDFAST_DRAIN_ORDER',

@@ -65,6 +65,8 @@ export class EventLog {
         return this.#onState(event.to);
       case 'gap':
         return this.#onGap(event.gap);
+      case 'disk_full':
+        return this.#onDiskFull(event.full);
       case 'store_lost':
         return this.#onStoreLost(event.loss);
       case 'rejected':
@@ -208,6 +210,19 @@ export class EventLog {
       { event: 'frames_declared', epoch, from, to, frames, reason },
       `${frames} frames were given up (${reason}); the server is told which`,
     );
+  }
+
+  #onDiskFull(full: boolean): void {
+    if (full) {
+      this.#logger.error(
+        { event: 'disk_full' },
+        'the disk under the queue is full: new samples wait in memory, and those that it has no ' +
+          'room for are declared later. What is queued is kept and delivered. Free some room on ' +
+          'that disk, or raise its quota; it goes on by itself then',
+      );
+      return;
+    }
+    this.#logger.info({ event: 'disk_has_room' }, 'the disk under the queue has room again');
   }
 
   #onStoreLost({ reason, epoch, ranges, resent, declared }: StoreLoss): void {

@@ -60,7 +60,9 @@ class Collector {
     this.#logger = logger;
     this.#log = new EventLog(logger, systemClock.monotonicMs);
     this.#handover = new Handover({
+      clock: systemClock,
       send: (payload, capturedAt) => this.#send(payload, capturedAt),
+      declareLost: async (samples) => this.#producer?.declareLost(samples),
       onAccepted: (receipt, payload, capturedAt) =>
         this.#log.onAccepted(receipt, payload, capturedAt),
       onRefused: (error, capturedAt) => this.#log.onRefused(error, capturedAt),
@@ -92,7 +94,7 @@ class Collector {
     this.#readiness = { ready: false, reason: 'the collector is stopping' };
     const deadlineMs = performance.now() + this.#settings.stopDeadlineMs;
     await this.#sampler?.stop();
-    await this.#handover.settled();
+    await this.#handover.finish();
     await this.#producer?.close({ deadlineMs: Math.max(0, deadlineMs - performance.now()) });
     await this.#http?.close();
     this.#probes?.close();
@@ -104,7 +106,8 @@ class Collector {
   }
 
   async #openProducer(): Promise<void> {
-    const { server, token, queuePath, queueLimitBytes, collectorId } = this.#settings;
+    const { server, token, collectorId } = this.#settings;
+    const { queuePath, queueLimitBytes, queueWhenFull, queueMaxAgeMs } = this.#settings;
     const { drainOrder, backlogSharePercent, flushIntervalMs, compression } = this.#settings;
     const { keepSettledBytes, keepSettledMs } = this.#settings;
     this.#producer = await Producer.open({
@@ -112,6 +115,8 @@ class Collector {
       token,
       queuePath,
       queueLimitBytes,
+      queueWhenFull,
+      queueMaxAgeMs,
       drainOrder,
       backlogSharePercent,
       flushIntervalMs,
@@ -157,11 +162,11 @@ class Collector {
 
   #snapshot(): Snapshot {
     const stats = this.#sampler?.stats;
-    const { captured, refused, lastCapturedAt } = this.#handover;
+    const { captured, refused, held, lastCapturedAt } = this.#handover;
     return {
       readiness: this.#readiness,
       producer: this.#producer?.status(),
-      samples: { captured, refused, lastCapturedAt, skippedTicks: stats?.skipped ?? 0 },
+      samples: { captured, refused, held, lastCapturedAt, skippedTicks: stats?.skipped ?? 0 },
       sinceTickMs: stats && systemClock.monotonicMs() - stats.lastTickMs,
     };
   }

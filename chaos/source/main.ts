@@ -137,6 +137,12 @@ class Source {
       case 'rejected':
         this.#logger.warn({ event: event.type, facts: event }, 'frames will not be stored');
         return;
+      case 'disk_full':
+        this.#logger.warn(
+          { event: event.type, full: event.full },
+          event.full ? 'the disk is full: attempts are refused' : 'the disk has room again',
+        );
+        return;
       case 'store_lost':
         this.#logger.warn({ event: event.type, facts: event.loss }, 'the server lost frames');
         return;
@@ -168,6 +174,7 @@ class Source {
       samples: {
         captured: this.#load?.attempts ?? 0,
         refused: facts?.refused ?? 0,
+        held: 0,
         lastCapturedAt: facts?.lastCapturedAt,
         skippedTicks: facts?.skipped ?? 0,
       },

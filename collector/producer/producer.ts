@@ -6,7 +6,7 @@
  * nothing and never ends the process; what happens comes out as events.
  *
  * `send` never fails because of the link. It fails when the frame can't be made durable: a queue
- * that is full and set to refuse, a payload over the limit, a disk that failed.
+ * that is full and set to refuse, a payload over the limit, a disk that is full or has failed.
  */
 import { assertNever } from '#protocol/errors.ts';
 import type { Epoch } from '#protocol/identity.ts';
@@ -23,6 +23,7 @@ import {
   type QueueEvent,
   type RecoveryReport,
   type StoreLoss,
+  type WhenFull,
 } from './queue/queue.ts';
 import { Sender, type SenderAction } from './sender.ts';
 import type { SenderState } from './sender-state.ts';
@@ -38,6 +39,13 @@ export interface ProducerOptions {
   readonly collectorId?: string;
   /** How much disk the queue may take, in bytes. */
   readonly queueLimitBytes?: number;
+  /** At that limit: the oldest frames are given up and declared (default), or new ones refused. */
+  readonly queueWhenFull?: WhenFull;
+  /**
+   * Frames that wait for longer, in milliseconds, are given up and declared as expired; 0 (default):
+   * never. By the monotonic clock; over a restart the time counts anew.
+   */
+  readonly queueMaxAgeMs?: number;
   /** What leaves first after an outage: the oldest frames (default), or new ones. */
   readonly drainOrder?: DrainOrder;
   /** With `live`: the backlog's part of the link while new frames wait too, 0 to 100; default 50. */
@@ -59,6 +67,8 @@ export type ProducerEvent =
   | { readonly type: 'state'; readonly from: SenderState; readonly to: SenderState }
   /** Frames that had to be given up; the server will be told. */
   | { readonly type: 'gap'; readonly gap: Gap }
+  /** The disk is full, so `send` fails with `disk_full` until it has room; told at both changes. */
+  | { readonly type: 'disk_full'; readonly full: boolean }
   /** Frames that are stored at the server, on its disk; told again by each new connection. */
   | { readonly type: 'stored'; readonly epoch: Epoch; readonly from: number; readonly to: number }
   /**
@@ -96,6 +106,11 @@ export interface ProducerStatus {
     readonly keptBytes: number;
     readonly oldestCapturedAt: number | undefined;
     readonly limitBytes: number;
+    readonly whenFull: WhenFull;
+    /** 0: frames don't expire. */
+    readonly maxAgeMs: number;
+    /** The disk had no room for what was last to be written; it is tried again. */
+    readonly diskFull: boolean;
   };
   readonly counters: {
     readonly accepted: number;
@@ -159,10 +174,13 @@ export class Producer {
     }
     const { queuePath: path, queueLimitBytes: limitBytes } = options;
     const { keepSettledBytes, keepSettledMs } = options;
+    const { queueWhenFull: whenFull, queueMaxAgeMs: maxAgeMs } = options;
     const queue = await Queue.open(
       {
         path,
         ...(limitBytes === undefined ? {} : { limitBytes }),
+        ...(whenFull === undefined ? {} : { whenFull }),
+        ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
         ...(keepSettledBytes === undefined ? {} : { keepSettledBytes }),
         ...(keepSettledMs === undefined ? {} : { keepSettledMs }),
       },
@@ -222,6 +240,8 @@ export class Producer {
   /**
    * Makes a frame of the payload and resolves when it is durable on this machine's disk.
    * `capturedAt` is in microseconds since 1970 UTC; now, when left out.
+   * @throws The queue's typed errors: the frame was not accepted. `disk_full` (DiskFullError) and
+   * `queue_full` pass by themselves; see `declareLost` for what can't wait.
    */
   async send(
     payload: Uint8Array,
@@ -233,6 +253,15 @@ export class Producer {
     );
     this.#counters.accepted += 1;
     return receipt;
+  }
+
+  /**
+   * Declares that `frames`, 1 or more, were captured and are lost because the disk was full. They get
+   * numbers of their own, so that an audit shows them as declared instead of nothing at all. Rejects
+   * as `send` does when the queue is closed or has failed.
+   */
+  async declareLost(frames: number): Promise<void> {
+    await this.#queue.declareLost(frames);
   }
 
   status(): ProducerStatus {
@@ -252,6 +281,9 @@ export class Producer {
         keptBytes: stats.keptBytes,
         oldestCapturedAt: stats.oldestCapturedAt,
         limitBytes: stats.limitBytes,
+        whenFull: this.#options.queueWhenFull ?? 'drop-oldest',
+        maxAgeMs: this.#options.queueMaxAgeMs ?? 0,
+        diskFull: stats.diskFull,
       },
       counters: { ...this.#counters, acked: stats.acked, ...this.#sender.counters },
     };
@@ -437,6 +469,8 @@ export class Producer {
         this.#counters.declared += event.gap.to - event.gap.from + 1;
         this.#emit({ type: 'gap', gap: event.gap });
         return this.#drive(() => this.#sender.onGapsChanged());
+      case 'disk_full':
+        return this.#emit(event);
       case 'store_lost': {
         const { loss } = event;
         this.#counters.lost += loss.resent + loss.declared;

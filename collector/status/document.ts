@@ -6,6 +6,9 @@
  */
 import type { LastError, ProducerStatus } from '#collector/producer/producer.ts';
 import { formatTime } from '#protocol/identity.ts';
+import type { Snapshot } from './snapshot.ts';
+
+type Samples = Snapshot['samples'];
 
 export interface StatusDocument {
   readonly collector: string;
@@ -26,11 +29,18 @@ export interface StatusDocument {
     readonly kept_bytes: number;
     readonly oldest_captured_at: string | null;
     readonly limit_bytes: number;
+    readonly when_full: string;
+    readonly max_age_ms: number;
+    readonly disk_full: boolean;
   };
-  readonly counters: { readonly captured: number } & ProducerStatus['counters'];
+  /** `held` goes up and down: samples that wait in memory for room on the disk. */
+  readonly counters: Pick<Samples, 'captured' | 'refused' | 'held'> & ProducerStatus['counters'];
 }
 
-export function statusDocument(status: ProducerStatus, captured: number): StatusDocument {
+export function statusDocument(
+  status: ProducerStatus,
+  { captured, refused, held }: Samples,
+): StatusDocument {
   const { accepted, acked, declared, lost, dead, resent, connections } = status.counters;
   return {
     collector: status.collector,
@@ -46,8 +56,22 @@ export function statusDocument(status: ProducerStatus, captured: number): Status
       kept_bytes: status.queue.keptBytes,
       oldest_captured_at: timeOrNull(status.queue.oldestCapturedAt),
       limit_bytes: status.queue.limitBytes,
+      when_full: status.queue.whenFull,
+      max_age_ms: status.queue.maxAgeMs,
+      disk_full: status.queue.diskFull,
     },
-    counters: { captured, accepted, acked, declared, lost, dead, resent, connections },
+    counters: {
+      captured,
+      refused,
+      held,
+      accepted,
+      acked,
+      declared,
+      lost,
+      dead,
+      resent,
+      connections,
+    },
   };
 }
 

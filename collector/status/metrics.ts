@@ -20,9 +20,10 @@ const ROWS: readonly Row[] = [
   counter('samples_captured_total', 'Samples taken.', (s) => s.samples.captured),
   counter(
     'samples_refused_total',
-    'Samples that the queue did not take: lost before they were frames.',
+    'Samples that the queue did not take: lost before they were frames, and not declared.',
     (s) => s.samples.refused,
   ),
+  gauge('samples_held', 'Samples that wait in memory for room on the disk.', (s) => s.samples.held),
   counter(
     'sampler_ticks_skipped_total',
     'Sampling times that passed while the process or the machine stood still.',
@@ -81,6 +82,9 @@ const ROWS: readonly Row[] = [
     'queue_oldest_captured_timestamp_seconds',
     'Capture time of the oldest waiting frame.',
     (s) => seconds(s.producer?.queue.oldestCapturedAt),
+  ),
+  gauge('queue_disk_full', '1 while the disk under the queue has no room.', (s) =>
+    s.producer === undefined ? undefined : Number(s.producer.queue.diskFull),
   ),
   gauge('collector_ready', '1 when samples can be made durable.', (s) => Number(s.readiness.ready)),
 ];

@@ -37,7 +37,7 @@ export function statusRoutes(snapshot: () => Snapshot, intervalMs: number): Rout
 
 function status({ producer, samples, readiness: { ready, ...rest } }: Snapshot): Reply {
   if (producer === undefined) return json(503, { error: 'not_open', ready, ...rest });
-  return json(200, statusDocument(producer, samples.captured));
+  return json(200, statusDocument(producer, samples));
 }
 
 /** The link being down is no reason: the collector can collect. */

@@ -15,8 +15,10 @@ export interface Snapshot {
   readonly producer: ProducerStatus | undefined;
   readonly samples: {
     readonly captured: number;
-    /** Captured, and not taken by the queue. */
+    /** Captured, not taken by the queue, and not declared. */
     readonly refused: number;
+    /** Captured, and waiting in memory for room on the disk. */
+    readonly held: number;
     /** Microseconds since 1970 UTC. */
     readonly lastCapturedAt: number | undefined;
     /** Ticks that passed without a sample. */

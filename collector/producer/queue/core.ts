@@ -34,6 +34,7 @@ import {
   type SettledRange,
   SettledRanges,
 } from '#protocol/settlement.ts';
+import { Ages } from './ages.ts';
 import { CHECKPOINT_NAME, encodeCheckpoint } from './checkpoint.ts';
 import { EpochState, type Epochs } from './epochs.ts';
 import { DiskFullError, QueueFailedError, QueueReadError } from './errors.ts';
@@ -55,17 +56,20 @@ import type {
   ReadLimits,
   RecoveryReport,
   StoreLoss,
+  WhenFull,
 } from './types.ts';
 
 export interface CoreOptions {
   /** For messages only. */
   readonly path: string;
   readonly limitBytes: number;
-  readonly whenFull: 'drop-oldest' | 'refuse';
+  readonly whenFull: WhenFull;
   readonly segmentBytes: number;
   /** How much of what is settled is kept; none, when left out. */
   readonly keepSettledBytes?: number;
   readonly keepSettledMs?: number;
+  /** Frames that were appended longer ago, in milliseconds, are given up; 0 or left out: none. */
+  readonly maxAgeMs?: number;
   /** Makes a UUIDv7. */
   readonly mintEpoch: () => Epoch;
 }
@@ -90,6 +94,7 @@ export class QueueCore {
   readonly #gaps: Gaps;
   readonly #log: SegmentLog;
   readonly #kept: KeptSegments;
+  readonly #ages: Ages;
   readonly #reserve: Reserve;
   readonly #reader: PendingReader;
   /** Looks for the oldest frame, without disturbing where reading goes on. */
@@ -132,6 +137,8 @@ export class QueueCore {
     this.#log = new SegmentLog(files, { segmentBytes, segments, nextNumber: nextSegment });
     const { keepSettledBytes: bytes = 0, keepSettledMs: ms = 0 } = options;
     this.#kept = new KeptSegments({ bytes, ms });
+    this.#ages = new Ages(options.maxAgeMs ?? 0);
+    this.#ages.note(this.stats.highest, 0);
     this.#reader = new PendingReader(files, options.path);
     this.#peeker = new PendingReader(files, options.path);
     this.#reserve = new Reserve(files);
@@ -320,6 +327,7 @@ export class QueueCore {
       this.#dirty ||
       this.#looseEnds ||
       this.#kept.any ||
+      this.#ages.any ||
       this.#diskFull ||
       !this.#reserve.isWhole ||
       this.#gaps.anyUnwritten;
@@ -337,6 +345,7 @@ export class QueueCore {
     this.#answering('save the checkpoint', () => {
       // First what may free some room: all else may need it.
       this.#gaps.dropSettled();
+      this.#expire();
       this.#looseEnds = false;
       this.#removeDone(this.#options.segmentBytes * DONE_ACTIVE_SHARE);
       while (this.#diskFull && this.#removeOldestKept());
@@ -347,6 +356,7 @@ export class QueueCore {
       if (this.#epochs.dropSettled(isOnDisk)) this.#dirty = true;
       this.#reserve.refill();
       this.#diskFull = false;
+      this.#ages.note(this.stats.highest, now);
     });
     this.#findOldest();
   }
@@ -521,6 +531,18 @@ export class QueueCore {
   /** True when nothing in it is pending. */
   #isDone(segment: Segment): boolean {
     return segment.isDone && this.#gaps.homedIn(segment.number).length === 0;
+  }
+
+  /** Gives up what is older than it may become. */
+  #expire(): void {
+    const last = this.#ages.takeExpired(this.#now);
+    const newest = last && this.#epochs.get(last.epoch);
+    if (last === undefined || newest === undefined) return;
+    for (const state of this.#epochs.inOrder) {
+      const to = state === newest ? last.seq : state.highest;
+      if (state.ordinal > newest.ordinal) break;
+      for (const open of state.open(1, to)) this.#declare(state, open, 'expired');
+    }
   }
 
   /** Removes segments; gaps recorded in them are written anew before. */

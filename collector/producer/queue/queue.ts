@@ -56,6 +56,7 @@ const SEGMENT_BYTES_MAX = 1_073_741_824;
 const DEFAULTS = {
   limitBytes: 1_073_741_824,
   whenFull: 'drop-oldest',
+  maxAgeMs: 0,
   segmentBytes: 16_777_216,
   keepSettledBytes: 67_108_864,
   keepSettledMs: 3_600_000,
@@ -342,7 +343,7 @@ export class Queue {
   }
 
   #onTurn(turn: Turn): void {
-    const before = this.#stats.highest;
+    const { highest: before, diskFull } = this.#stats;
     this.#stats = turn.stats;
     this.#tail = turn.tail ?? this.#tail;
     for (const outcome of turn.appended) this.#onAppended(outcome);
@@ -353,6 +354,7 @@ export class Queue {
       if ('error' in answer) asked?.reject(fromFacts(answer.error));
       else asked?.resolve(answer.value);
     }
+    if (turn.stats.diskFull !== diskFull) this.#emit({ type: 'disk_full', full: !diskFull });
     for (const loss of turn.losses) this.#emit({ type: 'store_lost', loss });
     for (const gap of turn.gaps) this.#emit({ type: 'gap', gap });
     const now = turn.stats.highest;
@@ -404,14 +406,15 @@ function isSame(a: QueuePosition | undefined, b: QueuePosition | undefined): boo
 }
 
 function checkOptions(options: Required<QueueOptions>): void {
-  const { limitBytes, segmentBytes, unsyncedBytesMax, keepSettledBytes, keepSettledMs } = options;
+  const { limitBytes, segmentBytes, unsyncedBytesMax } = options;
+  const { keepSettledBytes, keepSettledMs, maxAgeMs } = options;
   if (!Number.isSafeInteger(limitBytes) || limitBytes < LIMIT_BYTES_MIN) {
     throw new RangeError(`limitBytes is ${limitBytes}; it must be at least ${LIMIT_BYTES_MIN}`);
   }
   if (!Number.isSafeInteger(segmentBytes) || segmentBytes < 1 || segmentBytes > SEGMENT_BYTES_MAX) {
     throw new RangeError(`segmentBytes is ${segmentBytes}; it must be 1 to ${SEGMENT_BYTES_MAX}`);
   }
-  for (const [name, value] of Object.entries({ keepSettledBytes, keepSettledMs })) {
+  for (const [name, value] of Object.entries({ keepSettledBytes, keepSettledMs, maxAgeMs })) {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw new RangeError(`${name} is ${value}; it must be a whole number, 0 or more`);
     }

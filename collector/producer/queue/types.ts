@@ -6,13 +6,22 @@ import type { Epoch, Predecessor } from '#protocol/identity.ts';
 import type { GapReason, SeqRange } from '#protocol/settlement.ts';
 import type { QueueFailedError } from './errors.ts';
 
+/** What a queue does at its limit. */
+export type WhenFull = 'drop-oldest' | 'refuse';
+
 export interface QueueOptions {
   /** The queue's own directory; made (0700) when it isn't there. */
   readonly path: string;
   /** What the segments may take on disk, in bytes, at least 64 KiB. Default 1 GiB. */
   readonly limitBytes?: number;
-  /** At the limit: give up the oldest frames and declare them, or refuse new ones. */
-  readonly whenFull?: 'drop-oldest' | 'refuse';
+  /** At the limit: give up the oldest frames and declare them (default), or refuse new ones. */
+  readonly whenFull?: WhenFull;
+  /**
+   * Frames that wait for longer, in milliseconds, are given up and declared as expired; 0 (default):
+   * never. By monotonic time since the append, or since the opening for what an earlier process
+   * left; up to a second late, or 1/64 of the age.
+   */
+  readonly maxAgeMs?: number;
   /**
    * Settled frames stay on disk for a while, in whole segments, to be sent again should the store
    * lose them: at most so many bytes (default 64 MiB) for at most so long (default 1 h; from the
@@ -105,6 +114,8 @@ export type QueueEvent =
   | { readonly type: 'appended'; readonly epoch: Epoch; readonly seq: number }
   /** Frames were given up just now. What the opening found is in the recovery report. */
   | { readonly type: 'gap'; readonly gap: Gap }
+  /** The disk has no room: appends fail with DiskFullError until the next such event. */
+  | { readonly type: 'disk_full'; readonly full: boolean }
   /** A store has lost what it had settled; it is pending again. */
   | { readonly type: 'store_lost'; readonly loss: StoreLoss }
   /** Nothing more is accepted. */

@@ -30,6 +30,8 @@ describe("the collector's settings", () => {
       token: Buffer.from(TOKEN),
       queuePath: './holdfast-queue',
       queueLimitBytes: 1_073_741_824,
+      queueWhenFull: 'drop-oldest',
+      queueMaxAgeMs: 0,
       drainOrder: 'oldest',
       backlogSharePercent: 50,
       flushIntervalMs: 0,

@@ -162,3 +162,13 @@ test('a throttle lets one through per period and counts what it held back', () =
   const passed = [0, 10, 999, 1_000, 1_001, 5_000].map((nowMs) => throttle.pass(nowMs));
   expect(passed).toEqual([0, undefined, undefined, 2, undefined, 1]);
 });
+
+test('a full disk is told when it begins and when it ends, with what to do', () => {
+  const { log, lines } = start();
+  log.onProducer({ type: 'disk_full', full: true });
+  log.onProducer({ type: 'disk_full', full: false });
+  expect(lines).toMatchObject([
+    { level: 'error', event: 'disk_full', msg: expect.stringContaining('Free some room') },
+    { level: 'info', event: 'disk_has_room' },
+  ]);
+});

@@ -24,6 +24,9 @@ export const PRODUCER: ProducerStatus = {
     oldestCapturedAt: NOON_US - 12_000_000,
     keptBytes: 3_000,
     limitBytes: 1_073_741_824,
+    whenFull: 'drop-oldest',
+    maxAgeMs: 0,
+    diskFull: false,
   },
   counters: { accepted: 40, acked: 28, declared: 0, lost: 0, dead: 0, resent: 2, connections: 4 },
 };
@@ -32,7 +35,7 @@ export function snapshotOf(changes: Partial<Snapshot> = {}): Snapshot {
   return {
     readiness: { ready: true },
     producer: PRODUCER,
-    samples: { captured: 41, refused: 1, lastCapturedAt: NOON_US, skippedTicks: 5 },
+    samples: { captured: 41, refused: 1, held: 2, lastCapturedAt: NOON_US, skippedTicks: 5 },
     sinceTickMs: 300,
     ...changes,
   };

@@ -27,7 +27,7 @@ afterEach(async () => {
 
 describe('/status', () => {
   test('has the fixed names, times in RFC 3339 with microseconds', () => {
-    expect(statusDocument(PRODUCER, 41)).toEqual({
+    expect(statusDocument(PRODUCER, snapshotOf().samples)).toEqual({
       collector: 'web-3-0a1b2c3d',
       epoch: '0193a2b4-0000-7000-8000-000000000001',
       state: 'Backoff',
@@ -46,9 +46,14 @@ describe('/status', () => {
         kept_bytes: 3_000,
         oldest_captured_at: '2026-11-21T08:12:05.000123Z',
         limit_bytes: 1_073_741_824,
+        when_full: 'drop-oldest',
+        max_age_ms: 0,
+        disk_full: false,
       },
       counters: {
         captured: 41,
+        refused: 1,
+        held: 2,
         accepted: 40,
         acked: 28,
         declared: 0,
@@ -70,7 +75,7 @@ describe('/status', () => {
         lastError: undefined,
         queue: { ...PRODUCER.queue, oldestCapturedAt: undefined },
       },
-      0,
+      snapshotOf().samples,
     );
     expect(fresh).toMatchObject({ epoch: null, next_retry_at: null, last_error: null });
     expect(fresh.queue.oldest_captured_at).toBeNull();

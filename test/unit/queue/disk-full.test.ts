@@ -5,6 +5,9 @@
 import { describe, expect, test } from 'vitest';
 import type { CoreOptions, QueueCore } from '#collector/producer/queue/core.ts';
 import { DiskFullError } from '#collector/producer/queue/errors.ts';
+import { Queue, type QueueOptions } from '#collector/producer/queue/queue.ts';
+import type { StartThread, Turn } from '#collector/producer/queue/thread.ts';
+import { Turns } from '#collector/producer/queue/turns.ts';
 import { type Choose, ModelledFiles, noSpace, type PortCall } from './modelled-files.ts';
 import {
   appendFrames,
@@ -315,4 +318,80 @@ test('lost frames get the next numbers, and the reopened queue declares them, to
   const again = openCore(files.afterKill());
   expect(again.pendingGaps()).toEqual([gap]);
   expect(readAll(again).map(({ seq }) => seq)).toEqual([5, 6]);
+});
+
+describe('a client', () => {
+  /** The real rounds over modelled files, without a thread. */
+  async function open(files: ModelledFiles, options: Partial<QueueOptions> = {}) {
+    let onTurn: (turn: Turn) => void = () => {};
+    const closed = Promise.withResolvers<void>();
+    const core = { turns: undefined as Turns | undefined };
+    const start: StartThread = (complete) => {
+      const queue = openCore(files, complete);
+      const turns = new Turns(queue, () => 'collector');
+      core.turns = turns;
+      return {
+        opening: Promise.resolve({ recovery: queue.recovery, stats: queue.stats }),
+        ended: closed.promise,
+        listen: (listener) => {
+          onTurn = listener;
+        },
+        post: (request) =>
+          queueMicrotask(() => {
+            onTurn(turns.take([request]).turn);
+            if (turns.isClosed) closed.resolve();
+          }),
+        close: () => {},
+      };
+    };
+    const queue = await Queue.open({ path: 'queue', ...options }, start);
+    return { queue, upkeep: () => onTurn((core.turns as Turns).maintain().turn) };
+  }
+
+  test('is told of each frame that was not accepted, and of both changes', async () => {
+    const files = new ModelledFiles();
+    const { queue, upkeep } = await open(files);
+    const events: unknown[] = [];
+    queue.on((event) => events.push(event));
+    await queue.append(payloadOf(1), 1);
+    files.roomBytes = 10;
+    const refused = await Promise.allSettled([2, 3].map((n) => queue.append(payloadOf(n), n)));
+    expect(refused.map((outcome) => outcome.status === 'rejected' && outcome.reason)).toMatchObject(
+      [
+        { code: 'disk_full', retry: 'transient' },
+        { code: 'disk_full', retry: 'transient' },
+      ],
+    );
+    expect(await queue.declareLost(2)).toMatchObject({ from: 2, to: 3, reason: 'disk_full' });
+    files.roomBytes = Number.POSITIVE_INFINITY;
+    expect(await queue.append(payloadOf(4), 4)).toMatchObject({ seq: 4 });
+    upkeep();
+    expect(events).toMatchObject([
+      { type: 'appended', seq: 1 },
+      { type: 'disk_full', full: true },
+      { type: 'gap', gap: { from: 2, to: 3 } },
+      { type: 'appended', seq: 3 },
+      { type: 'appended', seq: 4 },
+      { type: 'disk_full', full: false },
+    ]);
+    await queue.close();
+  });
+
+  test('has what was durable before there was no more room', async () => {
+    const files = new ModelledFiles();
+    const { queue } = await open(files, { segmentBytes: 600 });
+    await queue.append(payloadOf(1), 1);
+    files.roomBytes = 900;
+    const appends = Array.from({ length: 12 }, (_, i) => queue.append(payloadOf(i + 2, 60), i + 2));
+    const outcomes = await Promise.allSettled(appends);
+    const accepted = outcomes.filter(({ status }) => status === 'fulfilled').length;
+    expect(accepted).toBeGreaterThan(0);
+    expect(accepted).toBeLessThan(12);
+    expect(outcomes.findIndex(({ status }) => status === 'rejected')).toBe(accepted);
+    const frames = await queue.readPending(undefined, { frames: 100, bytes: 100_000 });
+    expect(frames.map(({ capturedAt }) => capturedAt)).toEqual(
+      Array.from({ length: accepted + 1 }, (_, i) => i + 1),
+    );
+    await queue.close();
+  });
 });
