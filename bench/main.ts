@@ -85,8 +85,11 @@ function parseSeed(text: string): number {
   throw new InvalidArgumentError(`must be a whole number from 0 to ${SEED_MAX}.`);
 }
 
-const program = new Command('bench')
+const program = new Command('./holdfast bench')
   .description('Holdfast benchmarks: real processes, a real Toxiproxy, every frame verified.')
+  .showHelpAfterError(
+    '(./holdfast bench --help lists the benchmarks, `bench NAME --help` the parts of one)',
+  )
   .exitOverride();
 
 for (const [name, suite] of Object.entries(SUITES)) {

@@ -35,9 +35,9 @@ const RELEASE_MS = 2_000;
 const EXAMPLES = `
 Examples:
   Run against a server on this machine:
-    HOLDFAST_TOKEN_FILE=./token HOLDFAST_SERVER=127.0.0.1:9000 collector run
+    HOLDFAST_TOKEN_FILE=./token HOLDFAST_SERVER=127.0.0.1:9000 ./holdfast collector run
   See which settings are in force, secrets masked:
-    collector run --print-config
+    ./holdfast collector run --print-config
   Ask a running one:
     curl -s http://127.0.0.1:9464/status
 `;
@@ -240,7 +240,7 @@ function urlHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-const program = new Command('collector')
+const program = new Command('./holdfast collector')
   .description('Samples this machine and brings every sample to the server, whatever the network.')
   .addHelpText('after', EXAMPLES)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.stopped : EXIT.usage));

@@ -82,6 +82,7 @@ async function examine(context: LabContext): Promise<Finding[]> {
     await imageFinding('Toxiproxy', TOXIPROXY, context),
     await appFinding(context),
     ...(await portFindings(context)),
+    ...(await serviceFindings(context)),
     ...(await diskFindings(context)),
     secretFinding(),
   );
@@ -152,6 +153,22 @@ async function portFindings({ config, docker }: LabContext): Promise<Finding[]> 
   }
   const ports = PORTS.map(({ key }) => config[key]).join(', ');
   return [good('ports', `${ports} on 127.0.0.1, free or this lab's own`)];
+}
+
+async function serviceFindings({ config, docker }: LabContext): Promise<Finding[]> {
+  const services = await docker.containers([`com.docker.compose.project=${config.project}`]);
+  const down = services.filter(({ state }) => state !== 'running');
+  if (services.length === 0) {
+    return [{ verdict: 'later', name: 'services', found: 'not running', mend: ['make up'] }];
+  }
+  if (down.length === 0)
+    return [good('services', services.map(({ service }) => service).join(', '))];
+  return down.map(({ service, status }) => ({
+    verdict: 'bad',
+    name: service,
+    found: status,
+    mend: ['make up starts it again; ./holdfast logs says how it ended'],
+  }));
 }
 
 async function diskFindings({ docker }: LabContext): Promise<Finding[]> {

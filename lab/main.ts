@@ -3,7 +3,7 @@
  * ends with the exit codes that ./holdfast promises. What the commands do is in their own files.
  */
 
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { acceptance } from '#lab/acceptance.ts';
 import { type LabConfig, readConfig } from '#lab/config.ts';
 import { Docker } from '#lab/docker.ts';
@@ -57,7 +57,7 @@ function link(): Link {
   return new Link(asMade().config.toxiproxyPort);
 }
 
-const program = new Command('holdfast')
+const program = new Command('./holdfast')
   .description('The lab of Holdfast')
   .showHelpAfterError('(./holdfast help lists the commands)')
   .exitOverride();
@@ -115,7 +115,9 @@ program
 program
   .command('logs')
   .description("the services' logs, followed on a terminal")
-  .argument('[services...]', 'server, collector, toxiproxy; all by default')
+  .addArgument(
+    new Argument('[services...]', 'all by default').choices(['server', 'collector', 'toxiproxy']),
+  )
   .action(ending((services: string[]) => logs(services, asMade())));
 program
   .command('doctor')

@@ -20,7 +20,12 @@ const collectorStatus = z.object({
     })
     .nullish(),
   queue: z
-    .object({ frames: z.number(), bytes: z.number(), oldest_captured_at: z.string().nullish() })
+    .object({
+      frames: z.number(),
+      bytes: z.number(),
+      kept_bytes: z.number().optional(),
+      oldest_captured_at: z.string().nullish(),
+    })
     .nullish(),
   counters: z.record(z.string(), z.number()).nullish(),
 });

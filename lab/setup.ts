@@ -39,9 +39,11 @@ export interface Ground {
   compose?: ComposeProgram;
   base?: ForeignImage;
   toxiproxy?: ForeignImage;
+  /** The image of this checkout. */
+  app?: string;
 }
 
-/** The steps up to the written environment file; `ground` is filled in as they run. */
+/** The steps up to the images; `ground` is filled in as they run, and {@link noteSetup} follows. */
 export function setupSteps(context: LabContext, ground: Ground): StepPlan[] {
   const within = (step: Step) => ({ ...context, step, engine: known(ground.engine) });
   return [
@@ -83,12 +85,26 @@ export function setupSteps(context: LabContext, ground: Ground): StepPlan[] {
       title: 'Holdfast image',
       run: async (step) => {
         const app = await ensureAppImage(known(ground.base), within(step));
-        ensureToken();
-        writeChoices(context.config, app.reference, known(ground.base), known(ground.toxiproxy));
+        ground.app = app.reference;
         return `${app.reference}, ${app.built ? 'built' : 'unchanged'}`;
       },
     },
   ];
+}
+
+/**
+ * The secret, and the environment file that every later command reads. Last, behind all that can
+ * refuse: what was refused must not change how a lab is asked that runs already.
+ */
+export function noteSetup({ config }: LabContext, ground: Ground): StepPlan {
+  return {
+    title: 'Secret and environment',
+    run: async () => {
+      ensureToken();
+      writeChoices(config, known(ground.app), known(ground.base), known(ground.toxiproxy));
+      return '.lab/';
+    },
+  };
 }
 
 /** For what an earlier step has filled in. */

@@ -64,14 +64,16 @@ export function describeCollector(status: CollectorStatus): string[] {
   if (retry != null) lines.push(`next attempt at ${retry}`);
   if (error != null) {
     const at = error.at === undefined ? '' : ` at ${error.at}`;
-    lines.push(`last error${at}: ${error.message ?? error.code ?? 'unknown'}`);
+    const when = state === 'Ready' ? 'before that, the last error' : 'last error';
+    lines.push(`${when}${at}: ${error.message ?? error.code ?? 'unknown'}`);
   }
   if (queue != null) {
     const oldest =
       queue.oldest_captured_at == null
         ? ''
         : `, the oldest captured at ${queue.oldest_captured_at}`;
-    lines.push(`queue: ${queue.frames} waiting${oldest}; ${queue.bytes} bytes on disk`);
+    const kept = queue.kept_bytes ? `, ${queue.kept_bytes} of them confirmed and kept` : '';
+    lines.push(`queue: ${queue.frames} waiting${oldest}; ${queue.bytes} bytes on disk${kept}`);
   }
   return lines;
 }

@@ -9,7 +9,7 @@ import { add, type Counts, closingLine, countVitest, held, NOTHING } from '#lab/
 import { EXIT, type ExitCode, interrupted } from '#lab/errors.ts';
 import { withLock } from '#lab/lock.ts';
 import { PATHS } from '#lab/paths.ts';
-import { type LabContext, setupSteps } from '#lab/setup.ts';
+import { type LabContext, noteSetup, setupSteps } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
 import { runSteps } from '#lab/steps.ts';
 import { sweepTests } from '#lab/stop.ts';
@@ -64,7 +64,10 @@ function whyNot(counts: Counts): string {
 
 async function setUp(context: LabContext, print: (line: string) => void): Promise<void> {
   const waiting = () => print('Another ./holdfast is setting up in this checkout; waiting for it.');
-  await withLock('lab', waiting, context.signal, () => runSteps(setupSteps(context, {})));
+  await withLock('lab', waiting, context.signal, () => {
+    const ground = {};
+    return runSteps([...setupSteps(context, ground), noteSetup(context, ground)]);
+  });
 }
 
 function runPart(part: Part, context: LabContext, print: (line: string) => void): Promise<Counts> {

@@ -10,7 +10,7 @@ import { Link } from '#lab/link.ts';
 import { withLock } from '#lab/lock.ts';
 import { Pipeline } from '#lab/pipeline.ts';
 import { refuseTakenPorts, takenPorts } from '#lab/ports.ts';
-import { type Ground, known, type LabContext, setupSteps } from '#lab/setup.ts';
+import { type Ground, known, type LabContext, noteSetup, setupSteps } from '#lab/setup.ts';
 import { runSteps, type Step } from '#lab/steps.ts';
 
 const COMPOSE_TIMEOUT_MS = 180_000;
@@ -44,6 +44,7 @@ export async function up(context: LabContext, print: (line: string) => void): Pr
           return [apiPort, statusPort, linkPort, toxiproxyPort].join(', ');
         },
       },
+      noteSetup(context, ground),
       {
         title: 'Services',
         run: async (step) => {

@@ -173,15 +173,15 @@ function printConfig(): void {
 const EXAMPLES = `
 Examples:
   Serve collectors and the API on this machine:
-    HOLDFAST_TOKEN_FILE=./token HOLDFAST_STORE_PATH=./store server run
+    HOLDFAST_TOKEN_FILE=./token HOLDFAST_STORE_PATH=./store ./holdfast server run
   See which settings are in force, secrets masked:
-    server run --print-config
+    ./holdfast server run --print-config
   Ask a running one:
     curl -s http://127.0.0.1:8080/api/v1/audit
 `;
 
 async function main(): Promise<void> {
-  const program = new Command('server')
+  const program = new Command('./holdfast server')
     .description('Holdfast server: stores what collectors send, and shows it.')
     .version(VERSION)
     .addHelpText('after', EXAMPLES)

@@ -113,9 +113,9 @@ const DEADLINE_TEXTS: Readonly<Record<Phase, string>> = {
 
 /** The server's BYE as the reason why this connection ended. */
 export function byeError(bye: Bye): LinkError {
-  const said = bye.text === '' ? '' : ` It said: ${JSON.stringify(bye.text)}`;
+  const said = bye.text === '' ? '' : `. It said: ${JSON.stringify(bye.text)}`;
   const advice = BYE_ADVICE[bye.reason];
-  return new LinkError(`bye_${bye.reason}`, `the server said goodbye: ${advice.text}.${said}`, {
+  return new LinkError(`bye_${bye.reason}`, `the server said goodbye: ${advice.text}${said}`, {
     retry: advice.retry,
     retryAfterMs: bye.retryAfterMs,
   });
@@ -129,7 +129,7 @@ const BYE_ADVICE: Readonly<Record<ByeReason, { retry: Retry; text: string }>> = 
   },
   unauthorized: {
     retry: 'permanent',
-    text: 'it does not accept our token; give both sides the same one',
+    text: 'it does not accept our token; give both sides the same one (HOLDFAST_TOKEN or the file that HOLDFAST_TOKEN_FILE names)',
   },
   version: { retry: 'permanent', text: 'it speaks no version of ours; upgrade the older side' },
   protocol_error: {

@@ -11,10 +11,10 @@ import { runMany, summaryOf } from './run.ts';
 /** From so many histories on, each thing that has to be met is met. */
 const COVERING_HISTORIES = 2_000;
 
-const program = new Command('simulate')
+const program = new Command('./holdfast simulate')
   .description('plays random histories of the real code in virtual time and judges each of them')
   .option('--seed <n>', 'the first seed (default: a random one)', whole)
-  .option('--histories <n>', 'how many', whole, 10_000)
+  .option('--histories <n>', 'how many, 1 or more', some, 10_000)
   .option('--minutes <n>', 'stop after so many minutes', whole)
   .option('--trace', 'play one history and print all that happens in it')
   .exitOverride()
@@ -57,6 +57,13 @@ async function playMany(seed: number, histories: number, minutes?: number): Prom
   if (isCovering) for (const what of missing) console.log(`never met: ${what}`);
   console.log(summaryOf(options, result));
   return result.failures.length > 0 || (isCovering && missing.length > 0) ? 1 : 0;
+}
+
+/** None would prove nothing, and say so like a success. */
+function some(text: string): number {
+  const number = whole(text);
+  if (number > 0) return number;
+  throw new InvalidArgumentError('must be 1 or more.');
 }
 
 function whole(text: string): number {

@@ -28,7 +28,7 @@ function configuration(): string {
 
 Every setting is an environment variable. A bad value names the variable, the rule and what was found, all bad ones at once, and
 nothing starts (exit code 2). An empty variable counts as not set. A secret may stand in a file that its \`_FILE\` variable names.
-\`./holdfast collector --print-config\` and \`./holdfast server --print-config\` show what is in force, secrets masked. The lab sets the
+\`./holdfast collector run --print-config\` and \`./holdfast server run --print-config\` show what is in force, secrets masked. The lab sets the
 programs' variables itself (docker-compose.yml); its own may also stand in a file \`.env\` beside the Makefile.
 
 This page is made from the tables that the programs read (\`HOLDFAST_WRITE_DOCS=1 make test-unit\`).
