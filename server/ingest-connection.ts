@@ -67,6 +67,7 @@ const STORE_RETRY_MS = 2_000;
 
 export class Connection implements Member {
   readonly connectedAt: number;
+  readonly order: number;
   readonly #options: ConnectionOptions;
   readonly #socket: ConnectionSocket;
   readonly #session: Session;
@@ -81,6 +82,7 @@ export class Connection implements Member {
 
   constructor(socket: ConnectionSocket, options: ConnectionOptions) {
     this.#options = options;
+    this.order = options.registry.nextOrder();
     this.#id = options.surroundings.randomUuid();
     this.#socket = socket;
     this.#address = `${socket.remoteAddress}:${socket.remotePort}`;
@@ -195,6 +197,7 @@ export class Connection implements Member {
     const admission = registry.admit(this);
     if (!admission.admitted) {
       const { holder } = admission;
+      if (holder === undefined) return this.#endSuperseded();
       log.warn(
         { event: 'collector_in_use', collector, instance, holder: holder.instance },
         `${collector} is already connected as another process; this one has to wait. Give each collector an id and a queue of its own`,
@@ -208,8 +211,12 @@ export class Connection implements Member {
 
   /** A newer connection has taken over. */
   supersede(): void {
-    this.#session.onEnd('superseded', 'a newer connection of this collector has taken over');
+    this.#endSuperseded();
     this.#pump();
+  }
+
+  #endSuperseded(): void {
+    this.#session.onEnd('superseded', 'a newer connection of this collector has taken over');
   }
 
   async #announce(

@@ -2,14 +2,18 @@
  * Who is connected: at most one session for each collector.
  *
  * The rule for a second one: the same process's newer connection wins at once, for it has given the
- * older one up. Another process (a clone, a second container on one id) has to wait while the first
- * makes progress, or the two would throw each other out for ever.
+ * older one up. Newer is what was taken later, not what says HELLO later: on a slow path the HELLO
+ * of one that was given up can arrive behind that of its successor. Another process (a clone, a
+ * second container on one id) has to wait while the first makes progress, or the two would throw
+ * each other out for ever.
  */
 
 /** A session as the registry sees it. */
 export interface Member {
   readonly collector: string;
   readonly instance: string;
+  /** The registry's number for it, given as it was taken. */
+  readonly order: number;
   /** When it was let in, in microseconds since 1970 UTC. */
   readonly connectedAt: number;
   /** When it was heard last, likewise. */
@@ -22,17 +26,35 @@ export interface Member {
 
 export type Admission<M extends Member> =
   | { readonly admitted: true; readonly superseded: M | undefined }
-  | { readonly admitted: false; readonly holder: M };
+  /** Another process has the place. */
+  | { readonly admitted: false; readonly holder: M }
+  /** A later connection of the same process was here already. */
+  | { readonly admitted: false; readonly holder: undefined };
 
 export class Registry<M extends Member = Member> {
   readonly #members = new Map<string, M>();
+  /** The last that was let in for each collector, whether or not it is still here. */
+  readonly #last = new Map<string, { readonly instance: string; readonly order: number }>();
+  #taken = 0;
+
+  /** The number of a connection that is taken now. */
+  nextOrder(): number {
+    this.#taken += 1;
+    return this.#taken;
+  }
 
   admit(candidate: M): Admission<M> {
-    const holder = this.#members.get(candidate.collector);
-    if (holder && holder.instance !== candidate.instance && holder.isLive()) {
+    const { collector, instance, order } = candidate;
+    const last = this.#last.get(collector);
+    if (last?.instance === instance && order < last.order) {
+      return { admitted: false, holder: undefined };
+    }
+    const holder = this.#members.get(collector);
+    if (holder && holder.instance !== instance && holder.isLive()) {
       return { admitted: false, holder };
     }
-    this.#members.set(candidate.collector, candidate);
+    this.#members.set(collector, candidate);
+    this.#last.set(collector, { instance, order });
     return { admitted: true, superseded: holder };
   }
 

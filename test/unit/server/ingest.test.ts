@@ -73,6 +73,20 @@ test('the same process’s newer connection takes over, and the older one is tol
   await newer.next('pong');
 });
 
+test('an older connection whose HELLO comes late neither takes over nor makes frames missing', async () => {
+  const { port, store } = await serve();
+  const older = new TestCollector(port);
+  await expect.poll(() => older.wire.messages.length, DEADLINE).toBe(1);
+  const newer = new TestCollector(port);
+  await newer.join([epochOf(EPOCH_A, 1, 10)]);
+  await older.hello([epochOf(EPOCH_A, 1, 5)]);
+  expect(await older.next('bye')).toMatchObject({ reason: 'superseded' });
+  newer.send(ping(1));
+  await newer.next('pong');
+  const [audit] = await store.audit('c1');
+  expect(audit?.epochs).toMatchObject([{ pending: [{ from: 1, to: 10 }], missing: [] }]);
+});
+
 test('another process under the same id waits until the first is gone', async () => {
   const { port } = await serve();
   const holder = new TestCollector(port);

@@ -2,8 +2,12 @@
 import { expect, test } from 'vitest';
 import { type Member, Registry } from '#server/registry.ts';
 
+let taken = 0;
+
 function member(instance: string, live = true, open = true): Member {
-  return { collector: 'c1', instance, connectedAt: 0, heardAt: 0, open, isLive: () => live };
+  taken += 1;
+  const [collector, order] = ['c1', taken];
+  return { collector, instance, order, connectedAt: 0, heardAt: 0, open, isLive: () => live };
 }
 
 test('the same process’s newer connection wins at once', () => {
@@ -13,6 +17,17 @@ test('the same process’s newer connection wins at once', () => {
   expect(registry.admit(older)).toEqual({ admitted: true, superseded: undefined });
   expect(registry.admit(newer)).toEqual({ admitted: true, superseded: older });
   expect(registry.connected('c1')).toBe(newer);
+});
+
+test('an older connection of the same process that says HELLO late is refused, then and later', () => {
+  const registry = new Registry();
+  const [older, newer] = [member('a'), member('a')];
+  registry.admit(newer);
+  expect(registry.admit(older)).toEqual({ admitted: false, holder: undefined });
+  expect(registry.connected('c1')).toBe(newer);
+  registry.leave(newer);
+  expect(registry.admit(older)).toEqual({ admitted: false, holder: undefined });
+  expect(registry.admit(member('a'))).toMatchObject({ admitted: true });
 });
 
 test('another process waits while the first is live, and takes over when it is not', () => {
