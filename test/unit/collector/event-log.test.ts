@@ -84,6 +84,22 @@ describe('the log of the data', () => {
     expect(lines).toMatchObject([{ level: 'error', event: 'frames_declared', ...gap, frames: 7 }]);
   });
 
+  test('what a store has lost is an error that names it, once a minute for each epoch', () => {
+    const { log, lines, clock } = start();
+    const ranges = Array.from({ length: 20 }, (_, i) => ({ from: 2 * i + 1, to: 2 * i + 1 }));
+    const loss = { reason: 'lost_after_ack', epoch: 'e', ranges, resent: 5, declared: 15 } as const;
+    for (let i = 0; i < 3; i += 1) log.onProducer({ type: 'store_lost', loss });
+    const elsewhere = { ...loss, epoch: 'f', reason: 'settled_elsewhere' } as const;
+    log.onProducer({ type: 'store_lost', loss: elsewhere });
+    clock.nowMs += 60_000;
+    log.onProducer({ type: 'store_lost', loss });
+    expect(lines).toMatchObject([
+      { level: 'error', event: 'store_lost', epoch: 'e', resent: 5, declared: 15, omitted: 0 },
+      { level: 'error', event: 'store_lost', epoch: 'f', reason: 'settled_elsewhere' },
+      { level: 'error', epoch: 'e', omitted: 2, ranges: ranges.slice(0, 16), ranges_omitted: 4 },
+    ]);
+  });
+
   test('at level debug each frame is told with the digest of its bytes, else not at all', () => {
     const [quiet, loud] = [start(), start('debug')];
     for (const { log } of [quiet, loud]) {

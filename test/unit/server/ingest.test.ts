@@ -85,6 +85,17 @@ test('an older connection whose HELLO comes late neither takes over nor makes fr
   await newer.next('pong');
   const [audit] = await store.audit('c1');
   expect(audit?.epochs).toMatchObject([{ pending: [{ from: 1, to: 10 }], missing: [] }]);
+test('a collector that declares what this store had lost makes an error of it', async () => {
+  const { port, logged } = await serve();
+  const collector = new TestCollector(port);
+  await collector.join([epochOf(EPOCH_A, 1, 3)]);
+  const gap = { epochIndex: 0, from: 1, to: 3, reason: 'lost_after_ack' } as const;
+  collector.send({ kind: 'gap', gaps: [gap] });
+  await collector.next('ack');
+  expect(logged.find(({ event }) => event === 'store_lost')).toMatchObject({
+    level: 50,
+    gaps: [{ from: 1, to: 3 }],
+  });
 });
 
 test('another process under the same id waits until the first is gone', async () => {
