@@ -6,6 +6,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CoreOptions, QueueCore } from '#collector/producer/queue/core.ts';
+import { QueueFailedError } from '#collector/producer/queue/errors.ts';
+import { type Harm, harm } from './damage.ts';
 import { type Choose, ModelledFiles } from './modelled-files.ts';
 import { chooser, epochMint, openCore } from './support.ts';
 import { Witness } from './witness.ts';
@@ -16,7 +18,13 @@ type Step =
   | { readonly do: 'settle'; readonly count: number; readonly skip: number }
   | { readonly do: 'lose'; readonly seed: number }
   | { readonly do: 'settleGaps' | 'reconcile' | 'maintain' | 'close' | 'kill' | 'check' }
-  | { readonly do: 'powerLoss'; readonly seed: number };
+  | { readonly do: 'powerLoss'; readonly seed: number }
+  /** The queue is closed, or killed, and its files are damaged before it is opened again. */
+  | { readonly do: 'damage'; readonly harm: Harm; readonly closed: boolean }
+  /** A copy of the directory is made; it takes the place of the queue, which is the copy then. */
+  | { readonly do: 'copy' | 'swap' }
+  /** The disk fails at the n-th change from now on. */
+  | { readonly do: 'fail'; readonly call: number };
 
 const STEP: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -49,19 +57,77 @@ const STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('powerLoss' as const), seed: fc.nat() }) },
 );
 
+const HARM: fc.Arbitrary<Harm> = fc.record({
+  how: fc.constantFrom(
+    'flip',
+    'truncate',
+    'zero stretch',
+    'zero file',
+    'delete',
+    'newer',
+    'foreign',
+    'copy',
+  ),
+  file: fc.nat({ max: 40 }),
+  at: fc.nat({ max: 10_000 }),
+  bytes: fc.nat({ max: 500 }),
+});
+
+const ROUGH_STEP: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 12, arbitrary: STEP },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('damage' as const),
+      harm: HARM,
+      closed: fc.boolean(),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('copy' as const, 'swap' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('fail' as const), call: fc.nat({ max: 12 }) }),
+  },
+);
+
+const CHANGES: ReadonlySet<string> = new Set([
+  'create',
+  'write',
+  'sync',
+  'truncate',
+  'rename',
+  'unlink',
+  'makeDirectory',
+  'syncDirectory',
+]);
+
 /** One queue through its openings. */
 class History {
   readonly #options: Partial<CoreOptions>;
   readonly #witness = new Witness();
   #files = new ModelledFiles();
   #core: QueueCore;
+  #opened: 'whole' | 'damaged' = 'whole';
+  /** Another copy of the queue, and what it had confirmed. */
+  #copy: { readonly files: ModelledFiles; readonly promised: ReadonlySet<string> } | undefined;
 
   constructor(options: Partial<CoreOptions>) {
     this.#options = { ...options, mintEpoch: epochMint() };
     this.#core = openCore(this.#files, this.#options);
   }
 
+  /** A queue that fails over a step is opened anew, as the restart of its program does. */
   take(step: Step): void {
+    try {
+      this.#take(step);
+    } catch (error) {
+      if (!(error instanceof QueueFailedError)) throw error;
+      expect(() => this.#core.append(Buffer.alloc(1), 1)).toThrow(error);
+      this.#crash(this.#files.afterKill());
+    }
+  }
+
+  #take(step: Step): void {
     switch (step.do) {
       case 'append':
         return this.#witness.append(this.#core, step.count, step.bytes);
@@ -80,12 +146,21 @@ class History {
       case 'maintain':
         return this.#core.maintain();
       case 'check':
-        return this.#witness.check(this.#core);
+        return this.#witness.check(this.#core, this.#opened);
       case 'close':
-        this.#witness.commit(this.#core);
-        this.#core.close();
-        expect(this.#files.openHandles).toBe(0);
+        this.#close();
         return this.#reopen(this.#files);
+      case 'damage':
+        if (step.closed) this.#close();
+        return this.#damage(step.harm);
+      case 'copy':
+        this.#witness.commit(this.#core);
+        this.#copy = { files: this.#files.afterKill(), promised: this.#witness.promised };
+        return;
+      case 'swap':
+        return this.#swap();
+      case 'fail':
+        return this.#failAt(step.call);
       case 'kill':
         return this.#crash(this.#files.afterKill());
       case 'powerLoss':
@@ -93,22 +168,60 @@ class History {
     }
   }
 
+  #close(): void {
+    this.#witness.commit(this.#core);
+    this.#core.close();
+    expect(this.#files.openHandles).toBe(0);
+  }
+
   #crash(left: ModelledFiles): void {
     this.#witness.crashed();
     this.#reopen(left);
   }
 
-  #reopen(files: ModelledFiles): void {
+  #damage(how: Harm): void {
+    this.#witness.crashed();
+    const files = this.#files.afterKill();
+    const wound = harm(files, how);
+    if (wound !== undefined) this.#witness.wounded(wound);
+    this.#reopen(files, wound === undefined ? 'whole' : 'damaged');
+    for (const { file, setAsideAs } of this.#core.recovery.damage) {
+      if (file !== wound?.file || setAsideAs === undefined) continue;
+      expect(files.content(setAsideAs)).toEqual(wound.content);
+    }
+  }
+
+  #swap(): void {
+    if (this.#copy === undefined) return;
+    this.#witness.commit(this.#core);
+    const { files, promised } = this.#copy;
+    this.#copy = { files: this.#files.afterKill(), promised: this.#witness.promised };
+    this.#witness.isNow(promised);
+    this.#reopen(files.afterKill());
+  }
+
+  #failAt(call: number): void {
+    let changes = 0;
+    this.#files.before = ({ operation, path }) => {
+      if (!CHANGES.has(operation)) return;
+      changes += 1;
+      if (changes > call) throw Object.assign(new Error(`EIO: ${path}`), { code: 'EIO' });
+    };
+  }
+
+  #reopen(files: ModelledFiles, opened: 'whole' | 'damaged' = 'whole'): void {
     this.#files = files;
+    files.before = () => {};
+    this.#opened = opened;
     this.#core = openCore(files, this.#options);
-    this.#witness.check(this.#core);
+    this.#witness.check(this.#core, opened);
     expect(this.#core.stats.bytes).toBeLessThanOrEqual(
       (this.#options.limitBytes ?? Number.POSITIVE_INFINITY) + 4_096,
     );
   }
 }
 
-test.each([
+const QUEUES: readonly (readonly [string, Partial<CoreOptions>])[] = [
   ['never full', { segmentBytes: 2_000, limitBytes: 100_000_000 }],
   [
     'never full and keeps what was settled',
@@ -130,13 +243,32 @@ test.each([
       keepSettledMs: 1,
     },
   ],
-])('a queue that is %s keeps what it confirmed, through any history', (_, options) => {
-  fc.assert(
-    fc.property(fc.array(STEP, { maxLength: 40 }), (steps) => {
-      const history = new History(options);
-      for (const step of steps) history.take(step);
-      history.take({ do: 'check' });
-    }),
-    { numRuns: 250 },
-  );
-});
+];
+
+test.each(QUEUES)(
+  'a queue that is %s keeps what it confirmed, through any history',
+  (_, options) => {
+    fc.assert(
+      fc.property(fc.array(STEP, { maxLength: 40 }), (steps) => {
+        const history = new History(options);
+        for (const step of steps) history.take(step);
+        history.take({ do: 'check' });
+      }),
+      { numRuns: 250 },
+    );
+  },
+);
+
+test.each(QUEUES)(
+  'a queue that is %s loses to damage, copies and failing disks what they touched, and no more',
+  (_, options) => {
+    fc.assert(
+      fc.property(fc.array(ROUGH_STEP, { maxLength: 40 }), (steps) => {
+        const history = new History(options);
+        for (const step of steps) history.take(step);
+        history.take({ do: 'check' });
+      }),
+      { numRuns: 250 },
+    );
+  },
+);

@@ -7,6 +7,7 @@ import type { QueueCore } from '#collector/producer/queue/core.ts';
 import { DiskFullError } from '#collector/producer/queue/errors.ts';
 import type { QueuePosition } from '#collector/producer/queue/types.ts';
 import type { GapReason, SettledRange } from '#protocol/settlement.ts';
+import type { Wound } from './damage.ts';
 import { payloadOf, readAll, STORE } from './support.ts';
 
 type Fate = Pick<SettledRange, 'state' | 'code'>;
@@ -23,6 +24,10 @@ export class Witness {
   readonly #unwritten: Set<string>;
   /** Whether a crash came while such numbers were given out. */
   #unwrittenUnknown: boolean;
+  /** What damage touched: it may be declared damaged. */
+  readonly #touched = new Set<string>();
+  /** What no file tells of any more: nobody can know of it. */
+  readonly #unknowable = new Set<string>();
   #staged: string[] = [];
   #frames: number;
 
@@ -136,16 +141,44 @@ export class Witness {
     this.#staged = [];
   }
 
+  /** Files of the closed queue were damaged. */
+  wounded({ touched, checkpointLost, known }: Wound): void {
+    for (const name of touched) this.#touched.add(name);
+    // Of what was settled in files that are gone, the checkpoint alone told.
+    if (checkpointLost) for (const name of this.#everSettled()) this.#touched.add(name);
+    for (const name of this.#touched) {
+      const [epoch = '', seq = 0] = name.split('/');
+      if (Number(seq) > (known.get(epoch) ?? 0)) this.#unknowable.add(name);
+    }
+  }
+
+  /** Another copy of the queue is in place: it knows what it knew when it was made. */
+  get promised(): ReadonlySet<string> {
+    return new Set(this.#confirmed);
+  }
+
+  isNow(promised: ReadonlySet<string>): void {
+    this.#staged = [];
+    this.#confirmed.clear();
+    for (const name of promised) this.#confirmed.add(name);
+  }
+
+  #everSettled(): string[] {
+    return [...this.#settled.keys(), ...this.#lost];
+  }
+
   /**
    * What was confirmed is pending, settled, or in a gap: because the queue was full, or because the
    * store has lost it. What is pending was appended, with these bytes and this time. Where the store
-   * has lost something, the queue is told first.
+   * has lost something, the queue is told first. Of what damage touched, and of nothing else, the
+   * queue may say that it is damaged.
    */
-  check(core: QueueCore): void {
-    expect(core.recovery.damage).toEqual([]);
+  check(core: QueueCore, opened: 'whole' | 'damaged' = 'whole'): void {
+    if (opened === 'whole') expect(core.recovery.damage).toEqual([]);
     if (this.#lost.size > 0) this.reconcile(core);
     const found = new Set<string>(this.#settled.keys());
     const frames = readAll(core);
+    expect(new Set(frames.map(nameOf)).size).toBe(frames.length);
     for (const frame of frames) {
       const attempted = this.#attempted.get(nameOf(frame));
       if (attempted === undefined) throw new Error(`${nameOf(frame)} was never appended`);
@@ -165,11 +198,13 @@ export class Witness {
         found.add(name);
       }
     }
-    expect([...this.#confirmed].filter((name) => !found.has(name))).toEqual([]);
+    const absent = [...this.#confirmed].filter((name) => !found.has(name));
+    expect(absent.filter((name) => !this.#unknowable.has(name))).toEqual([]);
   }
 
   #mayBe(reason: GapReason, name: string): boolean {
     if (reason === 'lost_after_ack') return this.#lost.has(name);
+    if (reason === 'damaged') return this.#touched.has(name);
     return reason === 'evicted' || (reason === 'disk_full' && this.#isUnwritten(name));
   }
 

@@ -85,6 +85,8 @@ test('an older connection whose HELLO comes late neither takes over nor makes fr
   await newer.next('pong');
   const [audit] = await store.audit('c1');
   expect(audit?.epochs).toMatchObject([{ pending: [{ from: 1, to: 10 }], missing: [] }]);
+});
+
 test('a collector that declares what this store had lost makes an error of it', async () => {
   const { port, logged } = await serve();
   const collector = new TestCollector(port);
