@@ -249,7 +249,7 @@ export class QueueCore {
     }
     const state = this.#epochs.get(epoch);
     if (state === undefined) return;
-    for (const range of ranges) {
+    for (const range of ranges.flatMap((told) => concerning(state, told))) {
       const confirmed = range.state === 'stored' ? state.countUnstored(range) : 0;
       if (!state.settle(range)) continue;
       this.#acked += confirmed;
@@ -676,4 +676,13 @@ export class QueueCore {
       if (!(error instanceof QueueReadError)) throw error;
     }
   }
+}
+
+/**
+ * What the server's word means for this queue. A frame that is here is sent whatever was declared of
+ * it, by a copy of this queue or while its file was set aside: stored beats declared.
+ */
+function concerning(state: EpochState, told: SettledRange): SettledRange[] {
+  if (told.state !== 'declared') return [told];
+  return state.closed(told.from, told.to).map(({ from, to }) => ({ ...told, from, to }));
 }

@@ -104,6 +104,11 @@ export class EpochState {
     return this.#closed.unsettled(from, to);
   }
 
+  /** The runs in [from, to] that are settled or declared. */
+  closed(from: number, to: number): SeqRange[] {
+    return this.#closed.within(from, to);
+  }
+
   /** What the server settled in [from, to]. */
   settledWithin(from: number, to: number): SettledRange[] {
     return this.#settled.within(from, to);

@@ -73,8 +73,10 @@ class Recovery {
     this.#syncLast();
     const epochs = epochsInOrder(checkpoint, this.#kept);
     const segments = this.#kept.map((facts) => toSegment(facts, epochs));
-    const gaps = gapsOf(this.#kept, epochs);
-    const missing = missingFrames(epochs, segments);
+    const onDisk = framesOnDisk(segments);
+    takeBack(epochs, onDisk);
+    const gaps = gapsOf(this.#kept, epochs, onDisk);
+    const missing = missingFrames(epochs, onDisk);
     if (missing.length > 0 && this.#damage.length === 0) this.#damage.push(VANISHED);
     return {
       segments,
@@ -274,12 +276,34 @@ function toSegment(facts: SegmentFacts, epochs: Epochs): Segment {
   return segment;
 }
 
-function gapsOf(kept: readonly SegmentFacts[], epochs: Epochs): Gaps {
+/** Frames by epoch, whatever became of them. */
+type FramesOnDisk = ReadonlyMap<EpochState, SettledRanges>;
+
+/**
+ * Frames that were declared and are here are to be sent all the same, as stored beats declared: their
+ * file was set aside or missing and is back in its place, or it was to be removed when the process
+ * ended.
+ */
+function takeBack(epochs: Epochs, onDisk: FramesOnDisk): void {
+  for (const state of epochs.inOrder) {
+    const declared = state.settled.filter((range) => range.state === 'declared');
+    for (const { from, to } of declared) {
+      for (const here of onDisk.get(state)?.within(from, to) ?? []) state.reopen(here);
+    }
+  }
+}
+
+/** The gaps that are written down, without the frames that are here. */
+function gapsOf(kept: readonly SegmentFacts[], epochs: Epochs, onDisk: FramesOnDisk): Gaps {
   const gaps = new Gaps();
   for (const facts of kept) {
     for (const gap of facts.gaps) {
       const state = epochs.get(gap.epoch);
-      if (state !== undefined) gaps.add(state, gap, facts.number);
+      if (state === undefined) continue;
+      const here = onDisk.get(state) ?? new SettledRanges();
+      for (const gone of here.unsettled(gap.from, gap.to)) {
+        gaps.add(state, { ...gap, ...gone }, facts.number);
+      }
     }
   }
   gaps.dropSettled();
@@ -287,8 +311,7 @@ function gapsOf(kept: readonly SegmentFacts[], epochs: Epochs): Gaps {
 }
 
 /** Per epoch: what is neither settled nor declared nor on disk. */
-function missingFrames(epochs: Epochs, segments: readonly Segment[]): MissingFrames[] {
-  const onDisk = framesOnDisk(segments);
+function missingFrames(epochs: Epochs, onDisk: FramesOnDisk): MissingFrames[] {
   return epochs.inOrder.flatMap((state) => {
     const found = onDisk.get(state) ?? new SettledRanges();
     return state

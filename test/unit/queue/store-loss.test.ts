@@ -141,12 +141,12 @@ describe('a store that has lost what it had settled', () => {
     expect(files.calls.length).toBe(before);
   });
 
-  test('that has more than is remembered is believed, too', () => {
+  test('that has more than is remembered is believed, too; what it calls declared and is here is sent', () => {
     const core = openCore(new ModelledFiles(), KEEP);
     appendFrames(core, 1, 10);
     core.settle(STORE, epochOf(core), [range(1, 3)]);
     answer(core, range(2, 7), range(9, 9, 'declared', 1));
-    expect(seqsOf(readAll(core))).toEqual([1, 8, 10]);
+    expect(seqsOf(readAll(core))).toEqual([1, 8, 9, 10]);
     expect(core.stats.acked).toBe(7);
   });
 
