@@ -178,7 +178,8 @@ export class Sender {
   /**
    * The store is still to be asked for all that is remembered as settled: once in the life of this
    * process, and whenever it was found to have lost something. Otherwise it is asked for what is
-   * pending and for what was settled last; an older copy of a store lacks at least the latter.
+   * pending and for what was settled last; an older copy of a store lacks at least the latter. With
+   * the order `live` it may lack an older epoch alone, so there each connection asks for all.
    */
   #verificationDue = true;
   readonly #delivery: DeliveryOptions;
@@ -380,6 +381,7 @@ export class Sender {
   #hello(conversation: Conversation, held: readonly HeldEpoch[], now: number): void {
     const greeting = conversation.greeting;
     if (!greeting || conversation.hello) return;
+    if (this.#delivery.order === 'live') this.#verificationDue = true;
     const needed = held.filter(({ onlyRemembered }) => !onlyRemembered);
     const announced = needed.slice(0, EPOCHS_PER_MESSAGE_MAX);
     const following = this.#verificationDue ? held : needed;

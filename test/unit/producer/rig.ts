@@ -4,7 +4,7 @@
  */
 import type { SettledAnswer } from '#collector/producer/announcements.ts';
 import type { HeldEpoch } from '#collector/producer/queue/queue.ts';
-import type { Connection, SenderAction } from '#collector/producer/sender.ts';
+import type { Connection, SenderAction, SenderOptions } from '#collector/producer/sender.ts';
 import { Sender } from '#collector/producer/sender.ts';
 import { decodeBody, encodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
@@ -93,9 +93,10 @@ export class Rig {
   closed = new Set<Connection>();
   readonly sender: Sender;
 
-  constructor(token: Uint8Array = TOKEN) {
+  constructor(token: Uint8Array = TOKEN, delivery: NonNullable<SenderOptions['delivery']> = {}) {
     const sender = new Sender(
       {
+        delivery,
         collector: 'bench',
         instance: '01938c5e-0000-4000-8000-0000000000bb',
         token,

@@ -28,8 +28,8 @@ function reconnect(rig: Rig): void {
 }
 
 /** A rig with one epoch that is pending and two that are only remembered, in HELLO's hands. */
-function rememberingRig(): Rig {
-  const rig = new Rig();
+function rememberingRig(order: 'oldest' | 'live' = 'oldest'): Rig {
+  const rig = new Rig(undefined, { order });
   rig.held = [held(1, 5, true), held(2, 6, true), held(3, 3, false)];
   rig.frames = [frame(epochNumber(3), 3)];
   rig.connect();
@@ -73,6 +73,18 @@ describe('epochs that are only remembered', () => {
     rig.connect();
     rig.greet();
     expect(rig.hello().more).toBe(true);
+  });
+
+  test('are asked for in each connection where frames drain live first', () => {
+    const rig = rememberingRig('live');
+    rig.welcome();
+    rig.fromServer({ kind: 'settled', firstEpochIndex: 1, settled: [] });
+    reconnect(rig);
+    rig.connect();
+    rig.greet();
+    expect(rig.hello().more).toBe(true);
+    rig.welcome();
+    expect(rig.sent('epochs')).toMatchObject([{ more: false, epochs: [{}, {}] }]);
   });
 
   test('are still to be asked for when the connection ended before the answer', () => {
