@@ -234,6 +234,9 @@ class History {
           fault.sync ? ['sync', 'syncDirectory'] : ['write', 'create'],
           fault.calls,
         );
+      case 'collector-disk-full':
+        host.disk.fill(fault.roomBytes);
+        return this.#later(fault.lastsMs, () => host.disk.clear());
       case 'damage':
         this.#damage(fault.checkpoint, host);
         world.after(fault.lastsMs, () => host.restart());
@@ -366,6 +369,7 @@ class History {
     this.#server.start();
     for (const host of this.#hosts) {
       host.path.heal();
+      host.disk.clear();
       host.process?.thaw();
       host.start();
     }

@@ -37,6 +37,7 @@ export type Fault = {
   | { readonly kind: 'collector-freeze'; readonly lastsMs: number }
   | { readonly kind: 'collector-crash'; readonly calls: number }
   | { readonly kind: 'collector-disk-error'; readonly calls: number; readonly sync: boolean }
+  | { readonly kind: 'collector-disk-full'; readonly lastsMs: number; readonly roomBytes: number }
   | { readonly kind: 'server-kill'; readonly lastsMs: number; readonly power: boolean }
   | { readonly kind: 'server-stop' }
   | { readonly kind: 'server-freeze'; readonly lastsMs: number }
@@ -81,6 +82,7 @@ export const WEIGHTS: Readonly<Record<Fault['kind'], number>> = {
   'collector-freeze': 5,
   'collector-crash': 8,
   'collector-disk-error': 2,
+  'collector-disk-full': 4,
   'server-kill': 10,
   'server-stop': 4,
   'server-freeze': 6,
@@ -249,6 +251,8 @@ function faultOf(random: Random, safetyMs: number, collector: number): Fault {
       return { ...base, kind, calls: random.int(0, 40) };
     case 'collector-disk-error':
       return { ...base, kind, calls: random.int(0, 10), sync: random.chance(0.5) };
+    case 'collector-disk-full':
+      return { ...base, kind, lastsMs, roomBytes: Math.round(random.spread(1, 20_000)) - 1 };
     case 'server-kill':
       return { ...base, kind, lastsMs, power: random.chance(0.5) };
     case 'store-trouble':

@@ -44,6 +44,8 @@ export interface Attempt {
   /** Of the host that it was given to. */
   readonly host: string;
   identity: string | undefined;
+  /** The producer said that it surely did not take it. */
+  isRefused: boolean;
   /** When the producer said so, in virtual milliseconds. */
   acceptedAt: number;
 }
@@ -76,6 +78,7 @@ export class Witness {
       payload,
       host,
       identity: undefined,
+      isRefused: false,
       acceptedAt: 0,
     };
     this.#attempts.set(attempt.capturedAt, attempt);
@@ -94,6 +97,10 @@ export class Witness {
     attempt.identity = identity;
     attempt.acceptedAt = at;
     this.#accepted.set(identity, attempt);
+  }
+
+  refuse(attempt: Attempt): void {
+    attempt.isRefused = true;
   }
 
   /** Frames of a host accepted at or after a moment may be gone: the disk was put back to it. */
@@ -215,6 +222,7 @@ export class Witness {
         if (accepted === undefined) throw new Violation('unexpected', `${name} was never given`);
         throw new Violation('altered', `${name} came with another capture time`);
       }
+      if (attempt.isRefused) throw new Violation('unexpected', `${name} was refused`);
       const before = seen.get(frame.capturedAt);
       if (before !== undefined) throw new Violation('duplicate', `${before} is ${name}, too`);
       seen.set(frame.capturedAt, name);

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { isCollectorId } from '#protocol/identity.ts';
-import { CollectorIdError } from './errors.ts';
+import { CollectorIdError, QueueOpenError } from './errors.ts';
 import { type FilePort, readWhole, replaceWhole } from './file-port.ts';
 
 const COLLECTOR_ID_NAME = 'collector-id';
@@ -15,7 +15,7 @@ const CONTENT_BYTES_MAX = 1_024;
  * The id in the queue's directory; when there is none, makes it from the host's name and eight
  * random hex digits.
  * @param source.path The queue's directory, for messages.
- * @throws CollectorIdError when the file holds something else.
+ * @throws CollectorIdError when the file holds something else; QueueOpenError when it can't be made.
  */
 export function loadCollectorId(
   files: FilePort,
@@ -24,7 +24,11 @@ export function loadCollectorId(
   const bytes = files.size(COLLECTOR_ID_NAME);
   if (bytes === undefined) {
     const id = makeCollectorId(source.hostName, source.randomHex);
-    replaceWhole(files, COLLECTOR_ID_NAME, Buffer.from(`${id}\n`));
+    try {
+      replaceWhole(files, COLLECTOR_ID_NAME, Buffer.from(`${id}\n`));
+    } catch (error) {
+      throw new QueueOpenError(source.path, error);
+    }
     return id;
   }
   const content = bytes > CONTENT_BYTES_MAX ? `${bytes} bytes` : text(files);

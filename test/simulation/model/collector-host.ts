@@ -11,7 +11,7 @@ import {
 } from '#collector/producer/producer.ts';
 import { stepOf } from '#collector/producer/sender-state.ts';
 import type { Surroundings } from '#collector/producer/surroundings.ts';
-import { nameOf, Violation, type Witness } from '../witness.ts';
+import { type Attempt, nameOf, Violation, type Witness } from '../witness.ts';
 import { HostDisk } from './host-disk.ts';
 import { Network, Path, type TcpSocket } from './network.ts';
 import { startModelThread } from './queue-thread.ts';
@@ -162,9 +162,19 @@ export class CollectorHost {
             world.fail(error as Error);
           }
         },
-        (error: Error) => world.meet(`send refused: ${'code' in error ? error.code : error.name}`),
+        (error: Error) => this.#onRefused(attempt, error),
       );
     }
+  }
+
+  /** What finds no room is lost here, and told now and then. */
+  #onRefused(attempt: Attempt, error: Error): void {
+    const { world, witness } = this.#shared;
+    const code = 'code' in error ? error.code : error.name;
+    world.meet(`send refused: ${code}`);
+    if (code !== 'disk_full') return;
+    witness.refuse(attempt);
+    if (this.#random.chance(0.5)) this.producer?.declareLost(1).catch(() => {});
   }
 
   kill(): void {
@@ -262,6 +272,9 @@ export class CollectorHost {
         world.say(this.name, `gap ${epoch.slice(-4)}/${from}-${to} ${reason}`);
         return;
       }
+      case 'disk_full':
+        world.meet(event.full ? 'disk full' : 'disk has room again');
+        return;
       case 'store_lost':
         world.meet('store lost');
         return;

@@ -1,7 +1,7 @@
 /**
  * A collector's disk: the modelled files of its queue and of its dead letters, the lock that a
- * process holds on them, and what can befall them: a crash at a chosen call, an I/O error, a copy
- * put back, damage.
+ * process holds on them, and what can befall them: a crash at a chosen call, an I/O error, no more
+ * room, a copy put back, damage.
  */
 import { ModelledFiles } from '../../unit/queue/modelled-files.ts';
 import type { Random } from './random.ts';
@@ -43,6 +43,16 @@ export class HostDisk {
     this.#failing = { operations: new Set(operations), in: calls };
   }
 
+  /** So much more fits on it. */
+  fill(roomBytes: number): void {
+    this.#files.roomBytes = roomBytes;
+  }
+
+  /** There is room again. */
+  clear(): void {
+    this.#files.roomBytes = Number.POSITIVE_INFINITY;
+  }
+
   lock(process: Process): boolean {
     if (this.#holder?.alive === true && this.#holder !== process) return false;
     this.#holder = process;
@@ -79,6 +89,7 @@ export class HostDisk {
   }
 
   #replace(files: ModelledFiles): void {
+    files.roomBytes = this.#files.roomBytes;
     this.#files = files;
     this.#crashed = false;
     this.#crashIn = Number.POSITIVE_INFINITY;

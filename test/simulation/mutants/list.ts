@@ -110,8 +110,8 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: `${QUEUE}/segment-writer.ts`,
-        find: "    files.syncDirectory('');\n",
-        replace: '',
+        find: "    files.sync(this.#handle);\n    files.syncDirectory('');\n",
+        replace: '    files.sync(this.#handle);\n',
       },
     ],
     caughtBy: ['loss', 'missing', 'pending', 'recovery', 'declared without a cause', 'dead letter'],

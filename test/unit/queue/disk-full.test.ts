@@ -320,6 +320,33 @@ test('lost frames get the next numbers, and the reopened queue declares them, to
   expect(readAll(again).map(({ seq }) => seq)).toEqual([5, 6]);
 });
 
+test('a gap that found no room is durable before the frames behind it, wherever a write is torn', () => {
+  for (let bytes = 0, most = 1; bytes <= most; bytes += 1) {
+    const files = new ModelledFiles();
+    const core = openCore(files);
+    files.roomBytes = 0;
+    const gap = core.declareLost(2);
+    files.roomBytes = 1_000_000;
+    let synced = 0;
+    files.before = ({ operation, path }) => {
+      if (operation !== 'sync' || !path.startsWith('segment-')) return;
+      // The header's, then the first one behind records.
+      synced += 1;
+      if (synced === 2) throw new Crash();
+    };
+    expect(() => appendFrames(core, 1, 3)).toThrow();
+    const left = files.afterPowerLoss((max) => {
+      most = Math.max(most, max);
+      return Math.min(max, bytes);
+    });
+    const again = openCore(left);
+    expect(again.recovery.damage).toEqual([]);
+    const gaps = again.pendingGaps();
+    expect(gaps).toEqual(gaps.length > 0 ? [gap] : []);
+    if (gaps.length === 0) expect(readAll(again)).toEqual([]);
+  }
+});
+
 describe('a client', () => {
   /** The real rounds over modelled files, without a thread. */
   async function open(files: ModelledFiles, options: Partial<QueueOptions> = {}) {

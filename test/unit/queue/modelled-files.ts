@@ -4,7 +4,7 @@
  *
  * The model: a file has synced and unsynced content; a directory has synced names and a list of
  * unsynced changes, of which any may survive without the others. Of unsynced appended bytes some
- * first part survives, its last bytes possibly as garbage. A rename within a directory is one
+ * first part survives, its last bytes possibly as garbage. A cut may be undone. A rename within a directory is one
  * change, one across directories is two. A full disk (`roomBytes`) counts bytes, and no names: a
  * write that doesn't fit gets there in part, and nothing new can be made without any room.
  */
@@ -17,6 +17,8 @@ import {
 interface File {
   content: Buffer;
   synced: Buffer;
+  /** What it was before an unsynced cut, which may not last. */
+  uncut?: Buffer | undefined;
 }
 
 type Change = ReadonlyArray<readonly [name: string, file: File | undefined]>;
@@ -117,6 +119,7 @@ export class ModelledFiles implements FilePort {
     const { file, path } = this.#opened(handle);
     this.#called('sync', path);
     file.synced = file.content;
+    file.uncut = undefined;
   }
 
   close(handle: FileHandle): void {
@@ -128,6 +131,7 @@ export class ModelledFiles implements FilePort {
     this.#called('truncate', path, bytes);
     const file = this.#need(path);
     this.roomBytes += file.content.length - bytes;
+    file.uncut ??= file.content;
     file.content = file.content.subarray(0, bytes);
   }
 
@@ -192,7 +196,7 @@ export class ModelledFiles implements FilePort {
     const after = new ModelledFiles();
     const copies = new Map<File, File>();
     const copy = (file: File): File => {
-      const made = copies.get(file) ?? { content: file.content, synced: file.synced };
+      const made = copies.get(file) ?? { ...file };
       copies.set(file, made);
       return made;
     };
@@ -287,7 +291,8 @@ function applyTo(names: Map<string, File>, change: Change): void {
 }
 
 function survivor(file: File, choose: Choose): File {
-  const { content, synced } = file;
+  const { synced } = file;
+  const content = file.uncut !== undefined && choose(1) === 1 ? file.uncut : file.content;
   const isAppended =
     content.length >= synced.length && content.subarray(0, synced.length).equals(synced);
   if (!isAppended) {
