@@ -51,7 +51,7 @@ describe('settlement', () => {
       ...stored(1, 4),
       { from: 6, to: 6, state: 'rejected', code: 2 },
     ]);
-    expect(again.held()).toMatchObject([{ epoch, lowest: 5, highest: 10 }]);
+    expect(again.held()).toMatchObject([{ epoch, lowest: 1, highest: 10 }]);
     expect(again.stats).toMatchObject({ frames: 5, storeId: STORE });
   });
 
