@@ -150,7 +150,10 @@ export class QueueFailedError extends QueueError {
   }
 }
 
-/** The disk did not give frames back. Nothing is given up: the next read tries again. */
+/**
+ * Frames could not be read, and not because of damage (a sector that the disk refuses is damage).
+ * Nothing is given up: the next read tries again.
+ */
 export class QueueReadError extends QueueError {
   override readonly name = 'QueueReadError';
   readonly file: string;

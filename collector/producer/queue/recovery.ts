@@ -248,12 +248,15 @@ function asideNumber(name: string): number {
   return segmentNumber(name.replace(/\.log\.\d+$/, '.log')) ?? 0;
 }
 
-/** True when nothing but the end of the file is no good record. */
+/**
+ * True when nothing but the end of the file is no good record, and the disk gives it back: what it
+ * refuses may have been whole, confirmed records.
+ */
 function isTorn(facts: SegmentFacts): boolean {
   const [first, ...others] = facts.damage;
   return (
     facts.header.state === 'good' &&
-    first !== undefined &&
+    first?.refused === false &&
     others.length === 0 &&
     first.end === facts.bytes
   );

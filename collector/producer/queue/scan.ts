@@ -6,6 +6,10 @@
  * length and position fit and its body has the CRC that it claims. Where one is not, everything up
  * to the next good record is reported as one stretch of damage. Searching for that record looks
  * for the magics' common prefix and trusts nothing but a whole good record.
+ *
+ * What the disk refuses to give back (EIO) is damage, too, as far as the blocks go that can't be
+ * read. Each has been asked for three times by then, so that an error that passes costs nothing.
+ * Any other error of a read is the caller's.
  */
 import { crc32 } from 'node:zlib';
 import {
@@ -35,6 +39,12 @@ interface Stretch {
   readonly end: number;
 }
 
+interface Damage extends Stretch {
+  readonly kind: 'damage';
+  /** The disk refuses to give some of it back. */
+  readonly refused: boolean;
+}
+
 export interface ScannedFrame extends Stretch {
   readonly kind: 'frame';
   readonly epoch: Epoch;
@@ -48,7 +58,7 @@ export type Scanned =
   | ScannedFrame
   | (Stretch & { readonly kind: 'epoch'; readonly record: EpochRecord })
   | (Stretch & { readonly kind: 'gap'; readonly gap: Gap })
-  | (Stretch & { readonly kind: 'damage' });
+  | Damage;
 
 export interface ScanRange {
   /** Where the first record is expected. */
@@ -66,6 +76,58 @@ export interface ScanRange {
 
 const NOTHING = Buffer.alloc(0);
 
+/** In what pieces a stretch is read that can't be read at once: a sector of today's disks. */
+const BLOCK_BYTES = 4_096;
+
+/** How often a block is asked for by itself before it counts as refused. */
+const BLOCK_TRIES = 2;
+
+/**
+ * Reads as `FilePort.read` does, around what the disk refuses: such blocks come back as zeros, which
+ * are no record, and count as read. Throws any error but EIO.
+ * @param onRefused Is told where in the file each of them begins.
+ */
+export function readAround(
+  files: FilePort,
+  handle: FileHandle,
+  target: Uint8Array,
+  position: number,
+  onRefused: (offset: number) => void = () => {},
+): number {
+  const whole = readUnlessRefused(files, handle, target, position);
+  if (whole !== undefined) return whole;
+  let total = 0;
+  while (total < target.length) {
+    const offset = position + total;
+    const block = target.subarray(total, total + BLOCK_BYTES - (offset % BLOCK_BYTES));
+    let count: number | undefined;
+    for (let tries = 0; tries < BLOCK_TRIES && count === undefined; tries += 1) {
+      count = readUnlessRefused(files, handle, block, offset);
+    }
+    if (count === undefined) {
+      block.fill(0);
+      onRefused(offset);
+    }
+    total += count ?? block.length;
+    if (count !== undefined && count < block.length) break;
+  }
+  return total;
+}
+
+function readUnlessRefused(
+  files: FilePort,
+  handle: FileHandle,
+  target: Uint8Array,
+  position: number,
+): number | undefined {
+  try {
+    return files.read(handle, target, position);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EIO') return undefined;
+    throw error;
+  }
+}
+
 export class Scanner {
   readonly #files: FilePort;
   readonly #handle: FileHandle;
@@ -76,6 +138,8 @@ export class Scanner {
   #memory: Buffer = NOTHING;
   #epochBytes: Buffer = Buffer.alloc(EPOCH_BYTES);
   #epoch: Epoch = uuidFromBytes(this.#epochBytes);
+  /** Where the disk refused blocks. */
+  readonly #refused = new Set<number>();
 
   constructor(files: FilePort, handle: FileHandle, range: ScanRange) {
     this.#files = files;
@@ -99,7 +163,11 @@ export class Scanner {
       return record;
     }
     this.#offset = this.#nextGood(offset + 1) ?? this.#range.to;
-    return { kind: 'damage', offset, end: this.#offset };
+    const end = this.#offset;
+    const refused = [...this.#refused].some(
+      (block) => block < end && block + BLOCK_BYTES - (block % BLOCK_BYTES) > offset,
+    );
+    return { kind: 'damage', offset, end, refused };
   }
 
   /** The payload of the frame that `next` gave last. */
@@ -186,7 +254,10 @@ export class Scanner {
     if (this.#range.keepPayloads || this.#memory.length < wanted) {
       this.#memory = Buffer.allocUnsafeSlow(wanted);
     }
-    const count = this.#files.read(this.#handle, this.#memory.subarray(0, wanted), offset);
+    const memory = this.#memory.subarray(0, wanted);
+    const count = readAround(this.#files, this.#handle, memory, offset, (block) => {
+      this.#refused.add(block);
+    });
     this.#window = this.#memory.subarray(0, count);
     this.#windowAt = offset;
     return count >= bytes;

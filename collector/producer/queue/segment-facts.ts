@@ -8,7 +8,7 @@
  */
 import type { Epoch } from '#protocol/identity.ts';
 import type { FilePort } from './file-port.ts';
-import { type ScannedFrame, Scanner } from './scan.ts';
+import { readAround, type ScannedFrame, Scanner } from './scan.ts';
 import {
   decodeSegmentHeader,
   type EpochRecord,
@@ -41,6 +41,8 @@ interface FoundFrame {
 interface FoundDamage {
   readonly offset: number;
   readonly end: number;
+  /** The disk refuses to give some of it back. */
+  readonly refused: boolean;
 }
 
 export interface SegmentFacts {
@@ -72,7 +74,7 @@ export function readSegmentFacts(files: FilePort, number: number): SegmentFacts 
   const handle = files.open(name);
   try {
     const start = Buffer.alloc(SEGMENT_HEADER_BYTES);
-    const header = decodeSegmentHeader(start.subarray(0, files.read(handle, start, 0)));
+    const header = decodeSegmentHeader(start.subarray(0, readAround(files, handle, start, 0)));
     const collector = new FactsCollector();
     const readable =
       header.state === 'bad' || (header.state === 'good' && header.number === number);
@@ -152,7 +154,7 @@ class FactsCollector {
     } else if (this.#continues(epoch, seq)) {
       this.#runs.push({ epoch, from: seq, to: seq });
     } else {
-      this.addDamage({ offset, end });
+      this.addDamage({ offset, end, refused: false });
       return false;
     }
     this.#frames += 1;
@@ -164,10 +166,14 @@ class FactsCollector {
   }
 
   addDamage(stretch: FoundDamage): void {
+    const { offset, end, refused } = stretch;
     const last = this.#damage.at(-1);
-    if (last?.end === stretch.offset) this.#damage.pop();
-    const offset = last?.end === stretch.offset ? last.offset : stretch.offset;
-    this.#damage.push({ offset, end: stretch.end });
+    if (last?.end !== offset) {
+      this.#damage.push({ offset, end, refused });
+    } else {
+      this.#damage.pop();
+      this.#damage.push({ offset: last.offset, end, refused: last.refused || refused });
+    }
   }
 
   #continues(epoch: Epoch, seq: number): boolean {

@@ -269,7 +269,7 @@ describe('a failing disk', () => {
     const core = openCore(files);
     appendFrames(core, 1, 3);
     files.before = (call) => {
-      if (call.operation === 'read') throw Object.assign(new Error('EIO'), { code: 'EIO' });
+      if (call.operation === 'read') throw Object.assign(new Error('EBADF'), { code: 'EBADF' });
     };
     expect(() => readAll(core)).toThrow(expect.objectContaining({ code: 'queue_read_failed' }));
     files.before = () => {};

@@ -104,7 +104,7 @@ describe('a segment', () => {
           const found = scan(files, chunkBytes);
           const hit = whole.findIndex(({ offset, end }) => offset <= at && at < end);
           const { offset = 0, end = 0 } = whole[hit] ?? {};
-          expect(found).toEqual(whole.with(hit, { kind: 'damage', offset, end }));
+          expect(found).toEqual(whole.with(hit, { kind: 'damage', offset, end, refused: false }));
         },
       ),
     );

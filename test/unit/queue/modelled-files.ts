@@ -43,6 +43,8 @@ export interface PortCall {
   readonly operation: keyof FilePort;
   readonly path: string;
   readonly bytes: number;
+  /** Where a read begins; 0 for all else. */
+  readonly position: number;
 }
 
 export class ModelledFiles implements FilePort {
@@ -111,7 +113,7 @@ export class ModelledFiles implements FilePort {
 
   read(handle: FileHandle, target: Uint8Array, position: number): number {
     const { file, path } = this.#opened(handle);
-    this.#called('read', path, target.length);
+    this.#called('read', path, target.length, position);
     return file.content.copy(target, 0, position);
   }
 
@@ -236,8 +238,8 @@ export class ModelledFiles implements FilePort {
     return names.filter((name) => name.startsWith(prefix)).sort();
   }
 
-  #called(operation: keyof FilePort, path: string, bytes = 0): void {
-    const call = { operation, path, bytes };
+  #called(operation: keyof FilePort, path: string, bytes = 0, position = 0): void {
+    const call = { operation, path, bytes, position };
     this.before(call, this.calls.length);
     this.calls.push(call);
   }
