@@ -11,7 +11,7 @@ import { type Epoch, formatTime } from '#protocol/identity.ts';
 import type { Logger } from './logger.ts';
 import type { LinkError } from './producer/link-error.ts';
 import type { ProducerEvent } from './producer/producer.ts';
-import type { Gap, RecoveryReport, StoreLoss } from './producer/queue/queue.ts';
+import type { Damage, Gap, RecoveryReport, StoreLoss } from './producer/queue/queue.ts';
 import type { SenderState } from './producer/sender-state.ts';
 import type { Receipt } from './sampler/handover.ts';
 import type { SamplerEvent } from './sampler/sampler.ts';
@@ -52,10 +52,7 @@ export class EventLog {
       { event: 'queue_opened', collector, path, segments, frames, torn_bytes: tornBytes },
       frames === 0 ? 'queue open, nothing waits in it' : `queue open, ${frames} frames wait in it`,
     );
-    for (const { message, kind, file, setAsideAs, framesSaved, bytesLost } of report.damage) {
-      const facts = { kind, file, set_aside_as: setAsideAs, frames_saved: framesSaved };
-      this.#logger.error({ event: 'queue_damage', ...facts, bytes_lost: bytesLost }, message);
-    }
+    for (const damage of report.damage) this.#onDamage(damage);
     for (const gap of report.gaps) this.#onGap(gap);
   }
 
@@ -67,6 +64,8 @@ export class EventLog {
         return this.#onGap(event.gap);
       case 'disk_full':
         return this.#onDiskFull(event.full);
+      case 'damage':
+        return this.#onDamage(event.damage);
       case 'store_lost':
         return this.#onStoreLost(event.loss);
       case 'rejected':
@@ -202,6 +201,11 @@ export class EventLog {
     } else {
       this.#logger.warn(facts, `${error.message}. Frames are kept; it is tried again`);
     }
+  }
+
+  #onDamage({ message, kind, file, setAsideAs, framesSaved, bytesLost }: Damage): void {
+    const facts = { kind, file, set_aside_as: setAsideAs, frames_saved: framesSaved };
+    this.#logger.error({ event: 'queue_damage', ...facts, bytes_lost: bytesLost }, message);
   }
 
   #onGap({ epoch, from, to, reason }: Gap): void {

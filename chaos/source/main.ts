@@ -143,6 +143,9 @@ class Source {
           event.full ? 'the disk is full: attempts are refused' : 'the disk has room again',
         );
         return;
+      case 'damage':
+        this.#logger.error({ event: event.type, facts: event.damage }, event.damage.message);
+        return;
       case 'store_lost':
         this.#logger.warn({ event: event.type, facts: event.loss }, 'the server lost frames');
         return;

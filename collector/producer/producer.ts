@@ -18,6 +18,7 @@ import type { DrainOrder } from './lanes.ts';
 import { Link, type LinkEvents, type ServerAddress } from './link.ts';
 import type { LinkErrorCode, Retry } from './link-error.ts';
 import {
+  type Damage,
   type Gap,
   Queue,
   type QueueEvent,
@@ -71,6 +72,8 @@ export type ProducerEvent =
   | { readonly type: 'disk_full'; readonly full: boolean }
   /** Frames that are stored at the server, on its disk; told again by each new connection. */
   | { readonly type: 'stored'; readonly epoch: Epoch; readonly from: number; readonly to: number }
+  /** Damage was found in the queue's files; what is lost by it is declared in `gap` events. */
+  | { readonly type: 'damage'; readonly damage: Damage }
   /**
    * The server no longer has what it had confirmed, or another server's store is in its place. What
    * is still in the queue is sent again; the rest is declared, in `gap` events of its own.
@@ -471,6 +474,8 @@ export class Producer {
         return this.#drive(() => this.#sender.onGapsChanged());
       case 'disk_full':
         return this.#emit(event);
+      case 'damage':
+        return this.#emit({ type: 'damage', damage: event.damage });
       case 'store_lost': {
         const { loss } = event;
         this.#counters.lost += loss.resent + loss.declared;

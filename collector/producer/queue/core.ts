@@ -27,6 +27,7 @@
  * is written to any file of it, nothing is cut back and nothing retried. The next opening reads what
  * is really there. Reading goes on, so that what is durable can still be delivered.
  */
+import { join } from 'node:path';
 import { type Epoch, type Frame, uuidToBytes } from '#protocol/identity.ts';
 import {
   type GapReason,
@@ -44,11 +45,13 @@ import { KeptSegments } from './kept-segments.ts';
 import { type MissingFrames, PendingReader } from './pending-reader.ts';
 import { framesOnDisk, recover } from './recovery.ts';
 import { Reserve } from './reserve.ts';
-import { reasonOf } from './segment.ts';
+import { reasonOf, segmentName } from './segment.ts';
+import { damageWhileOpen, framesIn, readSegmentFacts, type SegmentFacts } from './segment-facts.ts';
 import type { Place, Segment } from './segment-index.ts';
 import { SegmentLog, type WritingEpoch } from './segment-log.ts';
 import { type LostRange, lostRanges } from './store-loss.ts';
 import type {
+  Damage,
   Gap,
   HeldEpoch,
   QueuePosition,
@@ -106,6 +109,9 @@ export class QueueCore {
   /** Something was settled or declared since segments were last looked through. */
   #looseEnds = true;
   #newGaps: Gap[] = [];
+  #newDamage: Damage[] = [];
+  /** Damaged segments of which the next opening would not hear yet. */
+  #unnoted: Segment[] = [];
   #newLosses: StoreLoss[] = [];
   /** The epoch of which something was settled last; before this opening, most likely, the newest. */
   #lastSettled: EpochState | undefined;
@@ -211,7 +217,9 @@ export class QueueCore {
     const state = after && this.#epochs.get(after.epoch);
     const place = state && after ? { ordinal: state.ordinal, seq: after.seq } : START;
     for (;;) {
-      const { frames, missing } = this.#reader.read(this.#log.segments, place, limits);
+      const read = this.#reader.read(this.#log.segments, place, limits);
+      const { frames, missing } = read;
+      for (const segment of read.damaged) this.#onDamaged(segment);
       if (missing.length > 0) this.#declareDamaged(missing);
       if (missing.length === 0 || frames.length > 0) return frames;
     }
@@ -295,6 +303,13 @@ export class QueueCore {
     return gaps;
   }
 
+  /** Damage found since this was last asked, that of the opening apart. */
+  takeNewDamage(): Damage[] {
+    const damage = this.#newDamage;
+    this.#newDamage = [];
+    return damage;
+  }
+
   /** What stores have lost, since this was last asked. */
   takeNewLosses(): StoreLoss[] {
     const losses = this.#newLosses;
@@ -350,6 +365,7 @@ export class QueueCore {
       this.#removeDone(this.#options.segmentBytes * DONE_ACTIVE_SHARE);
       while (this.#diskFull && this.#removeOldestKept());
       this.#commit();
+      this.#noteDamaged();
       this.#saveCheckpoint();
       const isOnDisk = (state: EpochState): boolean =>
         this.#log.segments.some((segment) => segment.speaksOf(state));
@@ -545,8 +561,18 @@ export class QueueCore {
     }
   }
 
-  /** Removes segments; gaps recorded in them are written anew before. */
+  /** Removes segments. */
   #remove(segments: readonly Segment[]): void {
+    this.#saveFrom(segments);
+    for (const segment of segments) {
+      this.#reader.forget(segment);
+      this.#peeker.forget(segment);
+    }
+    this.#log.remove(segments);
+  }
+
+  /** Makes durable elsewhere what segments say beside their frames: gaps, and how far epochs go. */
+  #saveFrom(segments: readonly Segment[]): void {
     this.#gaps.dropSettled();
     for (const { number } of segments) {
       for (const { state, epoch, from, to, reason } of this.#gaps.homedIn(number)) {
@@ -555,18 +581,56 @@ export class QueueCore {
     }
     this.#secureGaps();
     this.#secureCheckpoint();
-    for (const segment of segments) {
-      this.#reader.forget(segment);
-      this.#peeker.forget(segment);
-    }
-    this.#log.remove(segments);
   }
 
   #declareDamaged(missing: readonly MissingFrames[]): void {
     this.#writes('declare damaged frames', () => {
-      for (const { state, from, to } of missing) this.#declare(state, { from, to }, 'damaged');
+      for (const { state, from, to } of missing) {
+        for (const open of state.open(from, to)) this.#declare(state, open, 'damaged');
+      }
       this.#secureGapsWhereRoom();
     });
+  }
+
+  /**
+   * Damage was met in a segment: all of it is looked at, once, and told. The file stays as it is,
+   * for its good frames are still to be sent; it is set aside when they are, or by the next opening,
+   * which reads it whole.
+   */
+  #onDamaged(segment: Segment): void {
+    if (segment.isDamaged || this.#failure !== undefined) return;
+    const facts = this.#readWhole(segment);
+    segment.isDamaged = true;
+    this.#newDamage.push(damageWhileOpen(facts));
+    this.#unnoted.push(segment);
+    this.#whereRoom('note a damaged segment', () => this.#noteDamaged());
+    const here = framesIn(facts);
+    this.#declareDamaged(
+      segment.runs.flatMap(({ state, from, to }) => {
+        const gone = here.get(state.epoch)?.unsettled(from, to) ?? [{ from, to }];
+        return gone.map((run) => ({ state, ...run }));
+      }),
+    );
+  }
+
+  /**
+   * Lets the next opening find the damage again. What the segments say beside their frames is
+   * written anew first, for in them it may not read any more.
+   */
+  #noteDamaged(): void {
+    if (this.#unnoted.length === 0) return;
+    this.#dirty = true;
+    this.#saveFrom(this.#unnoted);
+    for (const segment of this.#unnoted) this.#log.dropIndex(segment);
+    this.#unnoted = [];
+  }
+
+  #readWhole({ number, bytes }: Segment): SegmentFacts {
+    try {
+      return readSegmentFacts(this.#files, number, bytes);
+    } catch (error) {
+      throw new QueueReadError(join(this.#options.path, segmentName(number)), error);
+    }
   }
 
   /** Gives up frames. Written down with the next commit. */

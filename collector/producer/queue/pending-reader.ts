@@ -30,6 +30,7 @@ interface Batch {
   readonly limits: ReadLimits;
   readonly frames: Frame[];
   readonly missing: MissingFrames[];
+  readonly damaged: Set<Segment>;
   bytes: number;
   full: boolean;
 }
@@ -55,7 +56,8 @@ export class PendingReader {
 
   /**
    * Frames behind `after` that are neither settled nor declared, with their CRC checked, and what
-   * of them can't be found in its segment. Payloads share memory among the frames of one call.
+   * of them can't be found in its segment; and the segments in which damage was met. Payloads share
+   * memory among the frames of one call.
    * @param segments In ascending order.
    * @throws QueueReadError when the disk doesn't give bytes back.
    */
@@ -63,8 +65,15 @@ export class PendingReader {
     segments: readonly Segment[],
     after: Place,
     limits: ReadLimits,
-  ): { frames: Frame[]; missing: MissingFrames[] } {
-    const batch: Batch = { limits, frames: [], missing: [], bytes: 0, full: false };
+  ): { frames: Frame[]; missing: MissingFrames[]; damaged: ReadonlySet<Segment> } {
+    const batch: Batch = {
+      limits,
+      frames: [],
+      missing: [],
+      damaged: new Set(),
+      bytes: 0,
+      full: false,
+    };
     const cursor = this.#cursorAt(after);
     let place = after;
     for (const segment of segments) {
@@ -79,7 +88,8 @@ export class PendingReader {
       }
       if (batch.full) break;
     }
-    return { frames: batch.frames, missing: batch.missing };
+    const { frames, missing, damaged } = batch;
+    return { frames, missing, damaged };
   }
 
   /** Lets go of a segment that is about to be removed. */
@@ -127,13 +137,16 @@ export class PendingReader {
       const record = scanner.next();
       if (record === undefined) {
         batch.missing.push(...openFrom(segment, target));
+        batch.damaged.add(segment);
         return ended;
       }
+      if (record.kind === 'damage') batch.damaged.add(segment);
       if (record.kind !== 'frame') continue;
       const place = placeIn(segment, record);
       if (place === undefined || isBefore(place, placeOf(target))) continue;
       while (target !== undefined && isBefore(placeOf(target), place)) {
         batch.missing.push(upTo(target, place));
+        batch.damaged.add(segment);
         target = segment.nextOpen(lastOf(upTo(target, place)));
       }
       if (target === undefined || isBefore(place, placeOf(target))) continue;

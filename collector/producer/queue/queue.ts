@@ -355,6 +355,7 @@ export class Queue {
       else asked?.resolve(answer.value);
     }
     if (turn.stats.diskFull !== diskFull) this.#emit({ type: 'disk_full', full: !diskFull });
+    for (const damage of turn.damage) this.#emit({ type: 'damage', damage });
     for (const loss of turn.losses) this.#emit({ type: 'store_lost', loss });
     for (const gap of turn.gaps) this.#emit({ type: 'gap', gap });
     const now = turn.stats.highest;

@@ -1,6 +1,10 @@
 /**
- * Opens what an earlier process left on disk: reads all of it, cuts what was never confirmed,
+ * Opens what an earlier process left on disk: reads what it says, cuts what was never confirmed,
  * repairs what is damaged, and accounts for every seq of every known epoch.
+ *
+ * A closed segment is taken by its index file; the last of a process, and any without an index to
+ * believe, is read whole, and then gets one. So what an opening reads does not grow with the queue.
+ * Damage inside a segment taken by its index is left for reading to find (`core.ts`).
  *
  * Theory of operation. Evidence of how far an epoch goes comes from its frames, from gaps, from the
  * epoch records at the heads of segments, from its successor's record and from the checkpoint.
@@ -20,6 +24,7 @@ import { epochsInOrder } from './epoch-order.ts';
 import type { EpochState, Epochs } from './epochs.ts';
 import type { FilePort } from './file-port.ts';
 import { Gaps } from './gaps.ts';
+import { indexNumber, loadIndexedFacts, removeIndex, saveIndex } from './index-file.ts';
 import type { MissingFrames } from './pending-reader.ts';
 import { finishRepair, repair, setAside } from './repair.ts';
 import { SEGMENT_HEADER_BYTES, segmentName, segmentNumber } from './segment.ts';
@@ -50,6 +55,8 @@ class Recovery {
   readonly #files: FilePort;
   readonly #damage: Damage[] = [];
   readonly #kept: SegmentFacts[] = [];
+  /** Those of them that were read whole. */
+  readonly #unindexed: SegmentFacts[] = [];
   /** The last seq that was found of each epoch, in file order. */
   readonly #lastSeqs = new Map<string, number>();
   #tornBytes = 0;
@@ -71,6 +78,7 @@ class Recovery {
       this.#takeIn(number, number === numbers.at(-1), checkpoint);
     }
     this.#syncLast();
+    this.#tidyIndexes();
     const epochs = epochsInOrder(checkpoint, this.#kept);
     const segments = this.#kept.map((facts) => toSegment(facts, epochs));
     const onDisk = framesOnDisk(segments);
@@ -118,7 +126,8 @@ class Recovery {
   }
 
   #takeIn(number: number, isLast: boolean, checkpoint: Checkpoint | undefined): void {
-    const facts = readSegmentFacts(this.#files, number);
+    const indexed = loadIndexedFacts(this.#files, number);
+    const facts = indexed ?? readSegmentFacts(this.#files, number);
     if (facts.header.state === 'newer') {
       this.#setAside(facts, 'newer', `was written in format version ${facts.header.version}`);
     } else if (facts.header.state === 'good' && facts.header.number !== number) {
@@ -136,12 +145,13 @@ class Recovery {
     } else if (facts.header.state === 'bad' || facts.damage.length > 0) {
       this.#repair(facts);
     } else {
-      this.#keep(facts);
+      this.#keep(facts, indexed !== undefined);
     }
   }
 
-  #keep(facts: SegmentFacts): void {
+  #keep(facts: SegmentFacts, isIndexed = false): void {
     this.#kept.push(facts);
+    if (!isIndexed) this.#unindexed.push(facts);
     for (const { epoch, to } of facts.runs) this.#lastSeqs.set(epoch, to);
   }
 
@@ -228,6 +238,16 @@ class Recovery {
       }
     }
     this.#files.syncDirectory('');
+  }
+
+  /** Gives each segment an index, and removes those whose segments are gone. */
+  #tidyIndexes(): void {
+    for (const facts of this.#unindexed) saveIndex(this.#files, facts);
+    const kept = new Set(this.#kept.map(({ number }) => number));
+    for (const name of this.#files.list('')) {
+      const number = indexNumber(name);
+      if (number !== undefined && !kept.has(number)) removeIndex(this.#files, number);
+    }
   }
 }
 

@@ -1,12 +1,13 @@
 /**
  * What one segment file says, found by reading all of it in bounded memory: its runs of frames,
- * epochs, gaps and damage. Reads only. Epochs are still names here; `recovery.ts` puts the
+ * epochs, gaps and damage. Reads only. A closed segment has it written down, too (`index-file.ts`). Epochs are still names here; `recovery.ts` puts the
  * segments together.
  *
  * A good record that does not continue its segment (an epoch that comes back, a seq that does not
  * ascend) is no record of this queue in this place, and counts as damage.
  */
 import type { Epoch } from '#protocol/identity.ts';
+import { SettledRanges } from '#protocol/settlement.ts';
 import type { FilePort } from './file-port.ts';
 import { readAround, type ScannedFrame, Scanner } from './scan.ts';
 import {
@@ -17,7 +18,7 @@ import {
   segmentName,
 } from './segment.ts';
 import { INDEX_STRIDE_BYTES } from './segment-index.ts';
-import type { Gap } from './types.ts';
+import type { Damage, Gap } from './types.ts';
 
 /**
  * How much is read at a time when a segment is read whole. Each of these scans has memory of its
@@ -26,13 +27,13 @@ import type { Gap } from './types.ts';
  */
 const SCAN_CHUNK_BYTES = 262_144;
 
-interface FoundRun {
+export interface FoundRun {
   readonly epoch: Epoch;
   readonly from: number;
   to: number;
 }
 
-interface FoundFrame {
+export interface FoundFrame {
   readonly epoch: Epoch;
   readonly seq: number;
   readonly offset: number;
@@ -63,14 +64,48 @@ export function damagedBytes(facts: SegmentFacts): number {
   return facts.damage.reduce((sum, { offset, end }) => sum + end - offset, 0);
 }
 
+/** The frames that read, by epoch. */
+export function framesIn(facts: SegmentFacts): ReadonlyMap<Epoch, SettledRanges> {
+  const found = new Map<Epoch, SettledRanges>();
+  for (const { epoch, from, to } of facts.runs) {
+    const ranges = found.get(epoch) ?? new SettledRanges();
+    ranges.add({ from, to, state: 'stored', code: 0 });
+    found.set(epoch, ranges);
+  }
+  return found;
+}
+
+/** What is told of damage that reading has found in a segment. */
+export function damageWhileOpen(facts: SegmentFacts): Damage {
+  const file = segmentName(facts.number);
+  const bytesLost = damagedBytes(facts);
+  return {
+    file,
+    kind: 'damaged',
+    setAsideAs: undefined,
+    framesSaved: facts.frames,
+    bytesLost,
+    message:
+      `${file} is damaged: ${bytesLost} bytes of it can't be read. Its ${facts.frames} good frames ` +
+      'are kept, those that are gone are declared damaged. The file stays in place until they are ' +
+      'settled, or until the next start, and is then moved to set-aside/. Check the disk',
+  };
+}
+
 export function isEmpty(facts: SegmentFacts): boolean {
   return facts.frames === 0 && facts.epochs.length === 0 && facts.gaps.length === 0;
 }
 
-/** Reads a segment file. Damage is in the answer; only the port's own errors are thrown. */
-export function readSegmentFacts(files: FilePort, number: number): SegmentFacts {
+/**
+ * Reads a segment file whole, or its first `bytes`. Damage is in the answer; only the port's own
+ * errors are thrown.
+ */
+export function readSegmentFacts(
+  files: FilePort,
+  number: number,
+  bytes = files.size(segmentName(number)) ?? 0,
+): SegmentFacts {
   const name = segmentName(number);
-  const bytes = files.size(name) ?? 0;
   const handle = files.open(name);
   try {
     const start = Buffer.alloc(SEGMENT_HEADER_BYTES);

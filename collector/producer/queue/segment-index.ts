@@ -7,8 +7,8 @@ import type { EpochState } from './epochs.ts';
 /** One entry of the index for so many bytes of the file. */
 export const INDEX_STRIDE_BYTES = 262_144;
 
-/** What a segment takes on disk beside its bytes: the inode and the last block's rest. */
-const FILE_OVERHEAD_BYTES = 4_096;
+/** What a segment takes on disk beside its bytes: the last block's rest, and its index file. */
+const FILE_OVERHEAD_BYTES = 8_192;
 
 /** Consecutive seqs of one epoch that lie one behind the other. */
 export interface FrameRun {
@@ -18,7 +18,7 @@ export interface FrameRun {
 }
 
 interface IndexEntry {
-  readonly ordinal: number;
+  readonly state: EpochState;
   readonly seq: number;
   readonly offset: number;
 }
@@ -33,6 +33,8 @@ export class Segment {
   readonly number: number;
   /** Bytes that are durable: what may be read. */
   bytes: number;
+  /** Damage was found in it since the opening; the file is not to be unlinked. */
+  isDamaged = false;
   readonly #runs: FrameRun[] = [];
   readonly #gapStates = new Set<EpochState>();
   readonly #index: IndexEntry[] = [];
@@ -45,6 +47,11 @@ export class Segment {
 
   get runs(): readonly FrameRun[] {
     return this.#runs;
+  }
+
+  /** Where some of its frames lie, in order. */
+  get places(): readonly IndexEntry[] {
+    return this.#index;
   }
 
   get meanFrameBytes(): number {
@@ -73,7 +80,7 @@ export class Segment {
   note(state: EpochState, seq: number, offset: number): void {
     const last = this.#index.at(-1);
     if (last === undefined || offset - last.offset >= INDEX_STRIDE_BYTES) {
-      this.#index.push({ ordinal: state.ordinal, seq, offset });
+      this.#index.push({ state, seq, offset });
     }
   }
 
@@ -86,7 +93,7 @@ export class Segment {
   offsetBefore(place: Place, least: number): number {
     let offset = least;
     for (const entry of this.#index) {
-      if (isBefore(place, entry)) break;
+      if (isBefore(place, { ordinal: entry.state.ordinal, seq: entry.seq })) break;
       offset = Math.max(offset, entry.offset);
     }
     return offset;

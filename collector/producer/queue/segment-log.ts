@@ -8,6 +8,8 @@ import type { Epoch } from '#protocol/identity.ts';
 import type { SeqRange } from '#protocol/settlement.ts';
 import type { EpochState } from './epochs.ts';
 import type { FilePort } from './file-port.ts';
+import { removeIndex, saveIndex } from './index-file.ts';
+import { setAside } from './repair.ts';
 import type { Reserve } from './reserve.ts';
 import {
   EPOCH_RECORD_BYTES,
@@ -37,8 +39,34 @@ type StatedGap = Gap & { readonly state: EpochState };
 interface Active {
   readonly segment: Segment;
   readonly writer: SegmentWriter;
+  /** The records in it, frames apart; behind those that are durable, those that are staged. */
+  readonly epochs: Recorded<EpochRecord>;
+  readonly gaps: Recorded<Gap>;
   /** The epoch that this segment's head names. */
   named: Epoch | undefined;
+}
+
+/** Records of one kind in a segment, in their order. */
+class Recorded<T> {
+  readonly #records: T[] = [];
+  #durable = 0;
+
+  get durable(): readonly T[] {
+    return this.#records.slice(0, this.#durable);
+  }
+
+  stage(record: T): void {
+    this.#records.push(record);
+  }
+
+  onCommitted(): void {
+    this.#durable = this.#records.length;
+  }
+
+  /** What was staged is cut off the file. */
+  discard(): void {
+    this.#records.length = this.#durable;
+  }
 }
 
 export class SegmentLog {
@@ -124,6 +152,7 @@ export class SegmentLog {
     const active = this.#active ?? this.#start();
     for (const gap of gaps) {
       active.writer.stageGap(gap);
+      active.gaps.stage(gap);
       active.segment.addGap(gap.state);
     }
     const writing = this.#writing;
@@ -134,9 +163,11 @@ export class SegmentLog {
   /** Makes everything staged durable, and only then known as frames of its segment. */
   commit(): void {
     if (this.#active === undefined || !this.#active.writer.hasUnsynced) return;
-    const { segment, writer } = this.#active;
+    const { segment, writer, epochs, gaps } = this.#active;
     writer.sync();
     segment.bytes = writer.bytes;
+    epochs.onCommitted();
+    gaps.onCommitted();
     const writing = this.#writing;
     if (writing === undefined || writing.firstStaged === writing.nextSeq) return;
     segment.addFrames(writing.state, writing.firstStaged, writing.nextSeq - 1);
@@ -150,9 +181,11 @@ export class SegmentLog {
    */
   discard(): boolean {
     if (this.#active !== undefined) {
-      const { segment, writer } = this.#active;
+      const { segment, writer, epochs, gaps } = this.#active;
       writer.cutBack();
       segment.forgetNotesFrom(writer.bytes);
+      epochs.discard();
+      gaps.discard();
       this.#active.named = undefined;
     }
     const writing = this.#writing;
@@ -178,12 +211,21 @@ export class SegmentLog {
     return number;
   }
 
-  /** Ends the active segment; the next record starts a new one. */
+  /** Ends the active segment, which gets its index; the next record starts a new one. */
   closeActive(): void {
     this.commit();
-    this.#active?.writer.close();
+    if (this.#active !== undefined) {
+      this.#active.writer.close();
+      if (!this.#active.segment.isDamaged) saveIndex(this.#files, factsOf(this.#active));
+    }
     this.#active = undefined;
     this.#countClosedBytes();
+  }
+
+  /** Lets the next opening read a segment whole; durable on return. */
+  dropIndex({ number }: Segment): void {
+    removeIndex(this.#files, number);
+    this.#files.syncDirectory('');
   }
 
   /** Lets go of the active file without another write. */
@@ -192,12 +234,21 @@ export class SegmentLog {
     this.#active = undefined;
   }
 
-  /** Removes closed segments' files, durably: the checkpoint may then forget what was in them. */
+  /**
+   * Removes closed segments' files, durably: the checkpoint may then forget what was in them.
+   * Damaged ones are set aside.
+   * @throws NoSpaceError: those in front of the one that could not be set aside are removed.
+   */
   remove(segments: readonly Segment[]): void {
-    for (const { number } of segments) this.#files.unlink(segmentName(number));
+    for (const segment of segments) {
+      const name = segmentName(segment.number);
+      if (segment.isDamaged) setAside(this.#files, name);
+      else this.#files.unlink(name);
+      this.#segments = this.#segments.filter((kept) => kept !== segment);
+      this.#countClosedBytes();
+      removeIndex(this.#files, segment.number);
+    }
     this.#files.syncDirectory('');
-    this.#segments = this.#segments.filter((kept) => !segments.includes(kept));
-    this.#countClosedBytes();
   }
 
   #activeFor(recordBytes: number): Active {
@@ -219,6 +270,7 @@ export class SegmentLog {
     const record = this.#epochRecord;
     if (active.named === state.epoch || record === undefined) return;
     active.writer.stageEpoch(record);
+    active.epochs.stage(record);
     active.named = state.epoch;
   }
 
@@ -228,11 +280,29 @@ export class SegmentLog {
     this.#nextNumber += 1;
     const segment = new Segment(number, writer.bytes);
     this.#segments.push(segment);
-    this.#active = { segment, writer, named: undefined };
+    this.#active = {
+      segment,
+      writer,
+      epochs: new Recorded(),
+      gaps: new Recorded(),
+      named: undefined,
+    };
     return this.#active;
   }
 
   #countClosedBytes(): void {
     this.#closedBytes = this.closed.reduce((sum, { bytes }) => sum + chargedBytes(bytes), 0);
   }
+}
+
+/** What a segment says whose records are all durable. */
+function factsOf({ segment, epochs, gaps }: Active): Parameters<typeof saveIndex>[1] {
+  const { number, bytes } = segment;
+  const runs = segment.runs.map(({ state, from, to }) => ({ epoch: state.epoch, from, to }));
+  const places = segment.places.map(({ state, seq, offset }) => ({
+    epoch: state.epoch,
+    seq,
+    offset,
+  }));
+  return { number, bytes, runs, places, epochs: epochs.durable, gaps: gaps.durable };
 }

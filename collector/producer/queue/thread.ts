@@ -6,6 +6,7 @@ import type { Epoch, Frame } from '#protocol/identity.ts';
 import type { SeqRange, SettledRange } from '#protocol/settlement.ts';
 import type { QueueErrorFacts } from './errors.ts';
 import type {
+  Damage,
   Gap,
   HeldEpoch,
   QueueOptions,
@@ -117,6 +118,7 @@ export interface Turn {
   /** The frames of a `tail` that was asked for; left out where there are none. */
   readonly tail: Tail | undefined;
   readonly gaps: readonly Gap[];
+  readonly damage: readonly Damage[];
   readonly losses: readonly StoreLoss[];
   /** Set once the queue has failed: append batches without an outcome were not confirmed. */
   readonly failure: QueueErrorFacts | undefined;

@@ -196,6 +196,7 @@ export class Turns {
       answers: this.#answers,
       tail: this.#tail,
       gaps: this.#core.takeNewGaps(),
+      damage: this.#core.takeNewDamage(),
       losses: this.#core.takeNewLosses(),
       failure: failure && toFacts(failure),
       stats,

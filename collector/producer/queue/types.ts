@@ -116,6 +116,8 @@ export type QueueEvent =
   | { readonly type: 'gap'; readonly gap: Gap }
   /** The disk has no room: appends fail with DiskFullError until the next such event. */
   | { readonly type: 'disk_full'; readonly full: boolean }
+  /** Damage was found just now. What the opening found is in the recovery report. */
+  | { readonly type: 'damage'; readonly damage: Damage }
   /** A store has lost what it had settled; it is pending again. */
   | { readonly type: 'store_lost'; readonly loss: StoreLoss }
   /** Nothing more is accepted. */
@@ -130,7 +132,10 @@ export interface Damage {
    * `unreadable`: the checkpoint can't be used.
    */
   readonly kind: 'damaged' | 'foreign' | 'newer' | 'missing' | 'unreadable';
-  /** Where the file is now, for whoever wants to look; relative to the queue's directory. */
+  /**
+   * Where the file is now, for whoever wants to look; relative to the queue's directory. None for
+   * what was never set aside, or not yet: a segment in which reading found damage.
+   */
   readonly setAsideAs: string | undefined;
   /** Frames that still read and were kept under their own identity. */
   readonly framesSaved: number;

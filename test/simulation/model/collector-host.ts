@@ -275,6 +275,9 @@ export class CollectorHost {
       case 'disk_full':
         world.meet(event.full ? 'disk full' : 'disk has room again');
         return;
+      case 'damage':
+        world.meet(`queue: damage ${event.damage.kind}`);
+        return;
       case 'store_lost':
         world.meet('store lost');
         return;

@@ -148,7 +148,7 @@ describe('a queue', () => {
   });
 
   test('refuses when it is full and set to, and takes all that fits', async () => {
-    const queue = await open({ limitBytes: 65_536, whenFull: 'refuse' });
+    const queue = await open({ limitBytes: 98_304, whenFull: 'refuse' });
     const appends = Array.from({ length: 100 }, (_, i) => queue.append(Buffer.alloc(2_000), i));
     const results = await Promise.allSettled(appends);
     const accepted = results.filter(({ status }) => status === 'fulfilled').length;

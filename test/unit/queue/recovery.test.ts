@@ -48,8 +48,9 @@ function longQueue(): { files: ModelledFiles; epoch: string } {
 
 /** Pending frames and gaps together are all of 1 to `highest`, each once. */
 function expectAccounted(core: QueueCore, highest: number): void {
+  const read = seqsOf(readAll(core));
   const declared = core.pendingGaps().flatMap(({ from, to }) => range(from, to));
-  const all = [...seqsOf(readAll(core)), ...declared].sort((a, b) => a - b);
+  const all = [...read, ...declared].sort((a, b) => a - b);
   expect(all).toEqual(range(1, highest));
 }
 
@@ -164,14 +165,27 @@ describe('a flipped bit', () => {
   test('anywhere in a segment never costs more than the record that it hits', () => {
     const { files: original } = longQueue();
     const size = original.content(SECOND).length;
+    const found = { opening: 0, reading: 0 };
     for (let at = 0; at < size; at += 1) {
       const files = original.afterKill();
       files.edit(SECOND, (content) => flip(content, at));
+      const damaged = files.content(SECOND);
       const core = openCore(files);
       expectAccounted(core, 30);
       expect(core.stats.damaged).toBeLessThanOrEqual(1);
-      expect(core.recovery.damage).toHaveLength(1);
+      const byReading = core.takeNewDamage();
+      expect([...core.recovery.damage, ...byReading]).toMatchObject([{ file: SECOND }]);
+      found.opening += core.recovery.damage.length;
+      found.reading += byReading.length;
+      const again = openCore(files.afterKill());
+      expect(again.pendingGaps()).toEqual(core.pendingGaps());
+      expect(again.recovery.damage).toHaveLength(byReading.length);
+      core.close();
+      openCore(files);
+      expect(files.content(`set-aside/${SECOND}`)).toEqual(damaged);
     }
+    expect(found.opening).toBeGreaterThan(100);
+    expect(found.reading).toBeGreaterThan(100);
   });
 
   test('in the epoch record loses neither the epoch nor its frames', () => {
@@ -191,6 +205,16 @@ describe('a flipped bit', () => {
     expect(seqsOf(readAll(core))).toEqual([1, 2, 3, 4, 6, 7, 8, 9]);
     const gaps = [5, 10].map((seq) => ({ epoch, from: seq, to: seq, reason: 'damaged' }));
     expect(core.takeNewGaps()).toEqual(gaps);
+    expect(core.takeNewDamage()).toEqual([
+      {
+        file: FIRST,
+        kind: 'damaged',
+        setAsideAs: undefined,
+        framesSaved: 8,
+        bytesLost: 2 * RECORD,
+        message: expect.stringContaining('8 good frames are kept'),
+      },
+    ]);
     expect(core.pendingGaps()).toEqual(gaps);
     expect(core.stats).toMatchObject({ frames: 8, damaged: 2 });
     core.close();

@@ -98,7 +98,7 @@ describe('a store that has lost what it had settled', () => {
     const files = new ModelledFiles();
     const core = settledQueue(files, 30, {
       ...KEEP,
-      keepSettledBytes: 12_000,
+      keepSettledBytes: 20_000,
       keepSettledMs: 60_000,
     });
     const epoch = epochOf(core);
@@ -195,7 +195,7 @@ describe('a store that has lost what it had settled', () => {
     const files = new ModelledFiles();
     const core = settledQueue(files, 30, {
       ...KEEP,
-      keepSettledBytes: 12_000,
+      keepSettledBytes: 20_000,
       keepSettledMs: 60_000,
     });
     const gone = goneOf(files, 30);
@@ -249,7 +249,7 @@ describe('a store that has lost what it had settled', () => {
     const files = new ModelledFiles();
     const core = settledQueue(files, 30, {
       ...KEEP,
-      keepSettledBytes: 12_000,
+      keepSettledBytes: 20_000,
       keepSettledMs: 60_000,
     });
     const gone = goneOf(files, 30);
@@ -304,12 +304,12 @@ describe('settled segments', () => {
     const files = new ModelledFiles();
     const core = settledQueue(files, 60, {
       ...KEEP,
-      keepSettledBytes: 14_000,
+      keepSettledBytes: 27_000,
       keepSettledMs: 60_000,
     });
     expect(files.names('segment-')).toHaveLength(3);
-    expect(core.stats.keptBytes).toBeLessThanOrEqual(14_000);
-    expect(core.stats.keptBytes).toBeGreaterThan(12_000);
+    expect(core.stats.keptBytes).toBeLessThanOrEqual(27_000);
+    expect(core.stats.keptBytes).toBeGreaterThan(25_000);
     answer(core);
     expect(seqsOf(readAll(core)).at(-1)).toBe(60);
   });
@@ -347,7 +347,7 @@ describe('settled segments', () => {
     'are the first to go when there is no room, without a gap (%s)',
     (whenFull) => {
       const files = new ModelledFiles();
-      const limits = { limitBytes: 65_536, segmentBytes: 8_192, whenFull };
+      const limits = { limitBytes: 98_304, segmentBytes: 8_192, whenFull };
       const core = openCore(files, { ...KEEP, ...limits });
       appendFrames(core, 1, 200, 100);
       core.settle(STORE, epochOf(core), [range(1, 200)]);
@@ -357,14 +357,14 @@ describe('settled segments', () => {
       appendFrames(core, 201, 400, 100);
       expect(core.pendingGaps()).toEqual([]);
       expect(core.stats.keptBytes).toBeLessThan(keptBytes);
-      expect(core.stats.bytes).toBeLessThanOrEqual(65_536);
+      expect(core.stats.bytes).toBeLessThanOrEqual(98_304);
       expect(seqsOf(readAll(core))).toEqual(between(201, 400));
     },
   );
 
   test('that are pending again do not go for want of room', () => {
     const files = new ModelledFiles();
-    const limits = { limitBytes: 65_536, segmentBytes: 8_192, whenFull: 'refuse' as const };
+    const limits = { limitBytes: 98_304, segmentBytes: 8_192, whenFull: 'refuse' as const };
     const core = openCore(files, { ...KEEP, ...limits });
     appendFrames(core, 1, 200, 100);
     core.settle(STORE, epochOf(core), [range(1, 200)]);

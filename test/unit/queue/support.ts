@@ -4,6 +4,7 @@ import { type CoreOptions, QueueCore } from '#collector/producer/queue/core.ts';
 import type { FilePort } from '#collector/producer/queue/file-port.ts';
 import type { QueuePosition } from '#collector/producer/queue/types.ts';
 import { type Epoch, type Frame, frameCrc } from '#protocol/identity.ts';
+import type { ModelledFiles } from './modelled-files.ts';
 
 export const STORE = '0192f6c4-0000-7000-8000-00000000aaaa';
 export const OTHER_STORE = '0192f6c4-0000-7000-8000-00000000bbbb';
@@ -71,6 +72,14 @@ export function readAll(core: QueueCore, batch = { frames: 7, bytes: 100_000 }):
 
 export function seqsOf(frames: readonly Frame[]): number[] {
   return frames.map(({ seq }) => seq);
+}
+
+/** A copy of the files as they are now, without segments' indexes: opening it reads everything. */
+export function withoutIndexes(files: ModelledFiles): ModelledFiles {
+  const copy = files.afterKill();
+  for (const name of copy.names('index-')) copy.unlink(name);
+  copy.syncDirectory('');
+  return copy;
 }
 
 /** A generator of numbers from 0 to `max`, the same for the same seed (mulberry32). */
