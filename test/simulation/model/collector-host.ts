@@ -47,8 +47,11 @@ export interface Surrounding {
 const RESTART_MS = 500;
 /** No history fills a queue of this size. */
 const LARGE_BYTES = 1_048_576;
-/** What is left of a full queue after an eviction: segments are a quarter of it at most. */
-const FULL_SHARE = 0.4;
+/**
+ * What is left of a full queue after an eviction, at least: segments are a quarter of it at most, and
+ * in one of 64 KiB what each is charged beside its bytes weighs half as much again.
+ */
+const FULL_SHARE = 0.35;
 /** Dials that may bring nothing: the doubling ones, and then those at the cap of a second. */
 const DIALS_AT_ONCE = 20;
 const DIALS_PER_SECOND = 5;

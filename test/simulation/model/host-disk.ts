@@ -80,9 +80,10 @@ export class HostDisk {
     this.#replace(copy.afterKill());
   }
 
-  /** What the segments take of the disk, in bytes: whole blocks. */
+  /** What the segments and their indexes take of the disk, in bytes: whole blocks. */
   get segmentBytes(): number {
-    return this.#files.names('segment-').reduce((sum, name) => {
+    const names = [...this.#files.names('segment-'), ...this.#files.names('index-')];
+    return names.reduce((sum, name) => {
       const bytes = this.#files.content(name).length;
       return sum + Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
     }, 0);
