@@ -454,8 +454,8 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: `${QUEUE}/core.ts`,
-        find: 'return [{ epoch, lowest: 1, highest, predecessor, onlyRemembered }];',
-        replace: 'return [{ epoch, lowest: highest + 1, highest, predecessor, onlyRemembered }];',
+        find: 'const lowest = state.lowestWith(settledRanges);',
+        replace: 'const lowest = highest + 1;',
       },
     ],
     caughtBy: ['missing'],
