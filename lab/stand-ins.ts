@@ -1,7 +1,8 @@
 /**
  * Stand-ins for the two foreign images, made from package mirrors where no image registry can be
  * reached: Debian with Node.js for the base, Toxiproxy built from its Go module. Each has the
- * official image's shape, so that the same Dockerfile and Compose file work on either.
+ * official image's shape, so that the same Dockerfile and Compose file work on either. And strace,
+ * which a stand-in for the base can't install by itself.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,10 +37,7 @@ export interface StandInContext {
 export async function makeBase(reference: string, context: StandInContext): Promise<void> {
   const { programs, docker, engine, step } = context;
   requireSameMachine('the base image', engine);
-  if (findProgram('mmdebstrap') === null) {
-    const packages = ['mmdebstrap', 'debian-archive-keyring'];
-    await install({ packages, missing: 'mmdebstrap (it makes the base image)' }, context);
-  }
+  await ensureMmdebstrap(context);
   await inWorkFolder('base', async (folder) => {
     const archive = join(folder, 'base.tar');
     step.note(`making a stand-in from Debian packages and Node.js ${process.versions.node}`);
@@ -63,6 +61,40 @@ export async function makeBase(reference: string, context: StandInContext): Prom
     const args = ['import', '--change', 'CMD ["node"]', ...standInLabels(), archive, reference];
     await mustDocker(docker, args, 'import the base image');
   });
+}
+
+/**
+ * Makes an image of strace and the libraries that it needs beside libc: Debian's packages unpacked,
+ * to be copied from. It runs nothing by itself.
+ */
+export async function makeStrace(
+  reference: string,
+  label: string,
+  context: StandInContext,
+): Promise<void> {
+  const { programs, docker, engine, step } = context;
+  requireSameMachine('strace', engine);
+  await ensureMmdebstrap(context);
+  await inWorkFolder('strace', async (folder) => {
+    const archive = join(folder, 'strace.tar');
+    step.note('unpacking strace from its Debian package');
+    const args = ['--variant=extract', '--include=strace', DEBIAN_SUITE, archive];
+    await programs.must('mmdebstrap', args, {
+      what: 'fetch the Debian package of strace',
+      code: 'image_unavailable',
+      next: ['If it names a network failure, run this again.'],
+      timeoutMs: DEBIAN_TIMEOUT_MS,
+      onLine: step.progress,
+    });
+    const labelled = ['--change', `LABEL ${label}`];
+    await mustDocker(docker, ['import', ...labelled, archive, reference], 'import strace');
+  });
+}
+
+async function ensureMmdebstrap(context: StandInContext): Promise<void> {
+  if (findProgram('mmdebstrap') !== null) return;
+  const packages = ['mmdebstrap', 'debian-archive-keyring'];
+  await install({ packages, missing: 'mmdebstrap (it unpacks Debian packages)' }, context);
 }
 
 /** Makes the Toxiproxy image: its two programs alone, where the official image has them. */

@@ -9,10 +9,11 @@ import { add, type Counts, closingLine, countVitest, held, NOTHING } from '#lab/
 import { EXIT, type ExitCode, interrupted } from '#lab/errors.ts';
 import { withLock } from '#lab/lock.ts';
 import { PATHS } from '#lab/paths.ts';
-import { type LabContext, noteSetup, setupSteps } from '#lab/setup.ts';
+import { type Ground, known, type LabContext, noteSetup, setupSteps } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
-import { runSteps } from '#lab/steps.ts';
+import { runSteps, type StepPlan } from '#lab/steps.ts';
 import { sweepTests } from '#lab/stop.ts';
+import { ensureTracedImage, tracedImage } from '#lab/traced-image.ts';
 
 export type Part = 'check' | 'unit' | 'simulation' | 'integration';
 
@@ -64,10 +65,28 @@ function whyNot(counts: Counts): string {
 
 async function setUp(context: LabContext, print: (line: string) => void): Promise<void> {
   const waiting = () => print('Another ./holdfast is setting up in this checkout; waiting for it.');
-  await withLock('lab', waiting, context.signal, () => {
-    const ground = {};
-    return runSteps([...setupSteps(context, ground), noteSetup(context, ground)]);
-  });
+  const ground: Ground = {};
+  const steps = [
+    ...setupSteps(context, ground),
+    noteSetup(context, ground),
+    tracedImageStep(context, ground),
+  ];
+  await withLock('lab', waiting, context.signal, () => runSteps(steps));
+}
+
+function tracedImageStep(context: LabContext, ground: Ground): StepPlan {
+  return {
+    title: 'Image with strace',
+    run: (step) => {
+      const engine = known(ground.engine);
+      return ensureTracedImage(appImage(), known(ground.base), { ...context, engine, step });
+    },
+  };
+}
+
+/** What set-up chose. */
+function appImage(): string {
+  return known(readLabEnvironment()?.HOLDFAST_IMAGE);
 }
 
 function runPart(part: Part, context: LabContext, print: (line: string) => void): Promise<Counts> {
@@ -94,7 +113,10 @@ function integration(context: LabContext, print: (line: string) => void): Promis
   return withLock('tests', waiting, context.signal, async () => {
     // Vitest runs no teardown when it is interrupted: what such a run left is swept here.
     for (const what of await sweepTests(context)) print(`removed a leftover: ${what}`);
-    const counts = await vitest('integration', context, readLabEnvironment() ?? {});
+    const counts = await vitest('integration', context, {
+      ...readLabEnvironment(),
+      HOLDFAST_TRACED_IMAGE: tracedImage(appImage()),
+    });
     if (!context.signal.aborted) await sweepTests(context);
     return counts;
   });

@@ -4,14 +4,19 @@
  */
 import { expect, test } from 'vitest';
 import { CASES } from './matrix/cases.ts';
+import { DISK_CASES } from './matrix/disk-cases.ts';
 import { runCase } from './matrix/run.ts';
 
 /** A case that goes wrong waits long for what doesn't come, and is to be judged all the same. */
 const TIMEOUT_MS = 540_000;
 
-test.concurrent.each(CASES)('$name: $what', { timeout: TIMEOUT_MS }, async (one) => {
-  const { result, report, seen, discard } = await runCase(one);
-  expect(result.verdict, report).toBe('pass');
-  one.also?.(seen);
-  discard();
-});
+test.concurrent.each([...CASES, ...DISK_CASES])(
+  '$name: $what',
+  { timeout: TIMEOUT_MS },
+  async (one) => {
+    const { result, report, seen, log, discard } = await runCase(one);
+    expect(result.verdict, report).toBe('pass');
+    one.also?.(seen, log);
+    discard();
+  },
+);

@@ -10,7 +10,8 @@ import type { z } from 'zod';
 import type { caseSchema, Moment } from '#chaos/oracle/observations.ts';
 import type { Direction, Toxic } from '../support/link.ts';
 import { msSince } from '../support/moment.ts';
-import type { CollectorStatus } from '../support/stack.ts';
+import type { CollectorStatus, Side } from '../support/stack.ts';
+import type { TracedFile } from '../support/tracing.ts';
 import { backlog, crumbs, failing, lag, reconnects, standstill } from './effects.ts';
 import { cut, freeze, kill, poison } from './faults.ts';
 import type { Seen, Stage } from './stage.ts';
@@ -24,9 +25,11 @@ export interface MatrixCase {
   readonly faults: readonly string[];
   /** Of the source. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Files that go wrong, by strace. */
+  readonly traced?: { readonly [side in Side]?: TracedFile };
   play(stage: Stage): Promise<void>;
-  /** What the oracle has no word for. */
-  also?(seen: Seen): void;
+  /** What the oracle has no word for; `log` answers what a program has logged. */
+  also?(seen: Seen, log: (side: Side) => string): void;
 }
 
 const FRAMES_PER_SECOND = 200;
@@ -34,7 +37,7 @@ const QUEUED_MIN = 1_000;
 /** A retry waits a second at most, a dial and a handshake come on top. */
 const RECOVER_MS_MAX = 2_000;
 const DRAIN_MS_MAX = 5_000;
-const HEALS = { recover_ms_max: RECOVER_MS_MAX, drain_ms_max: DRAIN_MS_MAX } as const;
+export const HEALS = { recover_ms_max: RECOVER_MS_MAX, drain_ms_max: DRAIN_MS_MAX } as const;
 
 const BOTH: readonly Direction[] = ['upstream', 'downstream'];
 
@@ -48,7 +51,7 @@ const THIN: readonly Toxic[] = [
 ];
 
 /** Until the fault has lasted so long, and the backlog is worth something. */
-function lasting(stage: Stage, ms: number, frames = QUEUED_MIN) {
+export function lasting(stage: Stage, ms: number, frames = QUEUED_MIN) {
   return (began: Moment) =>
     stage.observer.status(
       `${ms} ms have passed and ${frames} frames wait`,
@@ -86,13 +89,14 @@ async function drainedBy(stage: Stage, part: number): Promise<void> {
 }
 
 /** No connection was lost, and nothing left the collector twice. */
-function oneConnection({ statuses }: Seen): void {
+export function oneConnection({ statuses }: Seen): void {
   expect(statuses.at(-1)?.document.counters).toMatchObject({ connections: 1, resent: 0 });
 }
 
 /** What the source said of itself while the first fault was in force. */
-function during({ faults: [fault], statuses }: Seen): CollectorStatus[] {
-  const [from, to] = [fault?.began.monotonic_ms ?? Infinity, fault?.lifted?.monotonic_ms ?? 0];
+export function during({ faults: [fault], statuses }: Seen): CollectorStatus[] {
+  const from = fault?.began.monotonic_ms ?? Infinity;
+  const to = (fault?.lifted ?? fault?.running)?.monotonic_ms ?? 0;
   return statuses
     .filter(({ at: { monotonic_ms } }) => monotonic_ms >= from && monotonic_ms <= to)
     .map(({ document }) => document);

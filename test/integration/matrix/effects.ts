@@ -108,6 +108,41 @@ export function died(target: Target): Effect {
   };
 }
 
+/** strace had a call fail, and the engine saw the program end with exit code 1 by itself. */
+export function ended(target: Target): Effect {
+  return async ({ stack }) => {
+    const { fault } = stack.tracing(target);
+    await waitUntil(
+      `a ${fault.call} of the ${target} fails`,
+      () => stack.tracing(target).calls.wrong > 0,
+      { describe: () => stack.tracing(target).calls },
+    );
+    const end = () => stack[target].exits.find(({ injected, code }) => injected && code === 1);
+    await waitUntil(`the engine tells the end of the ${target}`, () => end() !== undefined);
+    return `strace had ${fault.call} ${fault.from} fail, and the program ended with exit code 1`;
+  };
+}
+
+/** strace had calls wait, while frames went on to be accepted and stored. */
+export function slowCalls(target: Target): Effect {
+  return async ({ stack, observer }) => {
+    const { fault } = stack.tracing(target);
+    const count = fault.to - fault.from + 1;
+    const before = await observer.status('there is a status', () => true);
+    await waitUntil(
+      `${count} calls of the ${target} are made to wait`,
+      () => stack.tracing(target).calls.wrong >= count,
+      { describe: () => stack.tracing(target).calls },
+    );
+    const after = await observer.status(
+      'frames were acked meanwhile',
+      ({ counters }) => counters.acked > before.counters.acked + SECOND_OF_FRAMES,
+    );
+    const acked = after.counters.acked - before.counters.acked;
+    return `strace had ${count} calls of ${fault.call} wait; ${acked} frames were acked meanwhile`;
+  };
+}
+
 /** It neither answers nor refuses. */
 export function silent(target: Target): Effect {
   return async (ground) => {

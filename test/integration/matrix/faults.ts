@@ -4,9 +4,9 @@
  */
 import type { Toxic } from '../support/link.ts';
 import type { Service } from '../support/service.ts';
-import type { Stack } from '../support/stack.ts';
+import type { Side, Stack } from '../support/stack.ts';
 import { waitUntil } from '../support/wait.ts';
-import { died, type Effect, silent, standstill } from './effects.ts';
+import { died, type Effect, ended, silent, slowCalls, standstill } from './effects.ts';
 import type { Observer } from './observer.ts';
 
 /** What faults work on, and effects are seen in. */
@@ -58,7 +58,7 @@ export function poison(
   };
 }
 
-export type Target = 'server' | 'collector';
+export type Target = Side;
 
 /** SIGKILL; only the restart policy brings the program back. */
 export function kill(target: Target): Fault {
@@ -73,6 +73,42 @@ export function kill(target: Target): Fault {
       await stack[target].kill();
     },
     running: ({ stack }) => runningAgain(stack, stack[target], startedAt),
+  };
+}
+
+/**
+ * A call on a file fails, by the tracing that the case has begun with. The program ends itself over
+ * it, and only the restart policy brings it back.
+ */
+export function callFails(target: Target): Fault {
+  let startedAt = '';
+  return {
+    name: `call_fails_${target}`,
+    target,
+    outage: true,
+    effect: ended(target),
+    inject: async ({ stack }) => {
+      startedAt = (await stack[target].state()).startedAt;
+      stack[target].expectEnd();
+    },
+    running: ({ stack }) => runningAgain(stack, stack[target], startedAt),
+  };
+}
+
+/** Calls on a file take long, by the tracing that the case has begun with. */
+export function callsWait(target: Target): Fault {
+  return {
+    name: `calls_wait_${target}`,
+    target,
+    outage: false,
+    effect: slowCalls(target),
+    inject: async () => undefined,
+    running: async ({ stack }) => {
+      const tracing = stack.tracing(target);
+      await waitUntil('calls are fast again', () => tracing.calls.begun > tracing.fault.to, {
+        describe: () => tracing.calls,
+      });
+    },
   };
 }
 

@@ -2,12 +2,13 @@
  * A case from its start to its verdict. All evidence is written to the case's folder and judged
  * from there, by what is in the files alone.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { judgeFiles } from '#chaos/oracle/evidence.ts';
 import type { Result } from '#chaos/oracle/judge.ts';
 import { reportText } from '#chaos/oracle/report.ts';
 import { randomOf, SEED } from '../support/random.ts';
+import type { Side } from '../support/stack.ts';
 import type { MatrixCase } from './cases.ts';
 import { type Seen, Stage } from './stage.ts';
 
@@ -16,6 +17,8 @@ export interface Outcome {
   /** For people, with where the evidence is and how to play it again. */
   readonly report: string;
   readonly seen: Seen;
+  /** What a program has logged from its beginning to its end. */
+  log(side: Side): string;
   /** Drops the ledger and the export, which are large and of no use once a case has passed. */
   discard(): void;
 }
@@ -23,6 +26,7 @@ export interface Outcome {
 export async function runCase(one: MatrixCase): Promise<Outcome> {
   const stage = await Stage.open(`matrix-${one.name}`, {
     environment: one.environment ?? {},
+    traced: one.traced,
     random: randomOf(one.name),
   });
   try {
@@ -36,7 +40,8 @@ export async function runCase(one: MatrixCase): Promise<Outcome> {
         rmSync(join(folder, name), { recursive: true });
       }
     };
-    return { result, report, seen: stage.seen, discard };
+    const log = (side: Side) => readFileSync(join(folder, `${side}.log`), 'utf8');
+    return { result, report, seen: stage.seen, log, discard };
   } finally {
     writeJson(stage, 'toxiproxy', stage.proxies);
     await stage.stack.stop();

@@ -9,6 +9,7 @@ import { msSince, now } from '../support/moment.ts';
 import type { Exit } from '../support/service.ts';
 import { type CollectorStatus, Stack } from '../support/stack.ts';
 import { waitUntil } from '../support/wait.ts';
+import type { MatrixCase } from './cases.ts';
 import type { Fault, Ground } from './faults.ts';
 import { type AuditDocument, Observer, type Sample } from './observer.ts';
 
@@ -43,10 +44,14 @@ export class Stage implements Ground {
   /** Resolves when the pipeline is Ready and has stored its first frames. */
   static async open(
     name: string,
-    options: { environment: Readonly<Record<string, string>>; random: () => number },
+    options: {
+      environment: Readonly<Record<string, string>>;
+      traced: MatrixCase['traced'];
+      random: () => number;
+    },
   ): Promise<Stage> {
-    const { environment, random } = options;
-    const stack = await Stack.start(name, { program: 'source', environment });
+    const { environment, traced = {}, random } = options;
+    const stack = await Stack.start(name, { program: 'source', environment, traced });
     const stage = new Stage(stack, random);
     await stage.#try('warming up', async () => {
       await stage.observer.audit(

@@ -4,6 +4,7 @@
  * (kill, freeze, signals), and so is what can be seen of it (state, ends, traffic, log); what it
  * says of itself is for those who know its API.
  */
+import { chmodSync, mkdirSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -48,6 +49,14 @@ export class ServiceContainer extends GenericContainer {
     });
     if (options.data !== undefined) this.createOpts.Volumes = { [options.data]: {} };
     this.withLabels(LABELS);
+  }
+
+  /** Makes a folder of this machine and gives the container leave to write to it. */
+  withFolder(source: string, target: string): this {
+    mkdirSync(source);
+    chmodSync(source, 0o777); // the container's user is not this one
+    this.hostConfig.Binds = [...(this.hostConfig.Binds ?? []), `${source}:${target}:rw`];
+    return this;
   }
 }
 
@@ -104,8 +113,13 @@ export class Service {
    * count as a stop by hand and keep the restart policy from bringing the program back.
    */
   async kill(): Promise<void> {
-    this.#injected += 1;
+    this.expectEnd();
     await this.signal('KILL');
+  }
+
+  /** Its next end is caused by what is done to it from outside. */
+  expectEnd(): void {
+    this.#injected += 1;
   }
 
   /** To all but the init process. */
@@ -144,7 +158,7 @@ export class Service {
 
   /** SIGTERM, then SIGKILL; the container and its log stay. */
   async stop(): Promise<void> {
-    this.#injected += 1;
+    this.expectEnd();
     await this.#container.stop({ timeout: STOP_MS, remove: false });
   }
 

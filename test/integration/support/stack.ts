@@ -7,13 +7,14 @@
  * What a collector captured is taken from its log (one line for each accepted frame at level
  * debug), which is outside both the queue and the store; the load source keeps a ledger.
  */
-import { chmodSync, createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Network, type StartedNetwork, Wait } from 'testcontainers';
 import { Link } from './link.ts';
 import { Service, ServiceContainer } from './service.ts';
+import { type TracedFile, Tracing, underStrace } from './tracing.ts';
 import { fetchJson, waitUntil } from './wait.ts';
 
 const TOKEN = 'a token for the integration tests';
@@ -70,11 +71,14 @@ export interface CollectorStatus {
   >;
 }
 
-/** What stands at the edge, and its settings. */
+/** What stands at the edge, its settings, and on which side a file goes wrong. */
 interface StackOptions {
   readonly program: 'collector' | 'source';
   readonly environment: Readonly<Record<string, string>>;
+  readonly traced?: { readonly [side in Side]?: TracedFile };
 }
+
+export type Side = 'server' | 'collector';
 
 function image(variable: string): string {
   const name = process.env[variable];
@@ -89,6 +93,7 @@ export class Stack {
   readonly folder: string;
   readonly #networks: StartedNetwork[] = [];
   readonly #services = new Map<string, Service>();
+  readonly #tracings = new Map<Side, Tracing>();
   #link: Link | undefined;
 
   private constructor(name: string) {
@@ -119,6 +124,13 @@ export class Stack {
   /** The collector, or the load source in its place. */
   get collector(): Service {
     return this.#service('collector');
+  }
+
+  /** Of a side that has a file that goes wrong. */
+  tracing(side: Side): Tracing {
+    const tracing = this.#tracings.get(side);
+    if (tracing === undefined) throw new Error(`nothing of the ${side} is traced`);
+    return tracing;
   }
 
   get services(): readonly Service[] {
@@ -200,7 +212,7 @@ export class Stack {
     rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(this.folder, { recursive: true });
     const [edge, central] = await Promise.all([this.#network(), this.#network()]);
-    await Promise.all([this.#startServer(central), this.#startToxiproxy(central, edge)]);
+    await Promise.all([this.#startServer(central, options), this.#startToxiproxy(central, edge)]);
     await this.#startEdge(edge, options);
     await waitUntil(
       'the first frame is stored',
@@ -208,9 +220,23 @@ export class Stack {
     );
   }
 
-  async #startServer(network: StartedNetwork): Promise<void> {
-    const server = new ServiceContainer(image('HOLDFAST_IMAGE'), { data: '/store' })
-      .withCommand(['node', 'server/main.ts', 'run'])
+  /** A container of one of our programs, with a volume of its own. */
+  #program(
+    side: Side,
+    { data, command, traced }: { data: string; command: string[]; traced: TracedFile | undefined },
+  ): ServiceContainer {
+    if (traced === undefined) {
+      return new ServiceContainer(image('HOLDFAST_IMAGE'), { data }).withCommand(command);
+    }
+    const container = new ServiceContainer(image('HOLDFAST_TRACED_IMAGE'), { data });
+    const folder = join(this.folder, `trace-${side}`);
+    this.#tracings.set(side, Tracing.of(container, folder, traced));
+    return container.withCommand(underStrace(command));
+  }
+
+  async #startServer(network: StartedNetwork, { traced }: StackOptions): Promise<void> {
+    const command = ['node', 'server/main.ts', 'run'];
+    const server = this.#program('server', { data: '/store', command, traced: traced?.server })
       .withNetwork(network)
       .withNetworkAliases('server')
       .withEnvironment({
@@ -241,13 +267,16 @@ export class Stack {
     });
   }
 
-  async #startEdge(network: StartedNetwork, { program, environment }: StackOptions): Promise<void> {
-    const container = new ServiceContainer(image('HOLDFAST_IMAGE'), { data: '/queue' })
-      .withCommand(
+  async #startEdge(network: StartedNetwork, options: StackOptions): Promise<void> {
+    const { program, environment } = options;
+    const container = this.#program('collector', {
+      data: '/queue',
+      command:
         program === 'collector'
           ? ['node', 'collector/main.ts', 'run']
           : ['node', 'chaos/source/main.ts'],
-      )
+      traced: options.traced?.collector,
+    })
       .withNetwork(network)
       .withEnvironment({
         HOLDFAST_SERVER: `toxiproxy:${LINK_PORT}`,
@@ -265,11 +294,8 @@ export class Stack {
 
   /** A folder of this machine, so that nothing that befalls the container takes the ledger along. */
   #giveLedger(container: ServiceContainer): void {
-    const source = join(this.folder, 'ledger');
-    mkdirSync(source);
-    chmodSync(source, 0o777); // the container's user is not this one
     container
-      .withBindMounts([{ source, target: LEDGER_FOLDER }])
+      .withFolder(join(this.folder, 'ledger'), LEDGER_FOLDER)
       .withEnvironment({ HOLDFAST_LEDGER_PATH: `${LEDGER_FOLDER}/ledger.jsonl` });
   }
 
