@@ -68,13 +68,23 @@ export class Programs {
     return { ...running(child), port, api: String(api) };
   }
 
-  /** The collector as a user runs it, with a server that isn't there. */
-  async cutOffCollector(queuePath: string, serverPort: number): Promise<Running> {
+  /**
+   * The collector as a user runs it, with a server that isn't there.
+   * @param queueLimitBytes Its own default, when left out.
+   */
+  async cutOffCollector(
+    queuePath: string,
+    serverPort: number,
+    queueLimitBytes?: number,
+  ): Promise<Running> {
+    const limit =
+      queueLimitBytes === undefined ? {} : { HOLDFAST_QUEUE_LIMIT_BYTES: String(queueLimitBytes) };
     const child = this.#node('collector/main.ts', {
       HOLDFAST_TOKEN: TOKEN,
       HOLDFAST_SERVER: `127.0.0.1:${serverPort}`,
       HOLDFAST_QUEUE_PATH: queuePath,
       HOLDFAST_STATUS_PORT: '0',
+      ...limit,
     });
     await logged(child, 'status_listening');
     return running(child);

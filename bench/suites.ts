@@ -3,6 +3,7 @@
  * to which aims.
  */
 import { measureAppend, measureLone } from './append.ts';
+import { measureDepth } from './depth.ts';
 import { measureDrain } from './drain.ts';
 import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
@@ -16,7 +17,7 @@ export interface Suite {
   readonly parts: Readonly<Record<string, (bench: Bench) => Promise<Result>>>;
 }
 
-export const SUITES: Readonly<Record<'smoke' | 'heart' | 'thin', Suite>> = {
+export const SUITES: Readonly<Record<'smoke' | 'heart' | 'thin' | 'depth', Suite>> = {
   smoke: {
     description: 'a drain, memory and recovery; about six minutes',
     parts: {
@@ -51,5 +52,9 @@ export const SUITES: Readonly<Record<'smoke' | 'heart' | 'thin', Suite>> = {
     description:
       'links that carry little, by rate and by bytes per connection; about three minutes',
     parts: { short: measureShort, rate: measureThin },
+  },
+  depth: {
+    description: 'ten million frames in the queue: opening and memory at rest; about six minutes',
+    parts: { depth: measureDepth },
   },
 };
