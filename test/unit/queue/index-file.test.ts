@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CoreOptions, QueueCore } from '#collector/producer/queue/core.ts';
+import { DiskFullError } from '#collector/producer/queue/errors.ts';
 import { EPOCH_RECORD_BYTES, SEGMENT_HEADER_BYTES } from '#collector/producer/queue/segment.ts';
 import { seeded } from '../seed.ts';
 import { ModelledFiles } from './modelled-files.ts';
@@ -109,6 +110,35 @@ describe('an opening', () => {
   });
 });
 
+test('an index that a queue writes is the one that reading its segment gives, on a full disk too', () => {
+  const files = new ModelledFiles();
+  const core = openCore(files, OPTIONS);
+  let refused = 0;
+  for (let room = 0; room < 3_000; room += 50) {
+    appendFrames(core, 1, 3);
+    const [{ epoch } = { epoch: '' }] = core.held();
+    const from = 3 * (room / 50) + 1;
+    core.settle(STORE, epoch, [{ from, to: from, state: 'stored', code: 0 }]);
+    files.roomBytes = room;
+    try {
+      core.reconcile(STORE, epoch, { from, to: from }, []);
+      appendFrames(core, 1, 25);
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+      refused += 1;
+    }
+    files.roomBytes = Number.POSITIVE_INFINITY;
+  }
+  expect(refused).toBeGreaterThan(10);
+  const written = files.names('index-');
+  expect(written.length).toBeGreaterThan(10);
+  const read = withoutIndexes(files);
+  openCore(read, OPTIONS);
+  for (const name of written) {
+    expect(read.content(name).toString()).toBe(files.content(name).toString());
+  }
+});
+
 test('a segment is removed with its index', () => {
   const { files, core } = backlog();
   const [{ epoch } = { epoch: '' }] = core.held();
@@ -178,6 +208,14 @@ describe('an index is not believed', () => {
     const mixed = original.afterKill();
     mixed.edit(SECOND_INDEX, () => clone.content(SECOND_INDEX));
     expectReadWhole(mixed);
+  });
+
+  test('when bytes were added to its segment', () => {
+    const files = original.afterKill();
+    files.edit(SECOND, (content) => Buffer.concat([content, Buffer.alloc(100, 7)]));
+    const core = openCore(files, OPTIONS);
+    expect(core.recovery.damage).toMatchObject([{ file: SECOND, bytesLost: 100 }]);
+    expect(readAll(core)).toEqual(expected.frames);
   });
 
   test('when its segment has another size, as one that an older version repaired', () => {
