@@ -34,7 +34,7 @@ const PARTS: readonly { part: RegExp; may: RegExp }[] = [
   { part: /^chaos\/ledger\//, may: /^\.\// },
   {
     part: /^bench\//,
-    may: /^(#protocol\/|#collector\/producer\/producer|#lab\/|\.\.?\/)/,
+    may: /^(#protocol\/|#collector\/producer\/(producer|queue\/queue)\.ts|#lab\/|\.\.?\/)/,
   },
 ];
 
