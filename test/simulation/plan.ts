@@ -178,7 +178,7 @@ function olderStore(random: Random, at: number): Fault {
 function collectorOf(random: Random): CollectorSettings {
   return {
     token: TOKEN,
-    limitBytes: random.chance(0.2) ? 65_536 : 4_194_304,
+    limitBytes: random.chance(0.2) ? 65_536 : 67_108_864,
     segmentBytes: Math.round(random.spread(600, 60_000)),
     roundMsMax: random.spread(0.1, 30),
     payloadBytesMin: random.chance(0.2) ? 0 : 20,

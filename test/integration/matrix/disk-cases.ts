@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import type { CallFault, TracedFile } from '../support/tracing.ts';
 import { waitUntil } from '../support/wait.ts';
 import { during, HEALS, lasting, type MatrixCase, oneConnection } from './cases.ts';
-import { callFails, callsWait, cut, type Target } from './faults.ts';
+import { callFails, callsWait, cut, noRoom, type Target } from './faults.ts';
 import type { Stage } from './stage.ts';
 
 /** The first file of the queue, which takes well over a minute of the load. */
@@ -23,6 +23,8 @@ const CUT_CALLS = 600;
 /** With one commit every 300 ms, nine seconds. */
 const SLOW_CALLS = 30;
 const SLOW_MS = 300;
+/** Writes without room; the load makes about one for each frame. */
+const FULL_CALLS = 100;
 
 function failing(path: string, call: CallFault['call'], number = IN_STRIDE): TracedFile {
   return { path, fault: { call, from: number, to: number, how: { error: 'EIO' } } };
@@ -106,7 +108,32 @@ export const DISK_CASES: readonly MatrixCase[] = [
     },
   },
   {
-    name: '17-store-sync-fails',
+    name: '17-queue-disk-full',
+    what: 'a disk without room for the queue refuses frames, ends nothing, and heals by itself',
+    asks: { ...HEALS, wire_duplicates_max: 0 },
+    faults: ['no_room_collector'],
+    traced: {
+      collector: {
+        path: SEGMENT,
+        fault: {
+          call: 'write',
+          from: IN_STRIDE,
+          to: IN_STRIDE + FULL_CALLS - 1,
+          how: { error: 'ENOSPC' },
+        },
+      },
+    },
+    play: async (stage) => {
+      await nearing(stage, 'collector');
+      await stage.suffer(noRoom('collector'), suffered);
+    },
+    also: (seen) => {
+      oneConnection(seen);
+      expect(seen.exits).toEqual([]);
+    },
+  },
+  {
+    name: '18-store-sync-fails',
     what: "a sync of the store's log that fails: nothing is acked that is not stored",
     asks: { ...HEALS, queued_min: 0 },
     faults: ['call_fails_server'],

@@ -123,23 +123,23 @@ export function ended(target: Target): Effect {
   };
 }
 
-/** strace had calls wait, while frames went on to be accepted and stored. */
-export function slowCalls(target: Target): Effect {
+/** strace had calls wait or fail; frames went on to be accepted and stored, or did so again. */
+export function wrongCalls(target: Target): Effect {
   return async ({ stack, observer }) => {
     const { fault } = stack.tracing(target);
     const count = fault.to - fault.from + 1;
     const before = await observer.status('there is a status', () => true);
     await waitUntil(
-      `${count} calls of the ${target} are made to wait`,
+      `${count} calls of the ${target} went wrong`,
       () => stack.tracing(target).calls.wrong >= count,
       { describe: () => stack.tracing(target).calls },
     );
     const after = await observer.status(
-      'frames were acked meanwhile',
+      'frames were acked since',
       ({ counters }) => counters.acked > before.counters.acked + SECOND_OF_FRAMES,
     );
     const acked = after.counters.acked - before.counters.acked;
-    return `strace had ${count} calls of ${fault.call} wait; ${acked} frames were acked meanwhile`;
+    return `strace had ${count} calls of ${fault.call} go wrong; ${acked} frames were acked since`;
   };
 }
 

@@ -6,7 +6,7 @@ import type { Toxic } from '../support/link.ts';
 import type { Service } from '../support/service.ts';
 import type { Side, Stack } from '../support/stack.ts';
 import { waitUntil } from '../support/wait.ts';
-import { died, type Effect, ended, silent, slowCalls, standstill } from './effects.ts';
+import { died, type Effect, ended, silent, standstill, wrongCalls } from './effects.ts';
 import type { Observer } from './observer.ts';
 
 /** What faults work on, and effects are seen in. */
@@ -97,15 +97,25 @@ export function callFails(target: Target): Fault {
 
 /** Calls on a file take long, by the tracing that the case has begun with. */
 export function callsWait(target: Target): Fault {
+  return callsWrong(`calls_wait_${target}`, target);
+}
+
+/** Writes to a file find no room, by the tracing that the case has begun with; then there is some. */
+export function noRoom(target: Target): Fault {
+  return callsWrong(`no_room_${target}`, target);
+}
+
+/** The program lives through it. */
+function callsWrong(name: string, target: Target): Fault {
   return {
-    name: `calls_wait_${target}`,
+    name,
     target,
     outage: false,
-    effect: slowCalls(target),
+    effect: wrongCalls(target),
     inject: async () => undefined,
     running: async ({ stack }) => {
       const tracing = stack.tracing(target);
-      await waitUntil('calls are fast again', () => tracing.calls.begun > tracing.fault.to, {
+      await waitUntil('calls go right again', () => tracing.calls.begun > tracing.fault.to, {
         describe: () => tracing.calls,
       });
     },
