@@ -236,6 +236,7 @@ class History {
         );
       case 'collector-disk-full':
         host.disk.fill(fault.roomBytes);
+        if (host.collector !== undefined) this.witness.shortOfRoom(host.collector);
         return this.#later(fault.lastsMs, () => host.disk.clear());
       case 'damage':
         this.#damage(fault.checkpoint, host);

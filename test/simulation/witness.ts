@@ -60,6 +60,7 @@ export class Witness {
   readonly #unheard = new Set<string>();
   readonly #withoutCheckpoint = new Set<string>();
   readonly #causes = new Map<string, Set<GapReason>>();
+  readonly #shortOfRoom = new Set<string>();
   readonly #missingExcused = new Map<string, 'meanwhile' | 'for good'>();
   /** Stores that were there before the last one. */
   readonly #formerStores: StoreDisk[] = [];
@@ -118,6 +119,11 @@ export class Witness {
   /** The queue's checkpoint was damaged: what it knew of settled frames is gone. */
   excuseCheckpoint(collector: string): void {
     this.#withoutCheckpoint.add(collector);
+  }
+
+  /** From here on numbers that this collector gave to samples, not to frames, may vanish. */
+  shortOfRoom(collector: string): void {
+    this.#shortOfRoom.add(collector);
   }
 
   /** The audit of a collector may show frames as missing: until the end, or even then. */
@@ -298,7 +304,9 @@ export class Witness {
       const name = nameOf(collector, epoch, seq);
       // With its checkpoint a queue loses the memory of what was settled, and is gone.
       const forgot = this.#withoutCheckpoint.has(collector) && this.#wasSettled(name);
-      if (!this.#excused.has(name) && !forgot) names.push(name);
+      // A number for a sample that found no room may be told before it is on disk, and forgotten.
+      const vanished = this.#shortOfRoom.has(collector) && !this.#accepted.has(name);
+      if (!this.#excused.has(name) && !forgot && !vanished) names.push(name);
     }
     return names;
   }
