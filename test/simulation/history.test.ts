@@ -17,7 +17,7 @@ const FOUND: readonly (readonly [seed: number, what: string])[] = [
   ],
 ];
 
-const FRESH_MS = 12_000;
+const FRESH_MS = 30_000;
 /** Fewer mean that something is badly slow; a busy machine still plays them. */
 const FRESH_MIN = 100;
 
