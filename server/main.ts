@@ -1,19 +1,17 @@
 /**
  * The server program: reads the environment, wires the rooms, handles signals, ends the process.
  *
- * Exit codes: 0 stopped as told, 1 could not go on, 2 settings or usage.
+ * Exit codes: 0 stopped as told, 1 could not go on, 2 settings or usage. The other commands are in
+ * `commands/`.
  */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import pino, { type Logger } from 'pino';
-import {
-  formatSettings,
-  readSettings,
-  SettingsError,
-  settingsInForce,
-} from '#protocol/settings.ts';
+import { formatSettings, readSettings, settingsInForce } from '#protocol/settings.ts';
 import { createApi } from './api/api.ts';
+import { type CommandContext, EXIT, endingOf } from './commands/command.ts';
+import { addStoreCommands } from './commands/store.ts';
 import { SERVER_SETTINGS, type ServerSettings } from './config.ts';
 import { Events } from './events.ts';
 import { Ingest } from './ingest.ts';
@@ -24,12 +22,15 @@ import { SqliteStore } from './store/sqlite-store.ts';
 import { StoreError } from './store/store.ts';
 import { REAL_SURROUNDINGS, wallTime } from './surroundings.ts';
 
-const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
 /** Past this after a signal the process ends whatever still runs; the store bears it. */
 const STOP_DEADLINE_MS = 4_500;
 
 const VERSION = readVersion();
+
+const CONTEXT: CommandContext = {
+  environment: process.env,
+  readFile: (path) => readFileSync(path, 'utf8'),
+};
 
 function readVersion(): string {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
@@ -106,7 +107,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
 }
 
 async function run(): Promise<void> {
-  const settings = readSettings(SERVER_SETTINGS, process.env, (path) => readFileSync(path, 'utf8'));
+  const settings = readSettings(SERVER_SETTINGS, CONTEXT.environment, CONTEXT.readFile);
   // Synchronous: what was logged before a kill has to be there after it.
   const log = pino(
     {
@@ -119,7 +120,7 @@ async function run(): Promise<void> {
   );
   const die = (error: unknown, what: string): never => {
     log.fatal({ event: 'ended', err: error }, what);
-    process.exit(EXIT_FAILED);
+    process.exit(EXIT.failed);
   };
   process.on('uncaughtException', (error) => die(error, 'an error that nobody expected'));
   let running: Running;
@@ -127,7 +128,7 @@ async function run(): Promise<void> {
     running = await start(settings, log);
   } catch (error) {
     log.fatal({ event: 'not_started', code: codeOf(error) }, startProblem(error, settings));
-    process.exit(EXIT_FAILED);
+    process.exit(EXIT.failed);
   }
   let stopping = false;
   const stop = (reason: string, exitCode: number): void => {
@@ -147,7 +148,7 @@ async function run(): Promise<void> {
   process.on('SIGINT', () => stop('SIGINT', 0));
   void running.failed.then((error) => {
     log.fatal({ event: 'store_failed', code: error.code }, error.message);
-    stop('the store failed', EXIT_FAILED);
+    stop('the store failed', EXIT.failed);
   });
 }
 
@@ -166,8 +167,8 @@ function startProblem(error: unknown, settings: ServerSettings): string {
 }
 
 function printConfig(): void {
-  readSettings(SERVER_SETTINGS, process.env, (path) => readFileSync(path, 'utf8'));
-  console.log(formatSettings(settingsInForce(SERVER_SETTINGS, process.env)));
+  readSettings(SERVER_SETTINGS, CONTEXT.environment, CONTEXT.readFile);
+  console.log(formatSettings(settingsInForce(SERVER_SETTINGS, CONTEXT.environment)));
 }
 
 const EXAMPLES = `
@@ -178,6 +179,8 @@ Examples:
     ./holdfast server run --print-config
   Ask a running one:
     curl -s http://127.0.0.1:8080/api/v1/audit
+  Look at the store that it works on, or worked on:
+    HOLDFAST_STORE_PATH=./store ./holdfast server store check
 `;
 
 async function main(): Promise<void> {
@@ -192,17 +195,14 @@ async function main(): Promise<void> {
     .option('--print-config', 'print the settings in force, secrets masked, and end')
     .addHelpText('after', EXAMPLES)
     .action((options: { printConfig?: boolean }) => (options.printConfig ? printConfig() : run()));
+  addStoreCommands(program, CONTEXT);
   try {
     await program.parseAsync();
   } catch (error) {
-    if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
-    } else if (error instanceof SettingsError) {
-      console.error(error.message);
-      process.exitCode = EXIT_USAGE;
-    } else {
-      throw error;
-    }
+    const ending = endingOf(error);
+    if (ending === undefined) throw error;
+    if (ending.message !== undefined) console.error(ending.message);
+    process.exitCode = ending.exitCode;
   }
 }
 
