@@ -120,7 +120,7 @@ export interface ProducerStatus {
     readonly acked: number;
     readonly declared: number;
     /** What servers no longer had of what they had confirmed; sent again or declared since. */
-    readonly lost: number;
+    readonly lostByStore: number;
     readonly dead: number;
     readonly resent: number;
     readonly connections: number;
@@ -161,7 +161,7 @@ export class Producer {
   #burial: Promise<void> = Promise.resolve();
   /** The store that settles now. */
   #storeId: string | undefined;
-  readonly #counters = { accepted: 0, declared: 0, lost: 0, dead: 0 };
+  readonly #counters = { accepted: 0, declared: 0, lostByStore: 0, dead: 0 };
 
   /**
    * Opens the queue (reading through what it holds) and begins to dial. Rejects with the queue's
@@ -478,7 +478,7 @@ export class Producer {
         return this.#emit({ type: 'damage', damage: event.damage });
       case 'store_lost': {
         const { loss } = event;
-        this.#counters.lost += loss.resent + loss.declared;
+        this.#counters.lostByStore += loss.resent + loss.declared;
         this.#emit({ type: 'store_lost', loss });
         return this.#drive(() => this.#sender.onStoreLost());
       }

@@ -34,14 +34,18 @@ export interface StatusDocument {
     readonly disk_full: boolean;
   };
   /** `held` goes up and down: samples that wait in memory for room on the disk. */
-  readonly counters: Pick<Samples, 'captured' | 'refused' | 'held'> & ProducerStatus['counters'];
+  readonly counters: Pick<Samples, 'captured' | 'refused' | 'held'> &
+    Omit<ProducerStatus['counters'], 'lostByStore'> & {
+      /** What servers no longer had of what they had confirmed; sent again or declared since. */
+      readonly lost_by_store: number;
+    };
 }
 
 export function statusDocument(
   status: ProducerStatus,
   { captured, refused, held }: Samples,
 ): StatusDocument {
-  const { accepted, acked, declared, lost, dead, resent, connections } = status.counters;
+  const { accepted, acked, declared, lostByStore, dead, resent, connections } = status.counters;
   return {
     collector: status.collector,
     epoch: status.epoch ?? null,
@@ -67,7 +71,7 @@ export function statusDocument(
       accepted,
       acked,
       declared,
-      lost,
+      lost_by_store: lostByStore,
       dead,
       resent,
       connections,

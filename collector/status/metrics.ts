@@ -42,7 +42,7 @@ const ROWS: readonly Row[] = [
   counter(
     'frames_lost_by_store_total',
     'Frames that the server had confirmed and no longer has; sent again or declared.',
-    (s) => count(s, 'lost'),
+    (s) => count(s, 'lostByStore'),
   ),
   counter(
     'frames_dead_total',

@@ -28,7 +28,15 @@ export const PRODUCER: ProducerStatus = {
     maxAgeMs: 0,
     diskFull: false,
   },
-  counters: { accepted: 40, acked: 28, declared: 0, lost: 0, dead: 0, resent: 2, connections: 4 },
+  counters: {
+    accepted: 40,
+    acked: 28,
+    declared: 0,
+    lostByStore: 0,
+    dead: 0,
+    resent: 2,
+    connections: 4,
+  },
 };
 
 export function snapshotOf(changes: Partial<Snapshot> = {}): Snapshot {

@@ -57,7 +57,7 @@ describe('/status', () => {
         accepted: 40,
         acked: 28,
         declared: 0,
-        lost: 0,
+        lost_by_store: 0,
         dead: 0,
         resent: 2,
         connections: 4,

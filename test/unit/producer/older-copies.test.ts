@@ -177,7 +177,7 @@ test('a store put back to an older copy is filled again from what the collector 
   expect(events.filter(({ type }) => type === 'store_lost')).toEqual([
     { type: 'store_lost', loss: { reason: 'lost_after_ack', ...loss } },
   ]);
-  expect(producer.status().counters).toMatchObject({ accepted: 120, lost: 70, declared: 0 });
+  expect(producer.status().counters).toMatchObject({ accepted: 120, lostByStore: 70, declared: 0 });
 });
 
 test('what the collector no longer has is declared, also of a queue opened anew', async () => {
