@@ -3,6 +3,7 @@
  * ends with the exit codes that ./holdfast promises. What the commands do is in their own files.
  */
 
+import { resolve } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { acceptance } from '#lab/acceptance.ts';
 import { type LabConfig, readConfig } from '#lab/config.ts';
@@ -11,6 +12,7 @@ import { doctor } from '#lab/doctor.ts';
 import { EXIT, type ExitCode, explain, LabError } from '#lab/errors.ts';
 import { Link } from '#lab/link.ts';
 import { logs } from '#lab/logs.ts';
+import { buildLibrary, packLibrary } from '#lab/pack.ts';
 import { PATHS } from '#lab/paths.ts';
 import { Programs } from '#lab/process.ts';
 import type { LabContext } from '#lab/setup.ts';
@@ -143,6 +145,16 @@ program
   .command('check')
   .description('types, lint, dead code')
   .action(ending(() => test(['check'], toSetUp(), print)));
+program
+  .command('pack')
+  .description('the Producer library as an npm package (docs/producer.md)')
+  .option('--to <folder>', 'where to put it', '.')
+  .option('--build-only', 'make library/dist and no package')
+  .action(async ({ to, buildOnly }: { to: string; buildOnly?: true }) => {
+    const { programs } = asMade();
+    if (buildOnly) return buildLibrary(programs);
+    print(await packLibrary(resolve(to), programs));
+  });
 program
   .command('acceptance')
   .description('the tour in one go: up, cut, restore, down, judged by the audit')

@@ -6,6 +6,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type DeadLetter, keepDeadLetter } from './dead-letters.ts';
 import { dialTcp, type LinkSocket, type ServerAddress } from './link.ts';
+import { wallTime } from './older-node.ts';
 import { startThread } from './queue/queue-thread.ts';
 import type { StartThread } from './queue/thread.ts';
 
@@ -28,7 +29,7 @@ export interface Surroundings {
 
 export const REAL_SURROUNDINGS: Surroundings = {
   now: () => performance.now(),
-  wallTime: () => Number(Temporal.Now.instant().epochNanoseconds / 1_000n),
+  wallTime,
   after: (ms, call) => {
     const timer = setTimeout(call, ms);
     return () => clearTimeout(timer);

@@ -5,9 +5,10 @@
  *
  * This file is a thread's entry: it runs when it is loaded. Nothing imports it.
  */
-import { randomBytes, randomUUIDv7 } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { randomUuidV7 } from '../older-node.ts';
 import { QueueCore } from './core.ts';
 import { Disk } from './disk.ts';
 import {
@@ -39,7 +40,7 @@ class QueueWorker {
     const files = new Disk(path);
     this.#lock = lockQueue(path);
     try {
-      const core = new QueueCore(files, { ...options, mintEpoch: randomUUIDv7 });
+      const core = new QueueCore(files, { ...options, mintEpoch: randomUuidV7 });
       this.#opening = { recovery: core.recovery, stats: core.stats };
       this.#turns = new Turns(core, () => {
         const randomHex = randomBytes(4).toString('hex');
