@@ -23,6 +23,11 @@ export const BODY_BYTES_MAX = PAYLOAD_BYTES_MAX + 65_536;
 export const BODY_BYTES_MAX_BEFORE_PROOF = 8_192;
 /** What a compressed FRAMES body may inflate to: no more than a plain one may hold. */
 export const DECODED_BYTES_MAX = PAYLOAD_BYTES_MAX + 65_536;
+/**
+ * The window of a compressed body, as a power of two: 8 MiB, which every zstd decoder is asked to
+ * take (RFC 8878, 3.1.1.1.2). Larger ones cost memory that no body of ours can need.
+ */
+export const ZSTD_WINDOW_LOG_MAX = 23;
 
 /** Frames in one message; bounds the work done for one message and its ack. */
 export const FRAMES_PER_MESSAGE_MAX = 4_096;

@@ -118,6 +118,19 @@ function announcement(epoch: string, lowest: number, highest: number): Buffer {
 }
 
 const frame = frameData(1, 0, 0);
+
+/** `frame` as one raw block behind a frame header that asks for a window of 2^log bytes. */
+function zstdWithWindow(log: number): Buffer {
+  const block = Buffer.alloc(3);
+  block.writeUIntLE((frame.length << 3) | 1, 0, 3);
+  return Buffer.concat([Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, (log - 10) << 3]), block, frame]);
+}
+
+test('a compressed body may ask for the window that every decoder has to have', () => {
+  const decoded = decodeBody(KINDS.frames, 1, framesBody(1, 7, zstdWithWindow(23)));
+  expect(decoded).toMatchObject({ kind: 'frames', frames: [{ seq: 1 }] });
+});
+
 const bomb = zstdCompressSync(Buffer.alloc(100 * 1024 * 1024));
 
 describe('a body that lies is refused', () => {
@@ -150,6 +163,21 @@ describe('a body that lies is refused', () => {
       1,
       framesBody(1, 9, zstdCompressSync(frame)),
     ],
+    [
+      'bytes behind the compressed data',
+      'compression',
+      KINDS.frames,
+      1,
+      framesBody(1, 7, Buffer.concat([zstdCompressSync(frame), Buffer.from('junk')])),
+    ],
+    [
+      'a compressed body without its end',
+      'compression',
+      KINDS.frames,
+      1,
+      framesBody(1, 7, zstdCompressSync(frame).subarray(0, -1)),
+    ],
+    ['a window of 16 MiB', 'compression', KINDS.frames, 1, framesBody(1, 7, zstdWithWindow(24))],
     ['a varint not in its shortest form', 'decode', KINDS.ping, 0, Buffer.from([0x80, 0, 0, 0])],
     ['a varint without an end', 'decode', KINDS.ping, 0, Buffer.alloc(12, 0xff)],
     ['a flag of 2', 'decode', KINDS.ping, 0, Buffer.from([0, 0, 2])],
