@@ -5,12 +5,13 @@
  * steady source costs 8 to 10 bytes beside its payload, which is what thin links are measured by.
  * The frame's own CRC travels with it, unchanged since `append`.
  */
-import { constants, type ZstdOptions, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { ByteReader, ByteWriter, VARINT_BYTES_MAX, writeVarint, writeZigzag } from './bytes.ts';
 import { ProtocolError } from './errors.ts';
 import { CAPTURED_AT_MAX, PAYLOAD_BYTES_MAX } from './identity.ts';
 import { DECODED_BYTES_MAX, FRAMES_PER_MESSAGE_MAX, ZSTD_WINDOW_LOG_MAX } from './limits.ts';
 import type { Frames, WireFrame } from './messages.ts';
+import { endOfZstdFrame } from './zstd.ts';
 
 /** The frames of this body are compressed with zstd. */
 const FLAG_ZSTD = 1;
@@ -25,7 +26,6 @@ const LENGTH_BYTES = 4;
 const ZSTD_OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** A decoder takes as much memory as a frame's window says; by itself up to 128 MiB. */
 const UNZSTD_OPTIONS = {
-  info: true,
   params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
 };
 
@@ -96,33 +96,21 @@ export function decodeFrames(flags: number, body: Buffer): Frames {
   return { kind: 'frames', epochIndex, frames: decodeFrameData(data, count) };
 }
 
-interface Inflated {
-  readonly buffer: Buffer;
-  /** How much of what it was given it has read. */
-  readonly engine: { readonly bytesWritten: number };
-}
-
-/** What `info` makes of the answer, which its type doesn't say. */
-const decompress = zstdDecompressSync as unknown as (
-  packed: Buffer,
-  options: ZstdOptions,
-) => Inflated;
-
+/** The data of one zstd frame that is the whole of what is packed. */
 function inflate(packed: Buffer, decodedLength: number): Buffer {
-  let inflated: Inflated;
+  if (endOfZstdFrame(packed) !== packed.length) {
+    throw new ProtocolError(
+      'compression',
+      'a compressed body is not one zstd frame, and all of it',
+    );
+  }
   try {
     const maxOutputLength = Math.max(1, decodedLength);
-    inflated = decompress(packed, { ...UNZSTD_OPTIONS, maxOutputLength });
+    return zstdDecompressSync(packed, { ...UNZSTD_OPTIONS, maxOutputLength });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ProtocolError('compression', `zstd: ${reason}`);
   }
-  const { bytesWritten } = inflated.engine;
-  if (bytesWritten < packed.length) {
-    const leftOver = packed.length - bytesWritten;
-    throw new ProtocolError('compression', `${leftOver} bytes behind the compressed data`);
-  }
-  return inflated.buffer;
 }
 
 function decodeFrameData(data: Buffer, count: number): WireFrame[] {

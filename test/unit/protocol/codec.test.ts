@@ -163,13 +163,15 @@ describe('a body that lies is refused', () => {
       1,
       framesBody(1, 9, zstdCompressSync(frame)),
     ],
-    [
-      'bytes behind the compressed data',
-      'compression',
-      KINDS.frames,
-      1,
-      framesBody(1, 7, Buffer.concat([zstdCompressSync(frame), Buffer.from('junk')])),
-    ],
+    ...[Buffer.from('j'), Buffer.from('junk'), zstdCompressSync(Buffer.alloc(0))].map(
+      (more): [string, ProtocolErrorCode, number, number, Buffer] => [
+        `${more.length} bytes behind the compressed data`,
+        'compression',
+        KINDS.frames,
+        1,
+        framesBody(1, 7, Buffer.concat([zstdCompressSync(frame), more])),
+      ],
+    ),
     [
       'a compressed body without its end',
       'compression',
