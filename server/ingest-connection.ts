@@ -245,10 +245,11 @@ export class Connection implements Member {
   /** Doesn't hold on to the frames while they are committed: the store has them. */
   #commit({ request, epoch, ...batch }: CommitRequest): void {
     const { store, surroundings } = this.#options;
+    const { collector } = this;
     const { gaps, rejects, frames } = batch;
     const summary = { epoch, gaps, rejects, frames: frames.length, newest: newestOf(frames) };
     store
-      .commit({ ...batch, receivedAt: surroundings.wallTime() })
+      .commit({ ...batch, collector, receivedAt: surroundings.wallTime() })
       .then((outcome) => {
         this.#tell(summary, outcome);
         this.#session.onCommitted(request, outcome, surroundings.now());

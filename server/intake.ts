@@ -57,6 +57,8 @@ type BatchInFlight = Pick<OpenBatch, 'epochIndex' | 'rejects' | 'bytes'>;
 
 /** What an item costs in memory beside its payload, about. */
 const ITEM_BYTES = 64;
+/** A batch that has reached this is not added to: connections take turns in the store by batches. */
+const BATCH_BYTES = 262_144;
 
 export class Intake {
   readonly #payloadBytesMax: number;
@@ -189,6 +191,7 @@ export class Intake {
     const open = this.#open;
     const fits =
       open?.epochIndex === epochIndex &&
+      open.bytes < BATCH_BYTES &&
       open.frames.length + frameCount <= FRAMES_PER_MESSAGE_MAX &&
       (open.frames.at(-1)?.seq ?? 0) < firstSeq;
     if (open !== undefined && fits) return open;

@@ -2,20 +2,23 @@
  * Group commit: everything that arrives while a transaction runs goes into the next one, whoever
  * it came from, so that one fsync pays for all of it.
  *
- * Invariants: one job at a time; items keep their order; a job is bounded in bytes and items, so
- * that nobody's backlog makes the others wait longer than a few jobs; when a job fails, each of
- * its items is rejected and nothing of it was kept.
+ * Invariants: one job at a time; what one collector asks keeps its order; a job is bounded in bytes
+ * and items, and where more waits than it holds the collectors share it (`fair-queue.ts`): nobody's
+ * backlog makes another wait for longer than the job that runs and the next; when a job fails, each
+ * of its items is rejected and nothing of it was kept.
  *
- * Frames are packed for the way to the writer as they come: so the next job is ready when the one
- * that runs is done, and nobody has to keep what the socket gave.
+ * How much may wait is not bounded here: that is the intake's window and the server's budget.
  */
+import { FairQueue } from './fair-queue.ts';
 import { FramePacker } from './packing.ts';
 import type { ItemResult, JobResult, WriterItem, WriterJob } from './sqlite-writer.ts';
 import type { StoreError, StreamBatch } from './store.ts';
 
-/** Payload bytes of one transaction. Some tens of milliseconds of writing on a common disk. */
-const JOB_BYTES_MAX = 4_194_304;
-const JOB_ITEMS_MAX = 4_096;
+/** What one transaction takes. Some tens of milliseconds of writing on a common disk. */
+const JOB_LIMITS = { weight: 4_194_304, items: 4_096 };
+/** What an item weighs beside its payload bytes, and each of its frames: about what it costs. */
+const ITEM_WEIGHT = 512;
+const FRAME_WEIGHT = 64;
 
 type Asked = Exclude<WriterItem, { kind: 'batch' }> | { kind: 'batch'; batch: StreamBatch };
 
@@ -24,36 +27,11 @@ interface Answer {
   readonly reject: (error: StoreError) => void;
 }
 
-/** A job that is being gathered. */
-class Gathering {
-  readonly answers: Answer[] = [];
-  readonly #items: WriterItem[] = [];
-  readonly #packer = new FramePacker();
-
-  get frames(): number {
-    return this.#packer.count;
-  }
-
-  hasRoomFor(asked: Asked): boolean {
-    if (this.#items.length === 0) return true;
-    if (this.#items.length >= JOB_ITEMS_MAX) return false;
-    const bytes = asked.kind === 'batch' ? payloadBytes(asked.batch) : 0;
-    return this.#packer.payloadBytes + bytes <= JOB_BYTES_MAX;
-  }
-
-  add(asked: Asked, answer: Answer): void {
-    this.answers.push(answer);
-    if (asked.kind !== 'batch') {
-      this.#items.push(asked);
-      return;
-    }
-    const { frames, ...batch } = asked.batch;
-    this.#items.push({ kind: 'batch', batch, frames: this.#packer.add(frames) });
-  }
-
-  finish(): WriterJob {
-    return { items: this.#items, packed: this.#packer.finish() };
-  }
+/** Something that waits for its turn. */
+interface Waiting {
+  readonly asked: Asked;
+  readonly answer: Answer;
+  readonly payloadBytes: number;
 }
 
 /** What a group commit works with; `run` rejects with StoreError alone. */
@@ -66,7 +44,7 @@ export interface GroupCommitOptions {
 
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
-  readonly #waiting: Gathering[] = [];
+  readonly #waiting = new FairQueue<Waiting>();
   #running: Promise<void> | undefined;
 
   constructor(options: GroupCommitOptions) {
@@ -76,7 +54,11 @@ export class GroupCommit {
   /** Resolves with the item's result once its transaction is on disk. */
   add(asked: Asked): Promise<ItemResult> {
     return new Promise((resolve, reject) => {
-      this.#gatheringFor(asked).add(asked, { resolve, reject });
+      const frames = asked.kind === 'batch' ? asked.batch.frames : [];
+      const payloadBytes = frames.reduce((sum, { payload }) => sum + payload.length, 0);
+      const weight = ITEM_WEIGHT + frames.length * FRAME_WEIGHT + payloadBytes;
+      const answer = { resolve, reject };
+      this.#waiting.push(laneOf(asked), weight, { asked, answer, payloadBytes });
       this.#running ??= this.#runAll();
     });
   }
@@ -86,38 +68,54 @@ export class GroupCommit {
     while (this.#running) await this.#running;
   }
 
-  #gatheringFor(asked: Asked): Gathering {
-    const last = this.#waiting.at(-1);
-    if (last?.hasRoomFor(asked)) return last;
-    const fresh = new Gathering();
-    this.#waiting.push(fresh);
-    return fresh;
-  }
-
   async #runAll(): Promise<void> {
     // What arrives in this turn of the event loop belongs together.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
-      await this.#runOne(next);
-    }
+    while (!this.#waiting.empty) await this.#runOne(this.#waiting.take(JOB_LIMITS));
     this.#running = undefined;
   }
 
-  async #runOne(gathering: Gathering): Promise<void> {
-    const { answers, frames } = gathering;
+  async #runOne(gathered: readonly Waiting[]): Promise<void> {
     let result: JobResult;
     try {
-      result = await this.#options.run(gathering.finish());
+      result = await this.#options.run(jobOf(gathered));
     } catch (error) {
       this.#options.refused(error as StoreError);
-      for (const { reject } of answers) reject(error as StoreError);
+      for (const { answer } of gathered) answer.reject(error as StoreError);
       return;
     }
-    for (const [index, { resolve }] of answers.entries()) resolve(result.results[index]);
-    await this.#options.committed(result, frames);
+    for (const [index, { answer }] of gathered.entries()) answer.resolve(result.results[index]);
+    await this.#options.committed(result, framesOf(gathered));
   }
 }
 
-function payloadBytes({ frames }: StreamBatch): number {
-  return frames.reduce((sum, frame) => sum + frame.payload.length, 0);
+/** Signs of life come once a second, whatever else is waiting: a lane of their own. */
+function laneOf(asked: Asked): string {
+  switch (asked.kind) {
+    case 'announce':
+      return asked.announcement.collector;
+    case 'batch':
+      return asked.batch.collector;
+    case 'heard':
+      return '';
+  }
+}
+
+/** The frames are packed: for the way to the writer, and so that what the socket gave can go. */
+function jobOf(gathered: readonly Waiting[]): WriterJob {
+  const payloadBytes = gathered.reduce((sum, waiting) => sum + waiting.payloadBytes, 0);
+  const packer = new FramePacker(framesOf(gathered), payloadBytes);
+  const items = gathered.map(({ asked }): WriterItem => {
+    if (asked.kind !== 'batch') return asked;
+    const { frames, ...batch } = asked.batch;
+    return { kind: 'batch', batch, frames: packer.add(frames) };
+  });
+  return { items, packed: packer.finish() };
+}
+
+function framesOf(gathered: readonly Waiting[]): number {
+  return gathered.reduce(
+    (sum, { asked }) => sum + (asked.kind === 'batch' ? asked.batch.frames.length : 0),
+    0,
+  );
 }

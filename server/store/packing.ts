@@ -10,7 +10,6 @@ import type { WireFrame } from '#protocol/messages.ts';
 import type { StoredFrame } from './store.ts';
 
 const NUMBERS_PER_FRAME = 5;
-const PAYLOAD_BYTES_START = 1_024;
 
 /** Frames of many batches, one behind the other. */
 export interface PackedFrames {
@@ -25,52 +24,25 @@ export interface PackedSlice {
   readonly count: number;
 }
 
-/** Puts frames of one batch after the other into memory that grows with them. */
+/** Puts frames of one batch after the other into memory of the size that they need. */
 export class FramePacker {
-  #numbers = new Float64Array(NUMBERS_PER_FRAME);
-  #payloads = new Uint8Array(PAYLOAD_BYTES_START);
+  readonly #numbers: Float64Array<ArrayBuffer>;
+  readonly #payloads: Uint8Array<ArrayBuffer>;
   #count = 0;
   #payloadBytes = 0;
 
-  get count(): number {
-    return this.#count;
-  }
-
-  get payloadBytes(): number {
-    return this.#payloadBytes;
+  /** How many frames will be added, and the length of their payloads together. */
+  constructor(frames: number, payloadBytes: number) {
+    this.#numbers = new Float64Array(frames * NUMBERS_PER_FRAME);
+    this.#payloads = new Uint8Array(payloadBytes);
   }
 
   /** Copies the frames; they need not be kept for this any more. */
   add(frames: readonly WireFrame[]): PackedSlice {
-    const slice = { start: this.#count, count: frames.length };
-    this.#count += frames.length;
-    const end = frames.reduce((bytes, { payload }) => bytes + payload.length, this.#payloadBytes);
-    const numbers = this.#count * NUMBERS_PER_FRAME;
-    if (numbers > this.#numbers.length) {
-      this.#numbers = grown(
-        this.#numbers,
-        new Float64Array(Math.max(numbers, 2 * this.#numbers.length)),
-      );
-    }
-    if (end > this.#payloads.length) {
-      this.#payloads = grown(
-        this.#payloads,
-        new Uint8Array(Math.max(end, 2 * this.#payloads.length)),
-      );
-    }
-    this.#write(frames, slice.start * NUMBERS_PER_FRAME);
-    return slice;
-  }
-
-  /** All of it, to be handed over; nothing may be added any more. */
-  finish(): PackedFrames {
-    return { numbers: this.#numbers, payloads: this.#payloads };
-  }
-
-  #write(frames: readonly WireFrame[], start: number): void {
+    const start = this.#count;
     const numbers = this.#numbers;
     const payloads = this.#payloads;
-    let at = start;
+    let at = start * NUMBERS_PER_FRAME;
     let offset = this.#payloadBytes;
     for (const { seq, capturedAt, crc, payload } of frames) {
       numbers[at] = seq;
@@ -82,13 +54,15 @@ export class FramePacker {
       at += NUMBERS_PER_FRAME;
       offset += payload.length;
     }
+    this.#count += frames.length;
     this.#payloadBytes = offset;
+    return { start, count: frames.length };
   }
-}
 
-function grown<T extends Float64Array | Uint8Array>(old: T, larger: T): T {
-  larger.set(old);
-  return larger;
+  /** All of it, to be handed over; nothing may be added any more. */
+  finish(): PackedFrames {
+    return { numbers: this.#numbers, payloads: this.#payloads };
+  }
 }
 
 export function unpackFrames(packed: PackedFrames, slice: PackedSlice): WireFrame[] {
@@ -126,7 +100,8 @@ export function packStored(frames: readonly StoredFrame[]): PackedStored {
     else runs.push({ collector, epoch, count: 1 });
   }
   const receivedAt = Float64Array.from(frames, (frame) => frame.receivedAt);
-  const packer = new FramePacker();
+  const payloadBytes = frames.reduce((sum, { payload }) => sum + payload.length, 0);
+  const packer = new FramePacker(frames.length, payloadBytes);
   packer.add(frames);
   return { runs, packed: packer.finish(), receivedAt };
 }

@@ -51,6 +51,8 @@ export interface GapRange extends SeqRange {
 
 /** Facts about one stream that are to be committed together. */
 export interface StreamBatch {
+  /** Whose it is: what one collector brings keeps its order, and shares with what others bring. */
+  readonly collector: string;
   readonly stream: StreamId;
   readonly receivedAt: number;
   /** Seqs ascend strictly; CRCs have been checked. */

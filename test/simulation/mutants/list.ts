@@ -35,9 +35,9 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: 'server/ingest-connection.ts',
         find: `    store
-      .commit({ ...batch, receivedAt: surroundings.wallTime() })
+      .commit({ ...batch, collector, receivedAt: surroundings.wallTime() })
 `,
-        replace: `    store.commit({ ...batch, receivedAt: surroundings.wallTime() }).catch(() => {});
+        replace: `    store.commit({ ...batch, collector, receivedAt: surroundings.wallTime() }).catch(() => {});
     Promise.resolve({ conflicts: [], duplicates: 0, settled: [
       ...frames.map(({ seq }) => ({ from: seq, to: seq, state: 'stored', code: 0 })),
       ...rejects.map(({ seq }) => ({ from: seq, to: seq, state: 'rejected', code: 2 })),

@@ -5,7 +5,7 @@ import type { Message } from '#protocol/messages.ts';
 import type { ServerEvent } from '#server/events.ts';
 import { type Store, StoreError } from '#server/store/store.ts';
 import { DEADLINE, openStore, serve, stopServing, TestCollector } from './serving.ts';
-import { EPOCH_A, epochOf, frameOf, framesOf, stored } from './store-contract.ts';
+import { EPOCH_A, EPOCH_B, epochOf, frameOf, framesOf, stored } from './store-contract.ts';
 import { INSTANCE, ping } from './wire-client.ts';
 
 afterEach(stopServing);
@@ -14,19 +14,22 @@ function frames(from: number, to: number): Message {
   return { kind: 'frames', epochIndex: 0, frames: framesOf(EPOCH_A, from, to) };
 }
 
-/** A store whose commits fail as long as it is told so. */
-function failing(store: Store, error: () => StoreError | undefined): Store {
+/** A store that does something else than commit, or something beside it. */
+function committing(store: Store, commit: Store['commit']): Store {
   return new Proxy(store, {
     get: (target, name) => {
-      if (name === 'commit') {
-        return (batch: Parameters<Store['commit']>[0]) => {
-          const failure = error();
-          return failure ? Promise.reject(failure) : target.commit(batch);
-        };
-      }
+      if (name === 'commit') return commit;
       const value = Reflect.get(target, name);
       return typeof value === 'function' ? value.bind(target) : value;
     },
+  });
+}
+
+/** A store whose commits fail as long as it is told so. */
+function failing(store: Store, error: () => StoreError | undefined): Store {
+  return committing(store, (batch) => {
+    const failure = error();
+    return failure ? Promise.reject(failure) : store.commit(batch);
   });
 }
 
@@ -199,15 +202,7 @@ test('a backlog larger than the window passes, in order, and is all acknowledged
     const three = [seq, seq + 1, seq + 2].map((each) => frameOf(EPOCH_A, each, text));
     collector.send({ kind: 'frames', epochIndex: 0, frames: three });
   }
-  const acked = (): number =>
-    collector.wire.messages.reduce(
-      (sum, message) =>
-        message.kind === 'ack'
-          ? message.settled.reduce((more, { from, to }) => more + to - from + 1, sum)
-          : sum,
-      0,
-    );
-  await expect.poll(acked, DEADLINE).toBe(300);
+  await expect.poll(() => collector.acked, DEADLINE).toBe(300);
   const [audit] = await store.audit('c1');
   expect(audit?.epochs).toMatchObject([{ stored: 300, pending: [], duplicatesRefused: 0 }]);
 });
@@ -278,4 +273,41 @@ test('stopping lets what is under way be acknowledged, says BYE, and takes nobod
   const late = new TestCollector(port);
   await late.untilClosed();
   expect(late.wire.messages).toEqual([]);
+});
+
+test('a huge backlog delays a frame of another collector by two commits at most', async () => {
+  // Counted from when the store is handed the frame until it has answered.
+  let committed = 0;
+  const waits: number[] = [];
+  const store = await openStore({
+    onCommit: () => {
+      committed += 1;
+    },
+  });
+  const counting = committing(store, async (batch) => {
+    const before = committed;
+    const outcome = await store.commit(batch);
+    if (batch.collector === 'live') waits.push(committed - before);
+    return outcome;
+  });
+  const { port } = await serve({ store: counting, windowBytes: 33_554_432 });
+  const backlog = new TestCollector(port);
+  const live = new TestCollector(port);
+  await backlog.join([epochOf(EPOCH_A, 1, 20_000)], { collector: 'backlog' });
+  await live.join([epochOf(EPOCH_B, 1, 1)], { collector: 'live' });
+  const text = 'x'.repeat(2_000);
+  for (let seq = 1; seq <= 20_000; seq += 100) {
+    const hundred = Array.from({ length: 100 }, (_, i) => frameOf(EPOCH_A, seq + i, text));
+    backlog.send({ kind: 'frames', epochIndex: 0, frames: hundred });
+  }
+  await expect.poll(() => backlog.acked, DEADLINE).toBeGreaterThan(0);
+  let seq = 0;
+  while (backlog.acked < 18_000) {
+    seq += 1;
+    live.send({ kind: 'frames', epochIndex: 0, frames: [frameOf(EPOCH_B, seq, 'tick')] });
+    await expect.poll(() => live.acked, { ...DEADLINE, interval: 1 }).toBe(seq);
+  }
+  expect(waits.length).toBeGreaterThan(2);
+  expect(Math.max(...waits)).toBeLessThanOrEqual(2);
+  await expect.poll(() => backlog.acked, DEADLINE).toBe(20_000);
 });

@@ -16,7 +16,7 @@ import { Ingest } from '#server/ingest.ts';
 import type { Connection } from '#server/ingest-connection.ts';
 import { Metrics } from '#server/metrics.ts';
 import { Registry } from '#server/registry.ts';
-import { SqliteStore } from '#server/store/sqlite-store.ts';
+import { SqliteStore, type SqliteStoreOptions } from '#server/store/sqlite-store.ts';
 import type { Store } from '#server/store/store.ts';
 import { REAL_SURROUNDINGS } from '#server/surroundings.ts';
 import { TOKEN, WireClient } from './wire-client.ts';
@@ -41,10 +41,10 @@ export async function stopServing(): Promise<void> {
   for (const step of undo.splice(0).reverse()) await step();
 }
 
-export async function openStore(): Promise<SqliteStore> {
+export async function openStore(more: Partial<SqliteStoreOptions> = {}): Promise<SqliteStore> {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-serving-'));
   const fresh = { storeId: randomUUID(), createdAt: 1 };
-  const store = await SqliteStore.open({ directory, fresh });
+  const store = await SqliteStore.open({ directory, fresh, ...more });
   undo.push(async () => {
     await store.close();
     rmSync(directory, { recursive: true });
@@ -104,6 +104,13 @@ export class TestCollector {
       this.socket.destroy();
       await once(this.socket, 'close');
     });
+  }
+
+  /** How many seqs the acks named that came so far, those aside that were taken out. */
+  get acked(): number {
+    const acks = this.wire.messages.filter((message) => message.kind === 'ack');
+    const ranges = acks.flatMap(({ settled }) => settled);
+    return ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0);
   }
 
   /** Waits for the next message of a kind. */

@@ -29,7 +29,7 @@ export function framesOf(epoch: Epoch, from: number, to: number): WireFrame[] {
 }
 
 export function batchOf(stream: StreamId, facts: Partial<StreamBatch>): StreamBatch {
-  return { stream, receivedAt: 5, frames: [], gaps: [], rejects: [], ...facts };
+  return { collector: 'c1', stream, receivedAt: 5, frames: [], gaps: [], rejects: [], ...facts };
 }
 
 export function epochOf(

@@ -1,0 +1,132 @@
+/** Group commit: what shares a transaction, and how long anybody waits, counted in commits. */
+import { setImmediate } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { GroupCommit } from '#server/store/group-commit.ts';
+import type { WriterJob } from '#server/store/sqlite-writer.ts';
+import { StoreError } from '#server/store/store.ts';
+import { batchOf, EPOCH_A, frameOf } from './store-contract.ts';
+
+/** A group commit whose transactions end when the test says so. */
+class Rig {
+  readonly jobs: WriterJob[] = [];
+  readonly group: GroupCommit;
+  committed = 0;
+  #finish: ((error?: StoreError) => void) | undefined;
+
+  constructor() {
+    this.group = new GroupCommit({
+      run: (job) =>
+        new Promise((resolve, reject) => {
+          this.jobs.push(job);
+          const results = job.items.map(() => undefined);
+          this.#finish = (error) => {
+            if (error) reject(error);
+            else resolve({ results, durationMs: 1, walBytes: 0 });
+          };
+        }),
+      committed: async () => {
+        this.committed += 1;
+      },
+      refused: () => {},
+    });
+  }
+
+  /** Ends the transaction that runs and lets the next one begin. */
+  async finish(error?: StoreError): Promise<void> {
+    this.#finish?.(error);
+    await setImmediate();
+    await setImmediate();
+  }
+
+  /** A batch of one frame; answers how many transactions ended from now until it was on disk. */
+  async add(collector: string, stream: number, payload: string): Promise<number> {
+    const before = this.committed;
+    const frames = [frameOf(EPOCH_A, 1, payload)];
+    await this.group.add({ kind: 'batch', batch: batchOf(stream, { collector, frames }) });
+    return this.committed - before;
+  }
+}
+
+const LARGE = 'x'.repeat(262_144);
+
+test('what waits while a transaction runs is committed by the next, whoever it is of', async () => {
+  const rig = new Rig();
+  const all = [rig.add('a', 1, 'first')];
+  await setImmediate();
+  all.push(rig.add('a', 1, 'second'), rig.add('b', 2, 'third'), rig.add('c', 3, 'fourth'));
+  await rig.finish();
+  await rig.finish();
+  await Promise.all(all);
+  expect(rig.jobs.map(({ items }) => items.length)).toEqual([1, 3]);
+});
+
+test.each([1, 50, 400])(
+  'one frame waits for two commits at most behind %i collectors with a backlog',
+  async (backlogs) => {
+    const rig = new Rig();
+    const waits: Promise<number>[] = [];
+    for (let i = 0; i < 2_000; i += 1) waits.push(rig.add(`b${i % backlogs}`, i % backlogs, LARGE));
+    await setImmediate();
+    // Several moments of a drain, each with a transaction under way.
+    for (let moment = 0; moment < 5; moment += 1) {
+      const live = rig.add('live', 9_999, 'tick');
+      let commits = 0;
+      live.then((count) => {
+        commits = count;
+      });
+      for (let i = 0; i < 30 && commits === 0; i += 1) await rig.finish();
+      expect(commits).toBeGreaterThan(0);
+      expect(commits).toBeLessThanOrEqual(2);
+      await rig.finish();
+    }
+    while (rig.jobs.length > rig.committed) await rig.finish();
+    await Promise.all(waits);
+  },
+);
+
+test('a transaction is bounded, and takes an item that is larger than its bound', async () => {
+  const rig = new Rig();
+  const waits = Array.from({ length: 40 }, () => rig.add('a', 1, LARGE));
+  waits.push(rig.add('a', 1, 'x'.repeat(6_000_000)));
+  await setImmediate();
+  while (rig.jobs.length > rig.committed) await rig.finish();
+  await Promise.all(waits);
+  expect(rig.jobs.map(({ items }) => items.length)).toEqual([15, 15, 10, 1]);
+});
+
+test('what a collector brings keeps its order, its announcements included', async () => {
+  const rig = new Rig();
+  const order: string[] = [];
+  const batch = (collector: string, payload: string) =>
+    ({
+      kind: 'batch',
+      batch: batchOf(1, { collector, frames: [frameOf(EPOCH_A, 1, payload)] }),
+    }) as const;
+  const common = { collector: 'a', instance: '', connection: '', at: 1, epochs: [] };
+  const announcement = { ...common, complete: true };
+  const add = (name: string, asked: Parameters<GroupCommit['add']>[0]) =>
+    rig.group.add(asked).then(() => order.push(name));
+  const all = [
+    add('other', batch('b', LARGE)),
+    add('frames', batch('a', LARGE)),
+    add('announcement', { kind: 'announce', announcement }),
+    add('more frames', batch('a', 'x')),
+  ];
+  await setImmediate();
+  while (rig.jobs.length > rig.committed) await rig.finish();
+  await Promise.all(all);
+  const ofOne = order.filter((name) => name !== 'other');
+  expect(ofOne).toEqual(['frames', 'announcement', 'more frames']);
+});
+
+test('a transaction that fails refuses all that was in it, and nothing else', async () => {
+  const rig = new Rig();
+  const failed = [rig.add('a', 1, 'x'), rig.add('b', 2, 'x')];
+  const outcomes = Promise.allSettled(failed);
+  await setImmediate();
+  const later = rig.add('a', 1, 'y');
+  await rig.finish(new StoreError('full', 'no room'));
+  await rig.finish();
+  expect((await outcomes).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  await later;
+});
