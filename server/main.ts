@@ -53,6 +53,15 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
       if (status.writable) log.info({ event: 'store_writable' }, 'the store takes commits again');
       else log.error({ event: 'store_unavailable' }, status.reason);
     },
+    onChecked: ({ frames, damaged, problems }) => {
+      metrics.onChecked(damaged);
+      if (damaged === 0) return log.info({ event: 'store_checked', frames }, 'the store is whole');
+      log.error(
+        { event: 'store_frames_damaged', frames, damaged, problems },
+        `${damaged} stored frames no longer match their CRC, so the store's disk has altered them. ` +
+          '`./holdfast server store salvage` (with the server stopped) takes them out; collectors send again what they still hold',
+      );
+    },
   });
   const registry = new Registry<Connection>();
   const events = new Events();

@@ -29,6 +29,7 @@ export class Metrics {
   readonly #commitSeconds: Histogram;
   readonly #commitFrames: Histogram;
   readonly #walBytes: Gauge;
+  readonly #damagedFrames: Gauge;
 
   constructor(sources: MetricSources) {
     const registers = [this.registry];
@@ -82,6 +83,11 @@ export class Metrics {
       help: 'How much of the write-ahead log was in use after the last commit.',
       registers,
     });
+    this.#damagedFrames = new Gauge({
+      name: 'holdfast_store_damaged_frames',
+      help: 'Stored frames that no longer matched their CRC when the store was last read whole.',
+      registers,
+    });
     this.#addSources(sources);
     for (const result of FRAME_RESULTS) this.#frames.inc({ result }, 0);
     const reasons: readonly EndReason[] = ['goodbye', 'disconnected', ...byeReasons()];
@@ -116,6 +122,10 @@ export class Metrics {
     this.#commitSeconds.observe(durationMs / 1_000);
     this.#commitFrames.observe(frames);
     this.#walBytes.set(walBytes);
+  }
+
+  onChecked(damagedFrames: number): void {
+    this.#damagedFrames.set(damagedFrames);
   }
 
   #addSources({ version, connections, collectorsConnected, storeWritable }: MetricSources): void {

@@ -1,14 +1,28 @@
-/** The reader's thread: one read-only connection, one short transaction a call. */
+/**
+ * The reader's thread: one read-only connection, one short transaction a call. The check of a store
+ * that is in use runs here, too, step by step on a connection of its own.
+ */
 import assert from 'node:assert';
+import { join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
+import { StoreCheck, type StoreProblem } from './check.ts';
 import { buffersOf, packStored } from './packing.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { type ExportPosition, SqliteReader } from './sqlite-reader.ts';
-import { openForReading } from './sqlite-schema.ts';
+import { openForChecking, openForReading, STORE_FILE } from './sqlite-schema.ts';
 import type { ExportFilter, FrameQuery } from './store.ts';
 import { answerCalls, Handover } from './worker-calls.ts';
 
 let reader: SqliteReader | undefined;
+let check: { readonly steps: StoreCheck; readonly close: () => void } | undefined;
+
+/** Of a check under way. */
+export interface CheckProgress {
+  readonly done: boolean;
+  /** So far. */
+  readonly frames: number;
+  readonly problems: readonly StoreProblem[];
+}
 
 function opened(): SqliteReader {
   assert(reader, 'the store is read before it is opened');
@@ -35,5 +49,23 @@ answerCalls(parentPort, {
     const packed = packStored(opened().exportChunk(filter, after));
     return new Handover(packed, buffersOf(packed));
   },
-  close: () => reader?.close(),
+  /** Answers what the check has found so far. */
+  check: (directory: string): CheckProgress => {
+    if (check === undefined) {
+      const database = openForChecking(join(directory, STORE_FILE));
+      const steps = new StoreCheck(database, { structure: false });
+      check = { steps, close: () => database.close() };
+    }
+    check.steps.step();
+    const { done, frames, problems } = check.steps;
+    if (done) {
+      check.close();
+      check = undefined;
+    }
+    return { done, frames, problems };
+  },
+  close: () => {
+    check?.close();
+    reader?.close();
+  },
 });

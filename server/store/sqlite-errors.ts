@@ -3,6 +3,12 @@
  */
 import { StoreError, type StoreErrorCode } from './store.ts';
 
+/** What to do about damage; the words are the same wherever it is met. */
+export const ADVICE =
+  "Collectors keep what they haven't delivered. With the server stopped, `./holdfast server store check` tells what is " +
+  'damaged, and `./holdfast server store salvage` makes a store of all that is whole and sets this one aside; collectors ' +
+  'then send again what they still hold';
+
 /** The primary result codes that have a meaning of their own here. */
 const CODES: Readonly<Record<number, { readonly code: StoreErrorCode; readonly text: string }>> = {
   5: {
@@ -23,7 +29,7 @@ const CODES: Readonly<Record<number, { readonly code: StoreErrorCode; readonly t
   },
   11: {
     code: 'corrupt',
-    text: 'the store is damaged; what was acknowledged may be lost. Keep the files, restore a backup or take another directory: the collectors send again what they still hold',
+    text: `the store is damaged. ${ADVICE}`,
   },
   13: {
     code: 'full',

@@ -3,13 +3,15 @@
  * describes it for people.
  *
  * Invariants: a store appears whole or not at all (it is made under another name and renamed); a
- * file that isn't ours, or is of a newer version, is refused without being touched; a store that
- * is damaged or half there is refused, never started over.
+ * file that isn't ours, or is of a newer version, is refused without being touched. Whether a store
+ * is damaged is `inspection.ts`'s question, asked before one is opened (`opening.ts`).
  */
-import { closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import { makeDirectories } from '#protocol/directories.ts';
+import { syncDirectory } from './files.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { StoreError } from './store.ts';
 
@@ -23,6 +25,17 @@ const APPLICATION_ID = 0x484f4c44;
 /** Older ones can lose a commit when a checkpoint and a writer meet. */
 const SQLITE_VERSION_MIN = [3, 51, 3] as const;
 const BUSY_TIMEOUT_MS = 2_000;
+
+/** What has to be in the schema. */
+export const SCHEMA_NAMES = [
+  'meta',
+  'collectors',
+  'streams',
+  'frames',
+  'frames_by_capture',
+  'settled',
+  'conflicts',
+] as const;
 
 const TABLES = `
   CREATE TABLE meta (
@@ -92,17 +105,22 @@ export interface NewStore {
   readonly createdAt: number;
 }
 
-/**
- * Opens the store in a directory for writing; makes it when there is none.
- * Throws StoreError `path`, `foreign`, `newer`, `corrupt`, `busy`, `full`, `io`.
- */
-export function openForWriting(directory: string, fresh: NewStore): DatabaseSync {
+/** The directory is there, and made if it has to be. Throws StoreError `path`. */
+export function prepareDirectory(directory: string): void {
   checkSqliteVersion();
+  try {
+    makeDirectories(resolve(directory));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const text = `the store's directory ${directory} can't be made or used (${reason}); make it, or set HOLDFAST_STORE_PATH`;
+    throw new StoreError('path', text, { cause: error });
+  }
+}
+
+/** Opens a store that is there, and in order, for writing. Throws StoreError. */
+export function openForWriting(directory: string): DatabaseSync {
   const path = join(directory, STORE_FILE);
-  prepareDirectory(directory);
-  if (existsSync(path)) checkHeader(path);
-  else create(directory, path, fresh);
-  const database = open(path, false);
+  const database = open(path, { readOnly: false });
   try {
     setUp(database, [
       ['journal_mode', 'wal'],
@@ -122,20 +140,37 @@ export function openForWriting(directory: string, fresh: NewStore): DatabaseSync
 
 /** Opens a store that {@link openForWriting} has opened, for reading. */
 export function openForReading(directory: string): DatabaseSync {
-  const database = open(join(directory, STORE_FILE), true);
-  setUp(database, [
-    ['query_only', 1],
-    ['trusted_schema', 0],
-    ['cell_size_check', 1],
-    ['cache_size', -8_192],
-  ]);
+  const database = open(join(directory, STORE_FILE), { readOnly: true });
+  setUp(database, [...READING, ['cache_size', -8_192]]);
   return database;
+}
+
+/** Opens a store's file with its log, to look at all of it once. */
+export function openForChecking(path: string): DatabaseSync {
+  const database = open(path, { readOnly: true });
+  setUp(database, [...READING, ['cache_size', -2_048]]);
+  return database;
+}
+
+/** Opens a store's file as it lies there, without its log. Makes no file beside it. */
+export function openAsFiled(path: string): DatabaseSync {
+  const url = pathToFileURL(resolve(path));
+  url.searchParams.set('immutable', '1');
+  const database = open(url, { readOnly: true });
+  setUp(database, [...READING, ['cache_size', -2_048]]);
+  return database;
+}
+
+/** Which of its logs the store has begun last; undefined in one that an older Holdfast has written. */
+export function readLogNumber(database: DatabaseSync): number | undefined {
+  const row = database.prepare("SELECT value FROM meta WHERE key = 'log'").get();
+  return row === undefined ? undefined : Number(row.value);
 }
 
 export function readStoreId(database: DatabaseSync): string {
   const row = database.prepare("SELECT value FROM meta WHERE key = 'store_id'").get();
   if (typeof row?.value !== 'string') {
-    throw new StoreError('corrupt', 'the store has lost its id; restore a backup');
+    throw new StoreError('corrupt', 'it has lost its id');
   }
   return row.value;
 }
@@ -152,18 +187,11 @@ function checkSqliteVersion(): void {
   }
 }
 
-function prepareDirectory(directory: string): void {
-  try {
-    makeDirectories(resolve(directory));
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const text = `the store's directory ${directory} can't be made or used (${reason}); make it, or set HOLDFAST_STORE_PATH`;
-    throw new StoreError('path', text, { cause: error });
-  }
-}
-
-/** Reads the header by hand: SQLite would already write to a file that has a WAL beside it. */
-function checkHeader(path: string): void {
+/**
+ * Throws StoreError `foreign`, `newer` or `path` unless the file is a store. Reads the header by
+ * hand: SQLite would already write to a file that has a WAL beside it.
+ */
+export function checkHeader(path: string): void {
   const header = Buffer.alloc(100);
   let length: number;
   try {
@@ -189,35 +217,36 @@ function checkHeader(path: string): void {
   }
 }
 
-function create(directory: string, path: string, fresh: NewStore): void {
-  if (existsSync(`${path}-wal`)) {
-    const text = `${path} is gone but its write-ahead log is still there: the store was lost in part. Nothing was touched; restore a backup, or move both away to begin anew`;
-    throw new StoreError('corrupt', text);
-  }
+/** Makes the store of a directory, which has none: whole, or not at all. */
+export function create(directory: string, fresh: NewStore): void {
+  const path = join(directory, STORE_FILE);
   const making = `${path}.new`;
   try {
     rmSync(making, { force: true });
     rmSync(`${making}-journal`, { force: true });
     const database = new DatabaseSync(making);
     database.exec('PRAGMA synchronous = FULL; BEGIN');
-    database.exec(TABLES);
-    const insert = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
-    insert.run('store_id', fresh.storeId);
-    insert.run('created_at', String(fresh.createdAt));
-    database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    makeTables(database, fresh);
     database.exec('COMMIT');
     database.close();
     renameSync(making, path);
-    const entry = openSync(directory, 'r');
-    fsyncSync(entry);
-    closeSync(entry);
+    syncDirectory(directory);
   } catch (error) {
     throw storeErrorOf(error, `making the store ${path}`);
   }
 }
 
-function open(path: string, readOnly: boolean): DatabaseSync {
+/** Fills an empty database with the tables of a store. */
+export function makeTables(database: DatabaseSync, { storeId, createdAt }: NewStore): void {
+  database.exec(TABLES);
+  const insert = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+  insert.run('store_id', storeId);
+  insert.run('created_at', String(createdAt));
+  database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+  database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+}
+
+function open(path: string | URL, { readOnly }: { readonly readOnly: boolean }): DatabaseSync {
   try {
     return new DatabaseSync(path, { readOnly, timeout: BUSY_TIMEOUT_MS });
   } catch (error) {
@@ -225,11 +254,16 @@ function open(path: string, readOnly: boolean): DatabaseSync {
   }
 }
 
+type Pragmas = readonly (readonly [string, string | number])[];
+
+const READING: Pragmas = [
+  ['query_only', 1],
+  ['trusted_schema', 0],
+  ['cell_size_check', 1],
+];
+
 /** Sets each PRAGMA and reads it back: SQLite ignores what it doesn't know or can't do. */
-function setUp(
-  database: DatabaseSync,
-  pragmas: readonly (readonly [string, string | number])[],
-): void {
+function setUp(database: DatabaseSync, pragmas: Pragmas): void {
   for (const [name, wanted] of pragmas) {
     database.exec(`PRAGMA ${name} = ${wanted}`);
     const got = database.prepare(`PRAGMA ${name}`).get()?.[name];

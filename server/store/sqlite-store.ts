@@ -6,10 +6,14 @@
  * here: SQL.
  */
 
+import { join } from 'node:path';
+import { BackgroundCheck, type CheckOutcome } from './background-check.ts';
 import { GroupCommit } from './group-commit.ts';
+import { damagedError } from './inspection.ts';
+import { writeMark } from './mark.ts';
 import { type PackedStored, unpackStored } from './packing.ts';
 import type { ExportPosition } from './sqlite-reader.ts';
-import type { NewStore } from './sqlite-schema.ts';
+import { type NewStore, STORE_FILE } from './sqlite-schema.ts';
 import type { JobResult } from './sqlite-writer.ts';
 import {
   type AnnounceAnswer,
@@ -49,6 +53,14 @@ export interface SqliteStoreOptions {
   readonly onCommit?: (report: CommitReport) => void;
   /** When commits begin to fail, and when they succeed again. */
   readonly onStatus?: (status: StoreStatus) => void;
+  /** When all of the store was read, on the side. */
+  readonly onChecked?: (outcome: CheckOutcome) => void;
+}
+
+/** What the writer's thread answers when it has opened the store. */
+interface OpenedByWriter {
+  readonly storeId: string;
+  readonly inspected: boolean;
 }
 
 export class SqliteStore implements Store {
@@ -59,6 +71,7 @@ export class SqliteStore implements Store {
   readonly #group: GroupCommit;
   readonly #options: SqliteStoreOptions;
   readonly #tick: NodeJS.Timeout;
+  readonly #check: BackgroundCheck;
   #heard = new Map<string, Heard>();
   #status: StoreStatus = { writable: true };
   #closed = false;
@@ -72,9 +85,9 @@ export class SqliteStore implements Store {
     const reader = new WorkerCalls(new URL('./reader-worker.ts', import.meta.url), 'store-reader');
     try {
       const { directory, fresh } = options;
-      const { storeId } = await writer.call<{ storeId: string }>('open', { directory, fresh });
+      const opened = await writer.call<OpenedByWriter>('open', { directory, fresh });
       await reader.call('open', directory);
-      return new SqliteStore(storeId, writer, reader, options);
+      return new SqliteStore(opened, writer, reader, options);
     } catch (error) {
       await Promise.all([writer.terminate(), reader.terminate()]);
       throw error;
@@ -82,7 +95,7 @@ export class SqliteStore implements Store {
   }
 
   private constructor(
-    storeId: string,
+    { storeId, inspected }: OpenedByWriter,
     writer: WorkerCalls,
     reader: WorkerCalls,
     options: SqliteStoreOptions,
@@ -107,6 +120,16 @@ export class SqliteStore implements Store {
     });
     this.#tick = setInterval(() => this.#onTick(), TICK_MS);
     this.#tick.unref();
+    const { directory, onChecked } = options;
+    this.#check = new BackgroundCheck(
+      {
+        step: () => this.#read('check', directory),
+        onDone: (outcome) => onChecked?.(outcome),
+        onDamage: (problems) => this.#refused(damagedError(join(directory, STORE_FILE), problems)),
+        onError: (error) => this.#refused(error),
+      },
+      { readJustNow: inspected },
+    );
   }
 
   get status(): StoreStatus {
@@ -129,23 +152,23 @@ export class SqliteStore implements Store {
   }
 
   collectors(): Promise<readonly KnownCollector[]> {
-    return this.#reader.call('collectors');
+    return this.#read('collectors');
   }
 
   audit(collector?: string): Promise<readonly CollectorAudit[]> {
-    return this.#reader.call('audit', collector);
+    return this.#read('audit', collector);
   }
 
   async frames(query: FrameQuery): Promise<FramePage> {
     type Answer = { packed: PackedStored; last: boolean };
-    const { packed, last } = await this.#reader.call<Answer>('frames', query);
+    const { packed, last } = await this.#read<Answer>('frames', query);
     return { frames: unpackStored(packed), last };
   }
 
   async *export(filter: ExportFilter): AsyncIterable<readonly StoredFrame[]> {
     let after: ExportPosition | undefined;
     for (;;) {
-      const packed = await this.#reader.call<PackedStored>('exportChunk', { filter, after });
+      const packed = await this.#read<PackedStored>('exportChunk', { filter, after });
       const chunk = unpackStored(packed);
       const last = chunk.at(-1);
       if (last === undefined) return;
@@ -157,6 +180,7 @@ export class SqliteStore implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     clearInterval(this.#tick);
+    this.#check.stop();
     this.#keepHeard();
     this.#closed = true;
     await this.#group.idle();
@@ -180,12 +204,33 @@ export class SqliteStore implements Store {
     }
   }
 
+  /** Damage that a reader meets is the store's: what it holds can't be relied on any more. */
+  async #read<T>(method: string, argument?: unknown): Promise<T> {
+    try {
+      return await this.#reader.call<T>(method, argument);
+    } catch (error) {
+      const { code } = error as StoreError;
+      if (code === 'corrupt' || code === 'io') this.#refused(error as StoreError);
+      throw error;
+    }
+  }
+
   #refused(error: StoreError): void {
     if (this.#closed && error.code === 'closed') return;
     this.#setStatus({ writable: false, reason: error.message });
     if (error.retry === 'later' || this.#broken) return;
     this.#broken = error;
+    if (error.code === 'corrupt') this.#markDamaged(error);
     this.#fail(error);
+  }
+
+  /** So that the next start reads all of it first, however large it is. */
+  #markDamaged({ message }: StoreError): void {
+    try {
+      writeMark(this.#options.directory, { found: message, at: new Date().toISOString() });
+    } catch {
+      // A disk that takes no mark fails the next start by itself, or the check after it.
+    }
   }
 
   #setStatus(status: StoreStatus): void {

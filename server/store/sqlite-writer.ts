@@ -81,7 +81,11 @@ export class SqliteWriter {
   readonly #insertConflict: StatementSync;
   readonly #conflictsWithin: StatementSync;
   readonly #walState: StatementSync;
+  readonly #checkpointPassive: StatementSync;
+  readonly #countLog: StatementSync;
   readonly #walFrameBytes: number;
+  /** The next commit begins the log anew: all of it is in the database. */
+  #logBegins = true;
 
   constructor(database: DatabaseSync, directory: string) {
     this.#database = database;
@@ -115,6 +119,10 @@ export class SqliteWriter {
       'SELECT seq FROM conflicts WHERE stream_id = ? AND seq BETWEEN ? AND ? ORDER BY seq',
     );
     this.#walState = database.prepare('PRAGMA wal_checkpoint(NOOP)');
+    this.#checkpointPassive = database.prepare('PRAGMA wal_checkpoint(PASSIVE)');
+    this.#countLog = database.prepare(`
+      INSERT INTO meta (key, value) VALUES ('log', '1')
+      ON CONFLICT DO UPDATE SET value = CAST(value AS INTEGER) + 1`);
     const pageBytes = Number(database.prepare('PRAGMA page_size').get()?.page_size);
     this.#walFrameBytes = WAL_FRAME_HEADER_BYTES + pageBytes;
   }
@@ -124,8 +132,11 @@ export class SqliteWriter {
     const startedAt = performance.now();
     try {
       this.#database.exec('BEGIN IMMEDIATE');
+      // A log that begins is counted: so that one beside a database that isn't its own shows.
+      if (this.#logBegins) this.#countLog.run();
       const results = job.items.map((item) => this.#apply(item, job.packed));
       this.#database.exec('COMMIT');
+      this.#logBegins = false;
       return { results, durationMs: performance.now() - startedAt, walBytes: this.#walBytes() };
     } catch (error) {
       this.#rollBack();
@@ -141,7 +152,8 @@ export class SqliteWriter {
    */
   checkpoint(): { readonly walBytes: number } {
     try {
-      this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+      const moved = this.#checkpointPassive.get();
+      this.#logBegins ||= moved?.log === moved?.checkpointed;
       if (this.#walBytes() > WAL_BYTES_MAX) {
         this.#database.exec(`PRAGMA busy_timeout = ${EMPTYING_WAIT_MS}`);
         this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');

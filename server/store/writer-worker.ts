@@ -1,12 +1,14 @@
 /** The writer's thread: one connection to the database, one job at a time. */
 import assert from 'node:assert';
 import { parentPort } from 'node:worker_threads';
+import { openStore } from './opening.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
-import { type NewStore, openForWriting, readStoreId } from './sqlite-schema.ts';
+import { type NewStore, readStoreId } from './sqlite-schema.ts';
 import { SqliteWriter, type WriterJob } from './sqlite-writer.ts';
 import { answerCalls } from './worker-calls.ts';
 
 let writer: SqliteWriter | undefined;
+let release: (() => void) | undefined;
 
 function opened(): SqliteWriter {
   assert(writer, 'the store is used before it is opened');
@@ -16,16 +18,24 @@ function opened(): SqliteWriter {
 assert(parentPort, 'this module is a worker');
 answerCalls(parentPort, {
   open: ({ directory, fresh }: { directory: string; fresh: NewStore }) => {
-    const database = openForWriting(directory, fresh);
+    const { database, lock, inspected } = openStore(directory, fresh);
     try {
       writer = new SqliteWriter(database, directory);
-      return { storeId: readStoreId(database), ...writer.checkpoint() };
+      release = lock.release;
+      return { storeId: readStoreId(database), inspected, ...writer.checkpoint() };
     } catch (error) {
       database.close();
+      lock.release();
       throw storeErrorOf(error, `opening the store in ${directory}`);
     }
   },
   run: (job: WriterJob) => opened().run(job),
   checkpoint: () => opened().checkpoint(),
-  close: () => writer?.close(),
+  close: () => {
+    try {
+      writer?.close();
+    } finally {
+      release?.();
+    }
+  },
 });

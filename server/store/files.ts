@@ -1,0 +1,32 @@
+/** Files that are on disk when a call returns, for what the store keeps beside its database. */
+import { chownSync, closeSync, fsyncSync, openSync, statSync, writeFileSync } from 'node:fs';
+
+/** Writes a file anew. */
+export function writeSynced(path: string, text: string): void {
+  const file = openSync(path, 'w');
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+export function syncFile(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Names in a directory are on disk once the directory is. */
+export const syncDirectory: (path: string) => void = syncFile;
+
+/** What root makes for a server has to be that server's: gives a file the owner that another has. */
+export function giveToOwnerOf(other: string, path: string): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(other);
+  chownSync(path, uid, gid);
+}
