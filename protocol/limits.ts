@@ -51,5 +51,7 @@ export const PING_INTERVALS_MAX = 5;
 export const NONCE_BYTES = 32;
 /** HMAC-SHA-256. */
 export const MAC_BYTES = 32;
+/** What a token becomes before a MAC is made with it. */
+export const MAC_KEY_BYTES = 32;
 /** A token of fewer bytes can be guessed; both ends refuse to start with one. */
 export const TOKEN_BYTES_MIN = 16;

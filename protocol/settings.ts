@@ -112,6 +112,13 @@ export function secretSetting(about: About & { readonly bytesMin: number }): Set
   };
 }
 
+/** The same, where it may be left out. */
+export function optionalSecretSetting(
+  about: About & { readonly bytesMin: number },
+): Setting<Buffer | undefined> {
+  return { ...secretSetting(about), optional: true };
+}
+
 /**
  * Reads all settings of a table. `readFile` gives the text of a secret's file.
  * Throws SettingsError that names every setting that is wrong.

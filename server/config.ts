@@ -7,8 +7,11 @@ import { TOKEN_BYTES_MIN } from '#protocol/limits.ts';
 import {
   choiceSetting,
   integerSetting,
+  optionalSecretSetting,
+  optionalTextSetting,
+  type SettingProblem,
   type Settings,
-  secretSetting,
+  SettingsError,
   textSetting,
 } from '#protocol/settings.ts';
 
@@ -47,10 +50,16 @@ export const SERVER_SETTINGS = {
     default: './holdfast-store',
     rule: 'a path',
   }),
-  token: secretSetting({
+  token: optionalSecretSetting({
     name: 'HOLDFAST_TOKEN',
-    text: 'Secret that collectors and server share.',
+    text: 'Secret that all collectors and the server share. This or HOLDFAST_TOKENS_FILE must be given.',
     bytesMin: TOKEN_BYTES_MIN,
+  }),
+  tokensFile: optionalTextSetting({
+    name: 'HOLDFAST_TOKENS_FILE',
+    text: 'File with the keys of each collector, made by `./holdfast server token`; read again when it changes and on SIGHUP. Where it is given nobody else comes in, with the shared token neither.',
+    rule: 'a path',
+    pattern: /./,
   }),
   logLevel: choiceSetting({
     name: 'HOLDFAST_LOG_LEVEL',
@@ -89,3 +98,14 @@ export const SERVER_SETTINGS = {
 } as const;
 
 export type ServerSettings = Settings<typeof SERVER_SETTINGS>;
+
+/** What settings must be to each other. Throws SettingsError that names all that isn't right. */
+export function assertConsistent(settings: ServerSettings): void {
+  const problems: SettingProblem[] = [];
+  const { token, tokensFile } = settings;
+  if (token === undefined && tokensFile === undefined) {
+    const { name, rule } = SERVER_SETTINGS.token;
+    problems.push({ name, rule: `${rule}, or HOLDFAST_TOKENS_FILE be given`, got: 'neither' });
+  }
+  if (problems.length > 0) throw new SettingsError(problems);
+}

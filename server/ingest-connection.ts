@@ -10,11 +10,14 @@ import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { NONCE_BYTES } from '#protocol/limits.ts';
 import type { Terms, WireFrame } from '#protocol/messages.ts';
+import type { Attempts } from './access/attempts.ts';
+import type { Keys } from './access/keys.ts';
 import type { Events } from './events.ts';
 import type { CommitRequest } from './intake.ts';
 import type { Metrics } from './metrics.ts';
 import type { Member, Registry } from './registry.ts';
 import { Session, type SessionAction } from './session.ts';
+import type { Ending } from './session-state.ts';
 import { type CommitOutcome, type Store, StoreError } from './store/store.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -43,7 +46,8 @@ export interface ConnectionOptions {
   readonly metrics: Pick<Metrics, 'onReceived' | 'onFrames' | 'onDeclared' | 'onClosed'>;
   readonly log: Logger;
   readonly surroundings: Surroundings;
-  readonly token: Uint8Array;
+  readonly keys: Keys;
+  readonly attempts: Pick<Attempts, 'onFailed'>;
   readonly heartbeatMs: number;
   readonly payloadBytesMax: number;
   readonly windowBytes: number;
@@ -97,9 +101,9 @@ export class Connection implements Member {
     this.connectedAt = surroundings.wallTime();
     this.#heardAt = this.connectedAt;
     const nonce = surroundings.randomBytes(NONCE_BYTES);
-    const { token, heartbeatMs, payloadBytesMax, windowBytes } = options;
+    const { keys, heartbeatMs, payloadBytesMax, windowBytes } = options;
     const { storeId } = store;
-    const session = { token, storeId, nonce, heartbeatMs, payloadBytesMax, windowBytes };
+    const session = { keys, storeId, nonce, heartbeatMs, payloadBytesMax, windowBytes };
     this.#session = new Session(session, surroundings.now());
     this.#pump();
   }
@@ -123,6 +127,12 @@ export class Connection implements Member {
   isLive(): boolean {
     const quietMs = this.#options.surroundings.now() - this.#session.heardAt;
     return this.#session.paused || quietMs <= 2 * this.#options.heartbeatMs;
+  }
+
+  /** Ends where the collector's key is no longer one of those that count. */
+  onKeysReplaced(): void {
+    this.#session.onKeysReplaced();
+    this.#pump();
   }
 
   /** Ends once what has come is committed and acknowledged. */
@@ -321,7 +331,7 @@ export class Connection implements Member {
     const { state } = this.#session;
     if (state.name === 'closed') {
       metrics.onClosed(state.ending.reason);
-      this.#logEnd(state.ending.reason, state.ending.text);
+      this.#logEnd(state.ending);
     }
     const { collector } = this;
     if (collector === '') return;
@@ -331,12 +341,12 @@ export class Connection implements Member {
     events.publish({ type: 'collector', collector, connected: false, at: this.#heardAt });
   }
 
-  #logEnd(reason: string, text: string): void {
+  #logEnd({ reason, text, attempt }: Ending): void {
     const { collector, instance } = this;
+    const { log, attempts } = this.#options;
+    if (attempt !== undefined) return attempts.onFailed(attempt, this.#address, text);
     const about = { event: 'connection_closed', reason, address: this.#address };
-    const log = this.#options.log;
     if (collector !== '') log.info({ ...about, collector, instance }, text || 'closed');
-    else if (reason === 'unauthorized' || reason === 'version') log.warn(about, text);
     else log.debug(about, text);
   }
 

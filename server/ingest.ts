@@ -76,6 +76,11 @@ export class Ingest {
     });
   }
 
+  /** Ends the connections whose collector's key no longer counts. */
+  onKeysReplaced(): void {
+    for (const connection of this.#connections) connection.onKeysReplaced();
+  }
+
   /** Takes nobody more; lets everybody end what is under way, for a bounded time. */
   async close(): Promise<void> {
     if (this.#server.listening) this.#server.close();

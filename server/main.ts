@@ -9,10 +9,12 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import pino, { type Logger } from 'pino';
 import { formatSettings, readSettings, settingsInForce } from '#protocol/settings.ts';
+import { Access, AccessFileError } from './access/access.ts';
 import { createApi } from './api/api.ts';
 import { type CommandContext, EXIT, endingOf } from './commands/command.ts';
 import { addStoreCommands } from './commands/store.ts';
-import { SERVER_SETTINGS, type ServerSettings } from './config.ts';
+import { addTokenCommands } from './commands/token.ts';
+import { assertConsistent, SERVER_SETTINGS, type ServerSettings } from './config.ts';
 import { Events } from './events.ts';
 import { Ingest } from './ingest.ts';
 import type { Connection } from './ingest-connection.ts';
@@ -41,9 +43,25 @@ function readVersion(): string {
 interface Running {
   readonly stop: () => Promise<void>;
   readonly failed: Promise<StoreError>;
+  readonly access: Access;
 }
 
 async function start(settings: ServerSettings, log: Logger): Promise<Running> {
+  const registry = new Registry<Connection>();
+  const metrics: Metrics = new Metrics({
+    version: VERSION,
+    connections: () => ingest.connectionCount,
+    collectorsConnected: () => registry.connectedCount,
+    storeWritable: () => store.status.writable,
+  });
+  // First of all that can refuse: nothing is opened for a server that nobody may talk to.
+  const access = new Access({
+    settings,
+    log,
+    registry: metrics.registry,
+    after: REAL_SURROUNDINGS.after,
+    onKeysReplaced: () => ingest.onKeysReplaced(),
+  });
   const fresh = { storeId: randomUUID(), createdAt: wallTime() };
   const store = await SqliteStore.open({
     directory: settings.storePath,
@@ -63,14 +81,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
       );
     },
   });
-  const registry = new Registry<Connection>();
   const events = new Events();
-  const metrics: Metrics = new Metrics({
-    version: VERSION,
-    connections: () => ingest.connectionCount,
-    collectorsConnected: () => registry.connectedCount,
-    storeWritable: () => store.status.writable,
-  });
   const ingest: Ingest = new Ingest({
     store,
     registry,
@@ -78,7 +89,8 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     metrics,
     log,
     surroundings: REAL_SURROUNDINGS,
-    token: settings.token,
+    keys: access.keys,
+    attempts: access.attempts,
     host: settings.ingestHost,
     port: settings.ingestPort,
     connectionsMax: settings.connectionsMax,
@@ -97,6 +109,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     eventClientsMax: settings.eventClientsMax,
   });
   const stop = async (): Promise<void> => {
+    access.close();
     await ingest.close();
     await api.close();
     await store.close();
@@ -112,11 +125,17 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     await stop();
     throw error;
   }
-  return { stop, failed: store.failed };
+  return { stop, failed: store.failed, access };
+}
+
+function readServerSettings(): ServerSettings {
+  const settings = readSettings(SERVER_SETTINGS, CONTEXT.environment, CONTEXT.readFile);
+  assertConsistent(settings);
+  return settings;
 }
 
 async function run(): Promise<void> {
-  const settings = readSettings(SERVER_SETTINGS, CONTEXT.environment, CONTEXT.readFile);
+  const settings = readServerSettings();
   // Synchronous: what was logged before a kill has to be there after it.
   const log = pino(
     {
@@ -137,7 +156,7 @@ async function run(): Promise<void> {
     running = await start(settings, log);
   } catch (error) {
     log.fatal({ event: 'not_started', code: codeOf(error) }, startProblem(error, settings));
-    process.exit(EXIT.failed);
+    process.exit(error instanceof AccessFileError ? EXIT.usage : EXIT.failed);
   }
   let stopping = false;
   const stop = (reason: string, exitCode: number): void => {
@@ -153,6 +172,9 @@ async function run(): Promise<void> {
       (error: unknown) => die(error, 'stopping failed'),
     );
   };
+  const { access } = running;
+  // Where there is nothing to read again the signal ends it, as it does by itself.
+  if (access.reloadable) process.on('SIGHUP', () => access.reload());
   process.on('SIGTERM', () => stop('SIGTERM', 0));
   process.on('SIGINT', () => stop('SIGINT', 0));
   void running.failed.then((error) => {
@@ -167,7 +189,7 @@ function codeOf(error: unknown): string | undefined {
 
 /** What keeps the server from starting, with what to do about it. */
 function startProblem(error: unknown, settings: ServerSettings): string {
-  if (error instanceof StoreError) return error.message;
+  if (error instanceof StoreError || error instanceof AccessFileError) return error.message;
   if (!(error instanceof Error) || !('syscall' in error)) {
     return error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
@@ -176,7 +198,7 @@ function startProblem(error: unknown, settings: ServerSettings): string {
 }
 
 function printConfig(): void {
-  readSettings(SERVER_SETTINGS, CONTEXT.environment, CONTEXT.readFile);
+  readServerSettings();
   console.log(formatSettings(settingsInForce(SERVER_SETTINGS, CONTEXT.environment)));
 }
 
@@ -188,6 +210,8 @@ Examples:
     ./holdfast server run --print-config
   Ask a running one:
     curl -s http://127.0.0.1:8080/api/v1/audit
+  Let a collector in by a token of its own:
+    HOLDFAST_TOKENS_FILE=./tokens ./holdfast server token add edge-1 > edge-1.token
   Look at the store that it works on, or worked on:
     HOLDFAST_STORE_PATH=./store ./holdfast server store check
 `;
@@ -205,6 +229,7 @@ async function main(): Promise<void> {
     .addHelpText('after', EXAMPLES)
     .action((options: { printConfig?: boolean }) => (options.printConfig ? printConfig() : run()));
   addStoreCommands(program, CONTEXT);
+  addTokenCommands(program, CONTEXT);
   try {
     await program.parseAsync();
   } catch (error) {

@@ -13,11 +13,21 @@ export type EndReason =
   /** The connection was closed or broke. */
   | 'disconnected';
 
+/** How somebody failed to come in. */
+export type FailedAttempt =
+  | 'wrong_token'
+  | 'unknown_collector'
+  | 'version'
+  /** What came was not this protocol. */
+  | 'protocol';
+
 export interface Ending {
   readonly reason: EndReason;
   /** For the log, and for the peer once it is proven. */
   readonly text: string;
   readonly retryAfterMs: number;
+  /** Where the peer ended by it before it was proven, and has to be told of. */
+  readonly attempt?: FailedAttempt;
 }
 
 /** Times are monotonic milliseconds of the session's clock. */

@@ -18,7 +18,7 @@ import { decodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
 import { assertNever, ProtocolError } from '#protocol/errors.ts';
 import { Framer, type RawMessage } from '#protocol/framer.ts';
-import { signWelcome, verifyHello } from '#protocol/handshake.ts';
+import { type MacKey, signWelcome, verifyHello } from '#protocol/handshake.ts';
 import {
   EPOCHS_PER_CONNECTION_MAX,
   PING_INTERVALS_MAX,
@@ -33,8 +33,14 @@ import type {
   Message,
   Terms,
 } from '#protocol/messages.ts';
+import { isValid, type Keys } from './access/keys.ts';
 import { type CommitRequest, Intake } from './intake.ts';
-import { assertLegalStep, type Ending, type SessionState } from './session-state.ts';
+import {
+  assertLegalStep,
+  type Ending,
+  type FailedAttempt,
+  type SessionState,
+} from './session-state.ts';
 import type { AnnounceAnswer, CommitOutcome, Heard } from './store/store.ts';
 
 /** What the driver has to do. */
@@ -56,7 +62,7 @@ export type SessionAction =
   | { readonly type: 'heard'; readonly highest: Heard['highest'] };
 
 export interface SessionOptions {
-  readonly token: Uint8Array;
+  readonly keys: Keys;
   readonly storeId: string;
   /** NONCE_BYTES unpredictable bytes. */
   readonly nonce: Uint8Array;
@@ -85,7 +91,8 @@ export class Session {
   readonly #intake: Intake;
   readonly #actions: SessionAction[] = [];
   #state: SessionState;
-  #hello: { readonly message: Hello; readonly body: Buffer } | undefined;
+  /** Of a proven collector, with the key that proved it. */
+  #hello: { readonly message: Hello; readonly body: Buffer; readonly key: MacKey } | undefined;
   /** Epochs whose announcement the store has not answered. */
   #announcing: readonly EpochAnnouncement[] | undefined;
   #bytesReceived = 0;
@@ -208,9 +215,9 @@ export class Session {
       this.#write({ kind: 'settled', firstEpochIndex, settled });
     } else {
       assert(this.#hello, 'announced before HELLO');
-      const { token } = this.#options;
+      const { key, body } = this.#hello;
       const welcome = { kind: 'welcome', ...terms, settled } as const;
-      this.#write(signWelcome(token, this.#greetingBody, this.#hello.body, welcome));
+      this.#write(signWelcome(key, this.#greetingBody, body, welcome));
       this.#go({ name: 'open' });
     }
     this.#resume(now);
@@ -228,6 +235,14 @@ export class Session {
   /** Someone else decided that it ends: refused, superseded, the store failed. */
   onEnd(reason: ByeReason, text: string, retryAfterMs = 0): void {
     if (this.#state.name !== 'closed') this.#end(endingOf(reason, text, retryAfterMs));
+  }
+
+  /** The keys were replaced. A collector that the new ones would not let in has to go. */
+  onKeysReplaced(): void {
+    if (this.#hello === undefined || this.#state.name === 'closed') return;
+    const { collector } = this.#hello.message;
+    if (isValid(this.#options.keys, collector, this.#hello.key)) return;
+    this.onEnd('unauthorized', 'its token was withdrawn');
   }
 
   /** Ends once what has come is committed and acknowledged. */
@@ -293,22 +308,25 @@ export class Session {
   }
 
   #onHello(hello: Hello, body: Buffer, now: number): void {
-    const { token } = this.#options;
     if (hello.version !== PROTOCOL_VERSION) {
       const text = `the collector speaks version ${hello.version}, we speak ${PROTOCOL_VERSION}`;
-      return this.#end(endingOf('version', text));
+      return this.#end(attemptOf('version', 'version', text));
     }
-    if (!verifyHello(token, this.#greetingBody, body)) {
-      const text = `${hello.collector} could not prove that it holds the token`;
-      return this.#end(endingOf('unauthorized', text));
-    }
-    this.#hello = { message: hello, body };
+    const key = this.#keyThatProves(hello, body);
+    if (key === undefined) return this.#end(unauthorized(hello.collector, this.#options.keys));
+    this.#hello = { message: hello, body, key };
     this.#roundTripMs = now - this.#startedAt;
     this.#framer.liftLimit();
     this.#nextPingAt = now + this.#options.heartbeatMs;
     this.#go({ name: 'joining' });
     const { collector, instance } = hello;
     this.#actions.push({ type: 'admit', collector, instance });
+  }
+
+  /** All keys are tried, whichever is right: how long it takes tells nothing. */
+  #keyThatProves({ collector }: Hello, body: Buffer): MacKey | undefined {
+    const candidates = this.#options.keys.candidates(collector);
+    return candidates.filter((key) => verifyHello(key, this.#greetingBody, body))[0];
   }
 
   #onOpenMessage(message: Message): void {
@@ -359,7 +377,11 @@ export class Session {
     if (this.#state.name === 'open') {
       this.#drain(endingOf('protocol_error', `${error.code}: ${error.message}`), now);
     } else {
-      this.#end(endingOf('protocol_error', `${error.code}: ${error.message}`));
+      const text = `${error.code}: ${error.message}`;
+      const known = this.#hello !== undefined;
+      this.#end(
+        known ? endingOf('protocol_error', text) : attemptOf('protocol', 'protocol_error', text),
+      );
     }
   }
 
@@ -402,6 +424,17 @@ export class Session {
 
 function endingOf(reason: Ending['reason'], text: string, retryAfterMs = 0): Ending {
   return { reason, text, retryAfterMs };
+}
+
+/** Ended before it was proven. */
+function attemptOf(attempt: FailedAttempt, reason: ByeReason, text: string): Ending {
+  return { ...endingOf(reason, text), attempt };
+}
+
+function unauthorized(collector: string, keys: Keys): Ending {
+  return keys.knows(collector)
+    ? attemptOf('wrong_token', 'unauthorized', `${collector} did not prove that it has its token`)
+    : attemptOf('unknown_collector', 'unauthorized', `no token is on file for ${collector}`);
 }
 
 function nameOf(message: Message): string {

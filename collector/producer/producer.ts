@@ -9,6 +9,7 @@
  * that is full and set to refuse, a payload over the limit, a disk that is full or has failed.
  */
 import { assertNever } from '#protocol/errors.ts';
+import { macKeyOf } from '#protocol/handshake.ts';
 import type { Epoch } from '#protocol/identity.ts';
 import { NONCE_BYTES, TOKEN_BYTES_MIN } from '#protocol/limits.ts';
 import { type SettledRange, settledReason } from '#protocol/settlement.ts';
@@ -213,7 +214,7 @@ export class Producer {
       {
         collector,
         instance: surroundings.randomUuid(),
-        token: options.token,
+        key: macKeyOf(options.token),
         random: surroundings.random,
         nonce: () => surroundings.randomBytes(NONCE_BYTES),
         storeId: queue.stats.storeId,

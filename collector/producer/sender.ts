@@ -21,7 +21,7 @@ import { decodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
 import { assertNever, ProtocolError } from '#protocol/errors.ts';
 import { Framer, type RawMessage } from '#protocol/framer.ts';
-import { signHello, verifyWelcome } from '#protocol/handshake.ts';
+import { type MacKey, signHello, verifyWelcome } from '#protocol/handshake.ts';
 import type { Epoch, Frame } from '#protocol/identity.ts';
 import { EPOCHS_PER_MESSAGE_MAX, PING_INTERVALS_MAX, PROTOCOL_VERSION } from '#protocol/limits.ts';
 import type { Greeting, Heartbeat, Message, Reject, Welcome } from '#protocol/messages.ts';
@@ -96,7 +96,7 @@ export interface SenderOptions {
   readonly collector: string;
   /** A UUID of this process. */
   readonly instance: string;
-  readonly token: Uint8Array;
+  readonly key: MacKey;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
   /** NONCE_BYTES unpredictable bytes. */
@@ -385,7 +385,7 @@ export class Sender {
     const needed = held.filter(({ onlyRemembered }) => !onlyRemembered);
     const announced = needed.slice(0, EPOCHS_PER_MESSAGE_MAX);
     const following = this.#verificationDue ? held : needed;
-    const hello = signHello(this.#options.token, greeting.body, {
+    const hello = signHello(this.#options.key, greeting.body, {
       kind: 'hello',
       version: PROTOCOL_VERSION,
       collector: this.#options.collector,
@@ -402,7 +402,7 @@ export class Sender {
   #onWelcome(conversation: Conversation, welcome: Welcome, body: Buffer, now: number): void {
     const { greeting, hello } = conversation;
     if (!greeting || !hello) return;
-    if (!verifyWelcome(this.#options.token, greeting.body, hello.body, body)) {
+    if (!verifyWelcome(this.#options.key, greeting.body, hello.body, body)) {
       const text =
         'the server could not prove that it holds our token, so no frame was sent to it; give ' +
         'both sides the same token, and see that this is your server';

@@ -4,6 +4,7 @@
  * `server/main.ts` wires, without sockets, threads and the API.
  */
 import type { Logger } from 'pino';
+import { sharedKey } from '#server/access/keys.ts';
 import { Events } from '#server/events.ts';
 import {
   Connection,
@@ -190,7 +191,8 @@ export class ServerHost implements Listener {
         randomBytes: (length) => random.bytes(length),
         randomUuid: () => random.uuid(),
       },
-      token,
+      keys: sharedKey(token),
+      attempts: { onFailed: (reason) => world.meet(`attempt fails: ${reason}`) },
       heartbeatMs: HEARTBEAT_MS,
       payloadBytesMax,
       windowBytes,

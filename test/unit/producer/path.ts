@@ -6,10 +6,12 @@
 
 import type { LinkError } from '#collector/producer/link-error.ts';
 import { Sender, type SenderAction, type SenderOptions } from '#collector/producer/sender.ts';
+import { macKeyOf } from '#protocol/handshake.ts';
 import type { Frame } from '#protocol/identity.ts';
 import { NONCE_BYTES } from '#protocol/limits.ts';
 import type { EpochAnnouncement, Terms, WireFrame } from '#protocol/messages.ts';
 import { type SettledRange, SettledRanges } from '#protocol/settlement.ts';
+import { sharedKey } from '#server/access/keys.ts';
 import { Session, type SessionAction } from '#server/session.ts';
 
 const STORE_ID = '01938c5e-0000-7000-8000-0000000000aa';
@@ -94,7 +96,7 @@ export class Path {
       {
         collector: 'modelled',
         instance: '01938c5e-0000-4000-8000-0000000000bb',
-        token: TOKEN,
+        key: macKeyOf(TOKEN),
         random: () => 0.5,
         nonce: () => Buffer.alloc(NONCE_BYTES, 7),
         storeId: undefined,
@@ -238,7 +240,7 @@ export class Path {
     const pipe = { freeAt: 0, carried: 0 };
     const session = new Session(
       {
-        token: TOKEN,
+        keys: sharedKey(TOKEN),
         storeId: STORE_ID,
         nonce: Buffer.alloc(NONCE_BYTES, 9),
         heartbeatMs: this.#terms.heartbeatIntervalMs,

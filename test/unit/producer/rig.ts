@@ -9,7 +9,7 @@ import { Sender } from '#collector/producer/sender.ts';
 import { decodeBody, encodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
 import { Framer } from '#protocol/framer.ts';
-import { signWelcome, verifyHello } from '#protocol/handshake.ts';
+import { macKeyOf, signWelcome, verifyHello } from '#protocol/handshake.ts';
 import { type Frame, frameCrc } from '#protocol/identity.ts';
 import type { EpochAnnouncement, Frames, Hello, Message, Terms } from '#protocol/messages.ts';
 import { type GapReason, type SettledRange, SettledRanges } from '#protocol/settlement.ts';
@@ -99,7 +99,7 @@ export class Rig {
         delivery,
         collector: 'bench',
         instance: '01938c5e-0000-4000-8000-0000000000bb',
-        token,
+        key: macKeyOf(token),
         random: () => this.random,
         nonce: () => NONCE,
         storeId: undefined,
@@ -155,9 +155,10 @@ export class Rig {
   welcome(settled: readonly (SettledRange & { epochIndex: number })[] = [], token = TOKEN): void {
     const { helloBody, greetingBody } = this.peer;
     if (!helloBody) throw new Error('no HELLO came');
-    if (!verifyHello(TOKEN, greetingBody, helloBody)) throw new Error('HELLO is not proven');
+    if (!verifyHello(macKeyOf(TOKEN), greetingBody, helloBody))
+      throw new Error('HELLO is not proven');
     const welcome = { kind: 'welcome', ...this.terms, settled } as const;
-    this.fromServer(signWelcome(token, greetingBody, helloBody, welcome));
+    this.fromServer(signWelcome(macKeyOf(token), greetingBody, helloBody, welcome));
   }
 
   /** From wherever it is to Ready. */

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { decodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
 import { Framer } from '#protocol/framer.ts';
-import { verifyHello, verifyWelcome } from '#protocol/handshake.ts';
+import { macKeyOf, verifyHello, verifyWelcome } from '#protocol/handshake.ts';
 import { frameCrc } from '#protocol/identity.ts';
 import type { Message } from '#protocol/messages.ts';
 
@@ -79,14 +79,19 @@ describe('the handshake of the vectors', () => {
     hex.helloBody,
     hex.welcomeBody,
   ].map((text) => Buffer.from(text, 'hex')) as [Buffer, Buffer, Buffer, Buffer];
+  const key = macKeyOf(token);
+
+  test('has the key that is made from its token', () => {
+    expect(key.toString('hex')).toBe(hex.key);
+  });
 
   test('is proven on both sides', () => {
-    expect(verifyHello(token, greeting, hello)).toBe(true);
-    expect(verifyWelcome(token, greeting, hello, welcome)).toBe(true);
+    expect(verifyHello(key, greeting, hello)).toBe(true);
+    expect(verifyWelcome(key, greeting, hello, welcome)).toBe(true);
   });
 
   test('is not proven by another token', () => {
-    const other = Buffer.from('another token of 32 characters..');
+    const other = macKeyOf(Buffer.from('another token of 32 characters..'));
     expect(verifyHello(other, greeting, hello)).toBe(false);
     expect(verifyWelcome(other, greeting, hello, welcome)).toBe(false);
   });
@@ -98,15 +103,15 @@ describe('the handshake of the vectors', () => {
       return flipped;
     };
     for (let at = 0; at < greeting.length; at += 1) {
-      expect(verifyHello(token, flip(greeting, at), hello)).toBe(false);
-      expect(verifyWelcome(token, flip(greeting, at), hello, welcome)).toBe(false);
+      expect(verifyHello(key, flip(greeting, at), hello)).toBe(false);
+      expect(verifyWelcome(key, flip(greeting, at), hello, welcome)).toBe(false);
     }
     for (let at = 0; at < hello.length; at += 1) {
-      expect(verifyHello(token, greeting, flip(hello, at))).toBe(false);
-      expect(verifyWelcome(token, greeting, flip(hello, at), welcome)).toBe(false);
+      expect(verifyHello(key, greeting, flip(hello, at))).toBe(false);
+      expect(verifyWelcome(key, greeting, flip(hello, at), welcome)).toBe(false);
     }
     for (let at = 0; at < welcome.length; at += 1) {
-      expect(verifyWelcome(token, greeting, hello, flip(welcome, at))).toBe(false);
+      expect(verifyWelcome(key, greeting, hello, flip(welcome, at))).toBe(false);
     }
   });
 });

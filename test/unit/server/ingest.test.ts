@@ -59,8 +59,13 @@ test('a wrong token is told so, logged, and learns nothing', async () => {
   expect(await collector.next('bye')).toMatchObject({ reason: 'unauthorized', text: '' });
   await collector.untilClosed();
   await expect
-    .poll(() => logged.find(({ reason }) => reason === 'unauthorized'), DEADLINE)
-    .toMatchObject({ level: 40 });
+    .poll(() => logged.find(({ event }) => event === 'attempt_failed'), DEADLINE)
+    .toMatchObject({
+      level: 40,
+      reason: 'wrong_token',
+      address: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+      msg: 'c1 did not prove that it has its token',
+    });
 });
 
 test('the same process’s newer connection takes over, and the older one is told', async () => {

@@ -1,55 +1,14 @@
 /** The server program as a process: how it starts, stops, refuses to start, and dies. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { DEADLINE, stopServing, TestCollector } from './serving.ts';
+import { Program } from './program.ts';
+import { stopServing, TestCollector } from './serving.ts';
 import { EPOCH_A, epochOf, framesOf, stored } from './store-contract.ts';
 import { TOKEN } from './wire-client.ts';
-
-const MAIN = fileURLToPath(new URL('../../../server/main.ts', import.meta.url));
-
-class Program {
-  readonly process: ChildProcess;
-  out = '';
-  err = '';
-
-  constructor(environment: Record<string, string>, ...args: string[]) {
-    this.process = spawn(process.execPath, [MAIN, ...args], {
-      env: { PATH: process.env.PATH, ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.process.stdout?.on('data', (text) => {
-      this.out += text;
-    });
-    this.process.stderr?.on('data', (text) => {
-      this.err += text;
-    });
-  }
-
-  get logged(): Record<string, unknown>[] {
-    const lines = this.out.split('\n').filter((line) => line !== '');
-    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  }
-
-  /** Where it serves, once it does. */
-  async started(): Promise<{ port: number; api: string }> {
-    await expect.poll(() => this.out + this.err, DEADLINE).toContain('"event":"started"');
-    const { ingest, api } = this.logged.find(({ event }) => event === 'started') ?? {};
-    return { port: Number(String(ingest).split(':').at(-1)), api: String(api) };
-  }
-
-  async exited(): Promise<number | null> {
-    if (this.process.exitCode === null && this.process.signalCode === null) {
-      await once(this.process, 'close');
-    }
-    return this.process.exitCode;
-  }
-}
 
 let directory = '';
 const programs: Program[] = [];

@@ -11,6 +11,8 @@ import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { expect } from 'vitest';
 import type { EpochAnnouncement, Hello, Message } from '#protocol/messages.ts';
+import { Attempts } from '#server/access/attempts.ts';
+import { type Keys, sharedKey } from '#server/access/keys.ts';
 import { Events } from '#server/events.ts';
 import { Ingest } from '#server/ingest.ts';
 import type { Connection } from '#server/ingest-connection.ts';
@@ -53,7 +55,7 @@ export async function openStore(more: Partial<SqliteStoreOptions> = {}): Promise
 }
 
 export async function serve(
-  options: { store?: Store; connectionsMax?: number; windowBytes?: number } = {},
+  options: { store?: Store; keys?: Keys; connectionsMax?: number; windowBytes?: number } = {},
 ): Promise<Serving> {
   const store = options.store ?? (await openStore());
   const registry = new Registry<Connection>();
@@ -66,6 +68,9 @@ export async function serve(
     collectorsConnected: () => registry.connectedCount,
     storeWritable: () => store.status.writable,
   });
+  const { after } = REAL_SURROUNDINGS;
+  const attempts = new Attempts({ log, registry: metrics.registry, after });
+  undo.push(async () => attempts.close());
   const ingest: Ingest = new Ingest({
     store,
     registry,
@@ -73,7 +78,8 @@ export async function serve(
     metrics,
     log,
     surroundings: REAL_SURROUNDINGS,
-    token: TOKEN,
+    keys: options.keys ?? sharedKey(TOKEN),
+    attempts,
     host: '127.0.0.1',
     port: 0,
     connectionsMax: options.connectionsMax ?? 100,

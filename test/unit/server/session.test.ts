@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { sealEnvelope } from '#protocol/envelope.ts';
 import { EPOCHS_PER_CONNECTION_MAX, NONCE_BYTES } from '#protocol/limits.ts';
 import { KINDS, type Message, type Terms } from '#protocol/messages.ts';
+import { type Keys, sharedKey } from '#server/access/keys.ts';
 import { Session, type SessionAction } from '#server/session.ts';
 import { assertLegalStep, LEGAL_STEPS, type SessionState } from '#server/session-state.ts';
 import type { AnnounceAnswer, CommitOutcome } from '#server/store/store.ts';
@@ -28,9 +29,9 @@ class Talk {
   readonly asked: Exclude<SessionAction, { type: 'write' }>[] = [];
   now = 0;
 
-  constructor(token: Uint8Array = TOKEN) {
+  constructor(token: Uint8Array = TOKEN, keys: Keys = sharedKey(TOKEN)) {
     this.client = new WireClient(token);
-    const options = { token: TOKEN, storeId: STORE_ID, nonce: Buffer.alloc(NONCE_BYTES, 9) };
+    const options = { keys, storeId: STORE_ID, nonce: Buffer.alloc(NONCE_BYTES, 9) };
     const bounds = { heartbeatMs: 1_000, payloadBytesMax: 500, windowBytes: WINDOW };
     this.session = new Session({ ...options, ...bounds }, this.now);
     this.drain();

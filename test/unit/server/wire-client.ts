@@ -5,7 +5,7 @@
 import { decodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
 import { Framer } from '#protocol/framer.ts';
-import { signHello, verifyWelcome } from '#protocol/handshake.ts';
+import { type MacKey, macKeyOf, signHello, verifyWelcome } from '#protocol/handshake.ts';
 import { NONCE_BYTES, PROTOCOL_VERSION } from '#protocol/limits.ts';
 import type { EpochAnnouncement, Hello, Message } from '#protocol/messages.ts';
 
@@ -17,14 +17,14 @@ export class WireClient {
   readonly messages: Message[] = [];
   /** True once a WELCOME came whose MAC is right. */
   welcomed = false;
-  readonly #token: Uint8Array;
+  readonly #key: MacKey;
   readonly #writer = new MessageWriter();
   readonly #framer = new Framer();
   #greetingBody: Buffer | undefined;
   #helloBody: Buffer | undefined;
 
   constructor(token: Uint8Array = TOKEN) {
-    this.#token = token;
+    this.#key = macKeyOf(token);
     this.#framer.liftLimit();
   }
 
@@ -34,7 +34,7 @@ export class WireClient {
       const message = decodeBody(raw.kind, raw.flags, raw.body);
       if (message.kind === 'greeting') this.#greetingBody = raw.body;
       if (message.kind === 'welcome' && this.#greetingBody && this.#helloBody) {
-        this.welcomed = verifyWelcome(this.#token, this.#greetingBody, this.#helloBody, raw.body);
+        this.welcomed = verifyWelcome(this.#key, this.#greetingBody, this.#helloBody, raw.body);
       }
       this.messages.push(message);
     }
@@ -51,7 +51,7 @@ export class WireClient {
 
   hello(epochs: readonly EpochAnnouncement[], more: Partial<Omit<Hello, 'mac'>> = {}): Buffer {
     if (!this.#greetingBody) throw new Error('no GREETING came');
-    const hello = signHello(this.#token, this.#greetingBody, {
+    const hello = signHello(this.#key, this.#greetingBody, {
       kind: 'hello',
       version: PROTOCOL_VERSION,
       collector: 'c1',

@@ -1,0 +1,148 @@
+/**
+ * Who may talk to this server, wired: the keys of the collectors from the shared token or from the
+ * tokens file, and what is told of those who failed to come in. Tells what was reloaded and what was
+ * refused; the files are `watched.ts`.
+ */
+import { readFileSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { Gauge, type Registry } from 'prom-client';
+import { Attempts } from './attempts.ts';
+import { collectorKeys, type Keys, sharedKey } from './keys.ts';
+import { TokensFile, TokensFileError } from './tokens-file.ts';
+import { Watched } from './watched.ts';
+
+export interface AccessSettings {
+  /** For all collectors; counts only where no tokens file is given. */
+  readonly token: Buffer | undefined;
+  readonly tokensFile: string | undefined;
+}
+
+export interface AccessOptions {
+  readonly settings: AccessSettings;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly after: (ms: number, call: () => void) => () => void;
+  /** Other keys count from now on. */
+  readonly onKeysReplaced: () => void;
+}
+
+export class Access {
+  readonly keys: Keys;
+  readonly attempts: Attempts;
+  readonly #options: AccessOptions;
+  readonly #watched: Pick<Watched<unknown>, 'reload' | 'close'>[] = [];
+  readonly #reloaded: Gauge<'what'>;
+
+  /** Throws an error with a message for people when a file can't be used. */
+  constructor(options: AccessOptions) {
+    const { log, registry, after, settings } = options;
+    this.#options = options;
+    this.attempts = new Attempts({ log, registry, after });
+    this.#reloaded = new Gauge({
+      name: 'holdfast_access_last_reload_successful',
+      help: 'Whether what the files say is in force; 0: a newer version was refused, the log says why.',
+      labelNames: ['what'],
+      registers: [registry],
+    });
+    this.keys = this.#openKeys(settings);
+  }
+
+  /** True where `reload` has something to do. */
+  get reloadable(): boolean {
+    return this.#watched.length > 0;
+  }
+
+  /** Reads all files anew. */
+  reload(): void {
+    for (const watched of this.#watched) watched.reload();
+  }
+
+  close(): void {
+    for (const watched of this.#watched) watched.close();
+    this.attempts.close();
+  }
+
+  #openKeys({ token, tokensFile: path }: AccessSettings): Keys {
+    const { log, onKeysReplaced } = this.#options;
+    if (path === undefined) {
+      if (token === undefined) throw new Error('neither a token nor a tokens file');
+      return sharedKey(token);
+    }
+    if (token !== undefined) {
+      const text = `HOLDFAST_TOKEN counts for nobody, for HOLDFAST_TOKENS_FILE is given: who is not in ${path} does not come in`;
+      log.warn({ event: 'shared_token_ignored' }, text);
+    }
+    const inForce = (file: TokensFile): Keys => {
+      const keys = file.keysByCollector();
+      log.info({ event: 'tokens_loaded', path, collectors: keys.size }, allowed(keys.size));
+      return collectorKeys(keys);
+    };
+    const onReplaced = (file: TokensFile): void => {
+      keys = inForce(file);
+      onKeysReplaced();
+    };
+    let keys = inForce(this.#watch('tokens', [path], () => readTokens(path), onReplaced));
+    return {
+      candidates: (collector) => keys.candidates(collector),
+      knows: (collector) => keys.knows(collector),
+    };
+  }
+
+  #watch<T>(
+    what: string,
+    paths: readonly string[],
+    load: () => T,
+    onReplaced: (value: T) => void,
+  ): T {
+    this.#reloaded.set({ what }, 1);
+    const watched = new Watched({
+      paths,
+      load,
+      onReplaced: (value) => {
+        this.#reloaded.set({ what }, 1);
+        onReplaced(value);
+      },
+      onRefused: (error) => {
+        this.#reloaded.set({ what }, 0);
+        this.#options.log.error(
+          { event: 'reload_refused', what, paths },
+          `${error.message}\nWhat was in force before stays in force until that is mended`,
+        );
+      },
+    });
+    this.#watched.push(watched);
+    return watched.value;
+  }
+}
+
+function allowed(collectors: number): string {
+  if (collectors === 0) return 'the tokens file names nobody: no collector may come in';
+  return collectors === 1 ? 'one collector may come in' : `${collectors} collectors may come in`;
+}
+
+/** A file that a setting names can't be used. */
+export class AccessFileError extends Error {
+  override readonly name = 'AccessFileError';
+  readonly code = 'access_file';
+}
+
+/** Throws AccessFileError. */
+function readTokens(path: string): TokensFile {
+  const text = readText(path, 'HOLDFAST_TOKENS_FILE');
+  try {
+    return TokensFile.parse(text);
+  } catch (error) {
+    if (!(error instanceof TokensFileError)) throw error;
+    const message = `${path} (HOLDFAST_TOKENS_FILE) can't be used:\n  ${error.message}`;
+    throw new AccessFileError(message, { cause: error });
+  }
+}
+
+function readText(path: string, setting: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new AccessFileError(`${path} (${setting}) can't be read: ${why}`, { cause });
+  }
+}
