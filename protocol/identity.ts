@@ -41,8 +41,8 @@ export interface Predecessor {
   readonly lastSeq: number;
 }
 
-const COLLECTOR_ID = /^[a-z0-9][a-z0-9._-]{0,63}$/;
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+export const COLLECTOR_ID = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** The rule for collector ids, in words for messages. */
 export const COLLECTOR_ID_RULE =

@@ -1,6 +1,8 @@
 /**
- * The page at `/`: a fixed map of files, read once. Nothing else on disk can be asked for.
+ * The page at `/`: a fixed map of files, read once. Nothing else on disk can be asked for. Each has
+ * an ETag, so that a browser asks whether it has changed and is spared the rest.
  */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 
@@ -14,8 +16,11 @@ const FILES = {
 export function addPage(app: FastifyInstance): void {
   for (const [url, { file, type }] of Object.entries(FILES)) {
     const content = readFileSync(new URL(`../page/${file}`, import.meta.url));
-    app.get(url, { schema: { hide: true } }, (_request, reply) =>
-      reply.type(type).header('cache-control', 'no-cache').send(content),
-    );
+    const etag = `"${createHash('sha256').update(content).digest('base64url').slice(0, 22)}"`;
+    app.get(url, { schema: { hide: true } }, (request, reply) => {
+      reply.headers({ 'cache-control': 'no-cache', etag });
+      if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+      return reply.type(type).send(content);
+    });
   }
 }

@@ -2,36 +2,52 @@
  * Errors of the API as RFC 9457 problem details. They say what the caller can mend and nothing of
  * our insides.
  */
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-export const problemSchema = z.object({
-  type: z.literal('about:blank'),
+const problemSchema = z.object({
+  type: z.literal('about:blank').describe('The status says what kind of problem it is.'),
   title: z.string().describe('The status in words.'),
   status: z.number().int(),
   detail: z.string().describe('What is wrong, and what to do.'),
+  instance: z.string().describe("This occurrence, a URN; the server's log has it beside errors."),
 });
 
-type Problem = z.infer<typeof problemSchema>;
+/** What a path may answer beside what it is for: for the OpenAPI document. */
+export const BAD_REQUEST = { 400: described('A parameter that is unknown, or has a wrong value.') };
+export const NOT_NOW = { 503: described('It can not be done now; the detail says why.') };
 
-const TITLES: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  500: 'Internal Server Error',
-  503: 'Service Unavailable',
-};
-
-function problem(status: number, detail: string): Problem {
-  return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, detail };
+/** A name for one occurrence of a problem. */
+export function newInstance(): string {
+  return `urn:uuid:${randomUUID()}`;
 }
 
-export function sendProblem(reply: FastifyReply, status: number, detail: string): FastifyReply {
+export function problemOf(
+  status: number,
+  detail: string,
+  instance = newInstance(),
+): z.infer<typeof problemSchema> {
+  return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail, instance };
+}
+
+/** `instance` where the log names it too. */
+export function sendProblem(
+  reply: FastifyReply,
+  status: number,
+  detail: string,
+  instance?: string,
+): FastifyReply {
   return reply
     .code(status)
     .type(PROBLEM_TYPE)
     .serializer(JSON.stringify)
-    .send(problem(status, detail));
+    .send(problemOf(status, detail, instance));
+}
+
+function described(description: string) {
+  return { description, content: { [PROBLEM_TYPE]: { schema: problemSchema } } };
 }

@@ -3,8 +3,11 @@
  * document is made from them.
  */
 import { z } from 'zod';
-import { COLLECTOR_ID_RULE, isCollectorId, isUuid } from '#protocol/identity.ts';
+import { COLLECTOR_ID, COLLECTOR_ID_RULE, UUID } from '#protocol/identity.ts';
 import { parseTime } from './time.ts';
+
+/** Longer than any place in the order of frames. */
+const CURSOR_CHARS_MAX = 1_000;
 
 const collectorId = z.string().describe(`A collector's id: ${COLLECTOR_ID_RULE}.`);
 const epoch = z.string().describe('An epoch: a UUIDv7, one opening of a queue by a writer.');
@@ -15,54 +18,76 @@ const time = z.iso
 
 const collectorQuery = z
   .string()
-  .refine(isCollectorId, `must be a collector id: ${COLLECTOR_ID_RULE}`)
+  .regex(COLLECTOR_ID, `must be a collector id: ${COLLECTOR_ID_RULE}`)
   .optional()
   .describe('Only of this collector.');
 
 const epochQuery = z
   .string()
-  .refine(isUuid, 'must be a UUID in lower case')
+  .regex(UUID, 'must be a UUID in lower case')
   .optional()
   .describe('Only of this epoch.');
 
-const timeQuery = z
-  .string()
+const timeQuery = z.iso
+  .datetime({ offset: true, error: 'must be an RFC 3339 time, e.g. 2026-11-21T08:12:17.5Z' })
   .transform((text, context) => {
     const parsed = parseTime(text);
     if (parsed !== undefined) return parsed;
-    context.addIssue('must be an RFC 3339 time from 1970 on, e.g. 2026-11-21T08:12:17.5Z');
+    context.addIssue('there is no such time');
     return z.NEVER;
   })
   .optional();
+
+/** What selects frames. */
+const frameFilter = {
+  collector: collectorQuery,
+  epoch: epochQuery,
+  from: timeQuery.describe('Captured at this time or later.'),
+  to: timeQuery.describe('Captured before this time.'),
+};
+
+/** Digits as their number; anything else as it is, to be refused by the schema behind. */
+function numberOf(text: unknown): unknown {
+  return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : text;
+}
 
 /** Nothing is taken; whatever is given is a mistake worth telling. */
 export const noQuery = z.strictObject({});
 
 export const auditQuery = z.strictObject({ collector: collectorQuery });
 
-export const exportQuery = z.strictObject({ collector: collectorQuery, epoch: epochQuery });
+export const EXPORT_FORMATS = ['ndjson', 'csv'] as const;
+
+export const exportQuery = z.strictObject({
+  ...frameFilter,
+  format: z
+    .enum(EXPORT_FORMATS)
+    .default('ndjson')
+    .describe('ndjson: an object of JSON a line. csv: RFC 4180 with a header line.'),
+  after: z
+    .string()
+    .max(CURSOR_CHARS_MAX)
+    .optional()
+    .describe(
+      'Go on behind this frame: collector, epoch, seq and captured_at of the last whole line that came, with commas between. All else as in the request before.',
+    ),
+});
 
 const FRAMES_LIMIT_MAX = 1_000;
 
 export const framesQuery = z.strictObject({
-  collector: collectorQuery,
-  epoch: epochQuery,
-  from: timeQuery.describe('Captured at this time or later.'),
-  to: timeQuery.describe('Captured before this time.'),
+  ...frameFilter,
   order: z
     .enum(['newest', 'oldest'])
     .default('newest')
     .describe('By collector, epoch, capture time and seq: ascending, or all of them descending.'),
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(FRAMES_LIMIT_MAX)
+  limit: z
+    .preprocess(numberOf, z.int().min(1).max(FRAMES_LIMIT_MAX))
     .default(100)
     .describe('Frames in one answer, at most. There may be fewer and a next_cursor.'),
   cursor: z
     .string()
-    .max(1_000)
+    .max(CURSOR_CHARS_MAX)
     .optional()
     .describe('next_cursor of the answer before; all else as in the request before.'),
 });
@@ -127,33 +152,26 @@ export const auditResponse = z.object({
   ),
 });
 
-const frameShape = {
+export const frame = z.object({
   collector: collectorId,
   epoch,
   seq,
   captured_at: time,
   received_at: time,
   crc32: z.string().describe('Over epoch, seq, captured_at and payload; 8 hex digits.'),
-};
-
-export const framesResponse = z.object({
-  frames: z.array(
-    z.object({
-      ...frameShape,
-      payload_bytes: count,
-      payload_base64: z.string(),
-      payload: z.unknown().optional().describe('The payload as JSON, where it is JSON.'),
-    }),
-  ),
-  next_cursor: z.string().nullable().describe('null at the end.'),
-});
-
-export const exportLine = z.object({
-  ...frameShape,
-  payload_base64: z.string(),
-  payload: z.unknown().optional().describe('The payload as JSON, where it is JSON.'),
+  payload_bytes: count,
   crc_ok: z
     .literal(false)
     .optional()
     .describe('Only where the stored bytes no longer match their CRC: the row is damaged.'),
+  payload_base64: z.string(),
+  payload: z
+    .unknown()
+    .optional()
+    .describe('The payload itself, where it is JSON of at most 100 levels.'),
+});
+
+export const framesResponse = z.object({
+  frames: z.array(frame),
+  next_cursor: z.string().nullable().describe('null at the end.'),
 });

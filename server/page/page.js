@@ -219,7 +219,8 @@ function listen() {
     live = true;
     stale = true;
   };
-  for (const name of ['hello', 'stored', 'collector']) source.addEventListener(name, onNews);
+  for (const name of ['hello', 'reset', 'stored', 'collector'])
+    source.addEventListener(name, onNews);
   source.addEventListener('error', () => {
     live = false;
     stale = true;

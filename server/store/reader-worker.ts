@@ -8,9 +8,9 @@ import { parentPort } from 'node:worker_threads';
 import { StoreCheck, type StoreProblem } from './check.ts';
 import { buffersOf, packStored } from './packing.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
-import { type ExportPosition, SqliteReader } from './sqlite-reader.ts';
+import { SqliteReader } from './sqlite-reader.ts';
 import { openForChecking, openForReading, STORE_FILE } from './sqlite-schema.ts';
-import type { ExportFilter, FrameQuery } from './store.ts';
+import type { FrameQuery } from './store.ts';
 import { answerCalls, Handover } from './worker-calls.ts';
 
 let reader: SqliteReader | undefined;
@@ -44,10 +44,6 @@ answerCalls(parentPort, {
     const { frames, last } = opened().frames(query);
     const packed = packStored(frames);
     return new Handover({ packed, last }, buffersOf(packed));
-  },
-  exportChunk: ({ filter, after }: { filter: ExportFilter; after: ExportPosition | undefined }) => {
-    const packed = packStored(opened().exportChunk(filter, after));
-    return new Handover(packed, buffersOf(packed));
   },
   /** Answers what the check has found so far. */
   check: (directory: string): CheckProgress => {

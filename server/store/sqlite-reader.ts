@@ -11,21 +11,15 @@ import { settledRangeOf } from './settled-table.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import type {
   CollectorAudit,
-  ExportFilter,
   FramePage,
-  FramePosition,
   FrameQuery,
   KnownCollector,
   NewestFrame,
   StoredFrame,
 } from './store.ts';
 
-/** A page or a chunk ends after the frame that brings it to this. */
+/** A page ends after the frame that brings it to this. */
 const ANSWER_BYTES_MAX = 4_194_304;
-const CHUNK_FRAMES_MAX = 1_000;
-
-/** A place in the order of an export: collector, epoch, seq. */
-export type ExportPosition = Omit<FramePosition, 'capturedAt'>;
 
 interface Stream {
   readonly id: number;
@@ -55,11 +49,12 @@ export class SqliteReader {
   }
 
   audit(collector: string | undefined): CollectorAudit[] {
+    const [which, ...values] = collector === undefined ? ['true'] : ['collector = ?', collector];
     return this.#transaction('reading the audit', () =>
-      this.#prepared(`
-        SELECT collector, last_heard_at FROM collectors
-        WHERE collector = coalesce(?1, collector) ORDER BY collector`)
-        .all(collector ?? null)
+      this.#prepared(
+        `SELECT collector, last_heard_at FROM collectors WHERE ${which} ORDER BY collector`,
+      )
+        .all(...values)
         .map((row) => ({
           collector: String(row.collector),
           lastHeardAt: Number(row.last_heard_at),
@@ -71,13 +66,9 @@ export class SqliteReader {
   /** A page in the order of capture. */
   frames(query: FrameQuery): FramePage {
     return this.#transaction('reading frames', () => {
-      const streams = this.#streamsOf(query);
-      if (query.order === 'newest') streams.reverse();
-      const { after } = query;
-      const start = after ? streams.findIndex((stream) => notBefore(stream, after, query)) : 0;
       const frames: StoredFrame[] = [];
       let bytes = 0;
-      for (const stream of start < 0 ? [] : streams.slice(start)) {
+      for (const stream of this.#streamsOf(query)) {
         for (const row of this.#rowsByCapture(stream, query, query.limit - frames.length + 1)) {
           if (frames.length >= query.limit || bytes >= ANSWER_BYTES_MAX) {
             return { frames, last: false };
@@ -91,25 +82,6 @@ export class SqliteReader {
     });
   }
 
-  /** The next frames of an export, by seq; empty at its end. */
-  exportChunk(filter: ExportFilter, after: ExportPosition | undefined): StoredFrame[] {
-    return this.#transaction('exporting frames', () => {
-      const frames: StoredFrame[] = [];
-      let bytes = 0;
-      for (const stream of this.#streamsOf(filter)) {
-        if (after && compare(stream, after) < 0) continue;
-        const afterSeq = after && compare(stream, after) === 0 ? after.seq : 0;
-        for (const row of this.#rowsBySeq(stream, afterSeq, CHUNK_FRAMES_MAX)) {
-          const frame = frameOf(stream, row);
-          frames.push(frame);
-          bytes += frame.payload.length;
-          if (frames.length >= CHUNK_FRAMES_MAX || bytes >= ANSWER_BYTES_MAX) return frames;
-        }
-      }
-      return frames;
-    });
-  }
-
   close(): void {
     this.#database.close();
   }
@@ -118,7 +90,7 @@ export class SqliteReader {
     const newest = this.#prepared(`
       SELECT seq, captured_at, received_at FROM frames WHERE stream_id = ?
       ORDER BY seq DESC LIMIT 1`);
-    for (const stream of this.#streamsOf({ collector }).reverse()) {
+    for (const stream of this.#streamsOf({ collector, order: 'newest' })) {
       const row = newest.get(stream.id);
       if (row === undefined) continue;
       return {
@@ -143,23 +115,35 @@ export class SqliteReader {
       .map((row) => auditEpoch(factsOf(row), settled.all(Number(row.id)).map(settledRangeOf)));
   }
 
-  #streamsOf({ collector, epoch }: ExportFilter): Stream[] {
-    return this.#prepared(`
-      SELECT id, collector, epoch FROM streams
-      WHERE collector = coalesce(?1, collector) AND epoch = coalesce(?2, epoch)
-      ORDER BY collector, epoch`)
-      .all(collector ?? null, epoch ?? null)
-      .map((row) => ({
-        id: Number(row.id),
-        collector: String(row.collector),
-        epoch: String(row.epoch),
-      }));
+  /** The streams that a query reaches, its `after` among them, one by one in its order. */
+  *#streamsOf({
+    collector,
+    epoch,
+    order,
+    after,
+  }: Pick<FrameQuery, 'collector' | 'epoch' | 'order' | 'after'>): Generator<Stream> {
+    const [from, direction] = order === 'oldest' ? ['>=', 'ASC'] : ['<=', 'DESC'];
+    const conditions = [
+      ...(collector === undefined ? [] : [['collector = ?', collector]]),
+      ...(epoch === undefined ? [] : [['epoch = ?', epoch]]),
+      ...(after ? [[`(collector, epoch) ${from} (?, ?)`, after.collector, after.epoch]] : []),
+    ];
+    const where = conditions.map(([condition]) => condition).join(' AND ') || 'true';
+    const rows = this.#prepared(`
+      SELECT id, collector, epoch FROM streams WHERE ${where}
+      ORDER BY collector ${direction}, epoch ${direction}`).iterate(
+      ...conditions.flatMap(([, ...values]) => values),
+    );
+    for (const row of rows) {
+      yield { id: Number(row.id), collector: String(row.collector), epoch: String(row.epoch) };
+    }
   }
 
   #rowsByCapture(stream: Stream, query: FrameQuery, limit: number) {
     const [beyond, direction] = query.order === 'oldest' ? ['>', 'ASC'] : ['<', 'DESC'];
     const { after } = query;
-    const within = after && compare(stream, after) === 0 ? after : undefined;
+    const begun = after?.collector === stream.collector && after.epoch === stream.epoch;
+    const within = begun ? after : undefined;
     const place = within ? `AND (captured_at, seq) ${beyond} (?4, ?5)` : '';
     return this.#prepared(`
       SELECT seq, captured_at, received_at, crc, payload FROM frames
@@ -170,12 +154,6 @@ export class SqliteReader {
       ...(within ? [within.capturedAt, within.seq] : []),
       limit,
     );
-  }
-
-  #rowsBySeq(stream: Stream, afterSeq: number, limit: number) {
-    return this.#prepared(`
-      SELECT seq, captured_at, received_at, crc, payload FROM frames
-      WHERE stream_id = ? AND seq > ? ORDER BY seq LIMIT ?`).iterate(stream.id, afterSeq, limit);
   }
 
   #transaction<T>(doing: string, read: () => T): T {
@@ -203,19 +181,6 @@ export class SqliteReader {
 
 function captureBounds(filter: FrameQuery): [number, number] {
   return [filter.capturedFrom ?? 0, filter.capturedBefore ?? 2 ** 53];
-}
-
-/** By collector, then epoch: the order of everything that spans streams. */
-function compare(stream: Stream, place: { collector: string; epoch: string }): number {
-  if (stream.collector !== place.collector) return stream.collector < place.collector ? -1 : 1;
-  if (stream.epoch !== place.epoch) return stream.epoch < place.epoch ? -1 : 1;
-  return 0;
-}
-
-/** True for the stream of a place and those behind it in the query's order. */
-function notBefore(stream: Stream, place: FramePosition, { order }: FrameQuery): boolean {
-  const order0 = compare(stream, place);
-  return order === 'oldest' ? order0 >= 0 : order0 <= 0;
 }
 
 function factsOf(row: Record<string, unknown>): StreamFacts {

@@ -12,7 +12,6 @@ import { GroupCommit } from './group-commit.ts';
 import { damagedError } from './inspection.ts';
 import { writeMark } from './mark.ts';
 import { type PackedStored, unpackStored } from './packing.ts';
-import type { ExportPosition } from './sqlite-reader.ts';
 import { type NewStore, STORE_FILE } from './sqlite-schema.ts';
 import type { JobResult } from './sqlite-writer.ts';
 import {
@@ -20,8 +19,9 @@ import {
   type Announcement,
   type CollectorAudit,
   type CommitOutcome,
-  type ExportFilter,
+  type FrameFilter,
   type FramePage,
+  type FramePosition,
   type FrameQuery,
   type Heard,
   type KnownCollector,
@@ -35,6 +35,8 @@ import { WorkerCalls } from './worker-calls.ts';
 
 /** The log is checkpointed past this. Smaller: more fsyncs; larger: commits that wait for longer. */
 const WAL_BYTES = 8_388_608;
+/** Frames of an export that are read at a time. */
+const CHUNK_FRAMES_MAX = 1_000;
 /** How long a sign of life may wait to be kept, and how often a failing store is tried again. */
 const TICK_MS = 1_000;
 
@@ -165,15 +167,14 @@ export class SqliteStore implements Store {
     return { frames: unpackStored(packed), last };
   }
 
-  async *export(filter: ExportFilter): AsyncIterable<readonly StoredFrame[]> {
-    let after: ExportPosition | undefined;
+  async *export(filter: FrameFilter, after?: FramePosition): AsyncIterable<readonly StoredFrame[]> {
+    const query = { ...filter, order: 'oldest', limit: CHUNK_FRAMES_MAX } as const;
+    let place = after;
     for (;;) {
-      const packed = await this.#read<PackedStored>('exportChunk', { filter, after });
-      const chunk = unpackStored(packed);
-      const last = chunk.at(-1);
-      if (last === undefined) return;
-      after = { collector: last.collector, epoch: last.epoch, seq: last.seq };
-      yield chunk;
+      const { frames, last } = await this.frames({ ...query, after: place });
+      if (frames.length > 0) yield frames;
+      if (last) return;
+      place = frames.at(-1);
     }
   }
 

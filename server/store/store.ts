@@ -138,16 +138,17 @@ export interface FramePosition {
   readonly seq: number;
 }
 
-export interface ExportFilter {
+/** Which frames; what is left out narrows nothing. */
+export interface FrameFilter {
   readonly collector?: string | undefined;
   readonly epoch?: Epoch | undefined;
-}
-
-export interface FrameQuery extends ExportFilter {
   /** Captured at this time or later. */
   readonly capturedFrom?: number | undefined;
   /** Captured before this time. */
   readonly capturedBefore?: number | undefined;
+}
+
+export interface FrameQuery extends FrameFilter {
   /** By collector, epoch, capture time and seq: ascending, or all of them descending. */
   readonly order: 'oldest' | 'newest';
   readonly limit: number;
@@ -186,8 +187,11 @@ export interface Store {
   /** Of all collectors, or of one; empty when it isn't known. */
   audit(collector?: string): Promise<readonly CollectorAudit[]>;
   frames(query: FrameQuery): Promise<FramePage>;
-  /** Everything that matches, by collector, epoch and seq, in chunks of bounded size. */
-  export(filter: ExportFilter): AsyncIterable<readonly StoredFrame[]>;
+  /**
+   * Everything that matches behind a place, by collector, epoch, capture time and seq, in chunks of
+   * bounded size. Nothing of the store is held while a chunk is worked on.
+   */
+  export(filter: FrameFilter, after?: FramePosition): AsyncIterable<readonly StoredFrame[]>;
   /** Commits what waits, then closes. */
   close(): Promise<void>;
 }

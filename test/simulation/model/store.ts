@@ -21,8 +21,9 @@ import {
   type Announcement,
   type CollectorAudit,
   type CommitOutcome,
-  type ExportFilter,
+  type FrameFilter,
   type FramePage,
+  type FramePosition,
   type FrameQuery,
   type Heard,
   type KnownCollector,
@@ -410,8 +411,9 @@ export class ModelStore implements Store {
     return { frames: beyond.slice(0, query.limit), last: beyond.length <= query.limit };
   }
 
-  async *export(filter: ExportFilter): AsyncIterable<readonly StoredFrame[]> {
-    const frames = this.#matching(filter);
+  async *export(filter: FrameFilter, after?: FramePosition): AsyncIterable<readonly StoredFrame[]> {
+    const limit = Number.POSITIVE_INFINITY;
+    const { frames } = await this.frames({ ...filter, order: 'oldest', limit, after });
     if (frames.length > 0) yield frames;
   }
 
@@ -420,7 +422,7 @@ export class ModelStore implements Store {
     this.#stopTicking();
   }
 
-  #matching({ collector, epoch }: ExportFilter): StoredFrame[] {
+  #matching({ collector, epoch }: FrameFilter): StoredFrame[] {
     return this.#disk
       .frames()
       .filter(

@@ -90,7 +90,9 @@ export function storeContract(open: () => Promise<Store>): void {
     const empty = frameOf(EPOCH_A, 3, '');
     await store.commit(batchOf(stream, { frames: [{ seq: 2, capturedAt, crc, payload }, empty] }));
     const frames = await exported(store);
+    // In the order of their capture times.
     expect(frames).toEqual([
+      { collector: 'c1', epoch: EPOCH_A, ...empty, receivedAt: 5, payload: new Uint8Array() },
       {
         collector: 'c1',
         epoch: EPOCH_A,
@@ -100,7 +102,6 @@ export function storeContract(open: () => Promise<Store>): void {
         crc,
         payload: new Uint8Array(payload),
       },
-      { collector: 'c1', epoch: EPOCH_A, ...empty, receivedAt: 5, payload: new Uint8Array() },
     ]);
   });
 
@@ -360,6 +361,30 @@ export function storeContract(open: () => Promise<Store>): void {
       frames: [],
       last: true,
     });
+  });
+
+  test('an export keeps to its filter, and goes on behind a place', async () => {
+    const store = await open();
+    const [a = -1, b = -1] = (
+      await announce(store, [epochOf(EPOCH_A, 1, 5), epochOf(EPOCH_B, 1, 5)])
+    ).streams;
+    await store.commit(batchOf(a, { frames: framesOf(EPOCH_A, 1, 5) }));
+    await store.commit(batchOf(b, { frames: framesOf(EPOCH_B, 1, 5) }));
+    const seqsOf = async (...asked: Parameters<Store['export']>): Promise<string[]> => {
+      const chunks = await Array.fromAsync(store.export(...asked));
+      return chunks.flat().map(({ epoch, seq }) => `${epoch.slice(-1)}${seq}`);
+    };
+    const [from, to] = [2, 4].map((seq) => frameOf(EPOCH_A, seq).capturedAt);
+    const range = { capturedFrom: from, capturedBefore: to };
+    expect(await seqsOf(range)).toEqual(['a2', 'a3', 'b2', 'b3']);
+    expect(await seqsOf({ ...range, epoch: EPOCH_B, collector: 'c1' })).toEqual(['b2', 'b3']);
+    const { capturedAt } = frameOf(EPOCH_A, 3);
+    const place = { collector: 'c1', epoch: EPOCH_A, seq: 3, capturedAt };
+    expect(await seqsOf({}, place)).toEqual(['a4', 'a5', 'b1', 'b2', 'b3', 'b4', 'b5']);
+    expect(await seqsOf(range, place)).toEqual(['b2', 'b3']);
+    // A place need not be a frame's: that one may be pruned by now.
+    expect(await seqsOf({ epoch: EPOCH_B }, place)).toEqual(['b1', 'b2', 'b3', 'b4', 'b5']);
+    expect(await seqsOf({}, { ...place, collector: 'c2' })).toEqual([]);
   });
 
   test('an export of many chunks has every frame once, in order', async () => {
