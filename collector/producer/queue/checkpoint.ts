@@ -9,7 +9,7 @@
  */
 import type { Epoch, Predecessor } from '#protocol/identity.ts';
 import { SETTLED_STATES, type SettledRange } from '#protocol/settlement.ts';
-import { type FilePort, readWhole } from './file-port.ts';
+import { type FileReader, readUnlessRefused } from './file-port.ts';
 import {
   array,
   count,
@@ -47,12 +47,15 @@ export type LoadedCheckpoint =
   | { readonly state: 'absent' }
   | { readonly state: 'unreadable'; readonly why: string };
 
-/** Loads the checkpoint. Unusable content is an answer; only the port's own errors are thrown. */
-export function loadCheckpoint(files: FilePort): LoadedCheckpoint {
+/** Loads the checkpoint. Content that can't be used, or read, is an answer; only the port's own errors are thrown. */
+export function loadCheckpoint(files: FileReader): LoadedCheckpoint {
   const bytes = files.size(CHECKPOINT_NAME);
   if (bytes === undefined) return { state: 'absent' };
   if (bytes > CHECKPOINT_BYTES_MAX) return { state: 'unreadable', why: `it has ${bytes} bytes` };
-  return decodeCheckpoint(readWhole(files, CHECKPOINT_NAME));
+  const content = readUnlessRefused(files, CHECKPOINT_NAME);
+  if (content === undefined)
+    return { state: 'unreadable', why: 'the disk refuses to read it (EIO)' };
+  return decodeCheckpoint(content);
 }
 
 export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {

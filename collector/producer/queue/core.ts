@@ -35,6 +35,7 @@ import {
   type SettledRange,
   SettledRanges,
 } from '#protocol/settlement.ts';
+import { framesOnDisk } from './accounting.ts';
 import { Ages } from './ages.ts';
 import { CHECKPOINT_NAME, encodeCheckpoint } from './checkpoint.ts';
 import { EpochState, type Epochs } from './epochs.ts';
@@ -43,7 +44,7 @@ import { type FilePort, NoSpaceError, replaceWhole } from './file-port.ts';
 import type { Gaps } from './gaps.ts';
 import { KeptSegments } from './kept-segments.ts';
 import { type MissingFrames, PendingReader } from './pending-reader.ts';
-import { framesOnDisk, recover } from './recovery.ts';
+import { recover } from './recovery.ts';
 import { Reserve } from './reserve.ts';
 import { reasonOf, segmentName } from './segment.ts';
 import { damageWhileOpen, framesIn, readSegmentFacts, type SegmentFacts } from './segment-facts.ts';

@@ -25,11 +25,20 @@ export class NoSpaceError extends Error {
 /** An open file; only the port that gave it out knows what it is. */
 export type FileHandle = number;
 
-export interface FilePort {
+/** The part of the port that changes nothing: all that whoever only looks at a queue is given. */
+export interface FileReader {
   /** Names of the entries of a directory ('' = the queue's own); [] when there is none. */
   list(directory: string): string[];
   /** A file's size in bytes; `undefined` when there is no such file. */
   size(path: string): number | undefined;
+  /** Opens a file for reading. */
+  open(path: string): FileHandle;
+  /** Reads into `target` from `position` on; answers the bytes read, fewer only at the end. */
+  read(handle: FileHandle, target: Uint8Array, position: number): number;
+  close(handle: FileHandle): void;
+}
+
+export interface FilePort extends FileReader {
   /** @throws NoSpaceError */
   makeDirectory(path: string): void;
   /**
@@ -39,19 +48,14 @@ export interface FilePort {
   create(path: string): FileHandle;
   /** Opens a file for writing over what is in it, from its start: in the room that it has. */
   overwrite(path: string): FileHandle;
-  /** Opens a file for reading. */
-  open(path: string): FileHandle;
   /**
    * Writes all the bytes: at the end of a file that `create` gave out, or behind the last write into
    * one that `overwrite` did.
    * @throws NoSpaceError when they don't all fit.
    */
   write(handle: FileHandle, bytes: Uint8Array): void;
-  /** Reads into `target` from `position` on; answers the bytes read, fewer only at the end. */
-  read(handle: FileHandle, target: Uint8Array, position: number): number;
   /** Returns when the file's content is durable; not so its name, see `syncDirectory`. */
   sync(handle: FileHandle): void;
-  close(handle: FileHandle): void;
   /** Cuts a file to `bytes`; durable after a `sync` of it. */
   truncate(path: string, bytes: number): void;
   /**
@@ -65,7 +69,7 @@ export interface FilePort {
 }
 
 /** Reads a small file whole. The caller has made sure that it is small. */
-export function readWhole(files: FilePort, path: string): Buffer {
+export function readWhole(files: FileReader, path: string): Buffer {
   const bytes = Buffer.alloc(files.size(path) ?? 0);
   const handle = files.open(path);
   try {
@@ -73,6 +77,21 @@ export function readWhole(files: FilePort, path: string): Buffer {
   } finally {
     files.close(handle);
   }
+}
+
+/** The same, but undefined for a file that the disk refuses to give back (EIO). */
+export function readUnlessRefused(files: FileReader, path: string): Buffer | undefined {
+  try {
+    return readWhole(files, path);
+  } catch (error) {
+    if (isRefusal(error)) return undefined;
+    throw error;
+  }
+}
+
+/** True for the error of a read that the disk refuses: a sector that can't be read, say. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EIO';
 }
 
 /** Makes a file with this content, durable but for its name. Where there is no room, none is left. */

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { isCollectorId } from '#protocol/identity.ts';
 import { CollectorIdError, QueueOpenError } from './errors.ts';
-import { type FilePort, readWhole, replaceWhole } from './file-port.ts';
+import { type FilePort, type FileReader, readUnlessRefused, replaceWhole } from './file-port.ts';
 
 const COLLECTOR_ID_NAME = 'collector-id';
 const HOST_CHARACTERS_MAX = 48;
@@ -48,6 +48,8 @@ export function makeCollectorId(hostName: string, randomHex: string): string {
   return `${host === '' ? 'collector' : host}-${randomHex}`;
 }
 
-function text(files: FilePort): string {
-  return readWhole(files, COLLECTOR_ID_NAME).toString().trim();
+/** What the disk refuses to give back is told as such: to make another id would split the collector. */
+function text(files: FileReader): string {
+  const content = readUnlessRefused(files, COLLECTOR_ID_NAME);
+  return content === undefined ? 'what the disk refuses to read (EIO)' : content.toString().trim();
 }

@@ -12,7 +12,13 @@
 import { crc32 } from 'node:zlib';
 import type { Predecessor } from '#protocol/identity.ts';
 import { GAP_REASONS } from '#protocol/settlement.ts';
-import { createWhole, type FileHandle, type FilePort, readWhole } from './file-port.ts';
+import {
+  createWhole,
+  type FileHandle,
+  type FilePort,
+  type FileReader,
+  readWhole,
+} from './file-port.ts';
 import {
   array,
   count,
@@ -93,7 +99,7 @@ export function saveIndex(files: FilePort, facts: IndexedFacts): void {
  * What a segment says, by its index; `undefined` when there is none to believe. Damage in the
  * segment is not in the answer.
  */
-export function loadIndexedFacts(files: FilePort, number: number): SegmentFacts | undefined {
+export function loadIndexedFacts(files: FileReader, number: number): SegmentFacts | undefined {
   try {
     const size = files.size(indexName(number));
     if (size === undefined || size > INDEX_BYTES_MAX) return undefined;
@@ -206,7 +212,7 @@ function withPlaces({ runs, places }: IndexedFacts): StoredRun[] {
   }));
 }
 
-function withSegment<T>(files: FilePort, number: number, read: (handle: FileHandle) => T): T {
+function withSegment<T>(files: FileReader, number: number, read: (handle: FileHandle) => T): T {
   const handle = files.open(segmentName(number));
   try {
     return read(handle);
@@ -216,7 +222,7 @@ function withSegment<T>(files: FilePort, number: number, read: (handle: FileHand
 }
 
 /** The first and the last bytes of a segment, one behind the other; they may overlap. */
-function readEdges(files: FilePort, handle: FileHandle, bytes: number): Buffer {
+function readEdges(files: FileReader, handle: FileHandle, bytes: number): Buffer {
   const length = Math.min(EDGE_BYTES, bytes);
   const edges = Buffer.alloc(2 * length);
   files.read(handle, edges.subarray(0, length), 0);

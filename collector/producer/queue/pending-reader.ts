@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import type { Frame } from '#protocol/identity.ts';
 import type { EpochState } from './epochs.ts';
 import { QueueReadError } from './errors.ts';
-import type { FileHandle, FilePort } from './file-port.ts';
+import type { FileHandle, FileReader } from './file-port.ts';
 import { type ScannedFrame, Scanner } from './scan.ts';
 import { SEGMENT_HEADER_BYTES, segmentName } from './segment.ts';
 import { type FrameRun, isBefore, type Place, type Segment } from './segment-index.ts';
@@ -43,13 +43,13 @@ interface Cursor {
 }
 
 export class PendingReader {
-  readonly #files: FilePort;
+  readonly #files: FileReader;
   readonly #path: string;
   #cursor: Cursor | undefined;
   #open: { readonly segment: Segment; readonly handle: FileHandle } | undefined;
 
   /** @param path The queue's directory, for messages. */
-  constructor(files: FilePort, path: string) {
+  constructor(files: FileReader, path: string) {
     this.#files = files;
     this.#path = path;
   }

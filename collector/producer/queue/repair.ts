@@ -38,6 +38,12 @@ export function repair(files: FilePort, number: number): string {
   return aside;
 }
 
+/** Removes what a repair left that found no room on the disk: the damaged file is in its place. */
+export function undoRepair(files: FilePort, number: number): void {
+  const repaired = repairedName(segmentName(number));
+  if (files.size(repaired) !== undefined) files.unlink(repaired);
+}
+
 /** Given the name of any file of the queue: if a repair left it, completes or undoes it. */
 export function finishRepair(files: FilePort, name: string): void {
   const base = REPAIRED.exec(name)?.[1];

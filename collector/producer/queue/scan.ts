@@ -19,7 +19,7 @@ import {
   readUint64,
   uuidFromBytes,
 } from '#protocol/identity.ts';
-import type { FileHandle, FilePort } from './file-port.ts';
+import { type FileHandle, type FileReader, isRefusal } from './file-port.ts';
 import {
   bodyBytes,
   decodeEpoch,
@@ -88,7 +88,7 @@ const BLOCK_TRIES = 2;
  * @param onRefused Is told where in the file each of them begins.
  */
 export function readAround(
-  files: FilePort,
+  files: FileReader,
   handle: FileHandle,
   target: Uint8Array,
   position: number,
@@ -115,7 +115,7 @@ export function readAround(
 }
 
 function readUnlessRefused(
-  files: FilePort,
+  files: FileReader,
   handle: FileHandle,
   target: Uint8Array,
   position: number,
@@ -123,13 +123,13 @@ function readUnlessRefused(
   try {
     return files.read(handle, target, position);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EIO') return undefined;
+    if (isRefusal(error)) return undefined;
     throw error;
   }
 }
 
 export class Scanner {
-  readonly #files: FilePort;
+  readonly #files: FileReader;
   readonly #handle: FileHandle;
   readonly #range: ScanRange;
   #offset: number;
@@ -141,7 +141,7 @@ export class Scanner {
   /** Where the disk refused blocks. */
   readonly #refused = new Set<number>();
 
-  constructor(files: FilePort, handle: FileHandle, range: ScanRange) {
+  constructor(files: FileReader, handle: FileHandle, range: ScanRange) {
     this.#files = files;
     this.#handle = handle;
     this.#range = range;

@@ -8,7 +8,7 @@
  */
 import type { Epoch } from '#protocol/identity.ts';
 import { SettledRanges } from '#protocol/settlement.ts';
-import type { FilePort } from './file-port.ts';
+import type { FilePort, FileReader } from './file-port.ts';
 import { readAround, type ScannedFrame, Scanner } from './scan.ts';
 import {
   decodeSegmentHeader,
@@ -39,7 +39,7 @@ export interface FoundFrame {
   readonly offset: number;
 }
 
-interface FoundDamage {
+export interface FoundDamage {
   readonly offset: number;
   readonly end: number;
   /** The disk refuses to give some of it back. */
@@ -101,7 +101,7 @@ export function isEmpty(facts: SegmentFacts): boolean {
  * errors are thrown.
  */
 export function readSegmentFacts(
-  files: FilePort,
+  files: FileReader,
   number: number,
   bytes = files.size(segmentName(number)) ?? 0,
 ): SegmentFacts {
