@@ -13,25 +13,20 @@ import {
   secretSetting,
   textSetting,
 } from '#protocol/settings.ts';
-import type { ServerAddress } from './producer/link.ts';
+import { parseServerAddress, SERVER_ADDRESS_RULE, type ServerAddress } from './producer/address.ts';
 
 const KIB = 1_024;
 const MIB = 1_024 ** 2;
 const GIB = 1_024 ** 3;
 
-/** `host:port`, with an IPv6 address in brackets as in URLs. */
-const ADDRESS = /^(?:\[(?<six>[0-9A-Fa-f:.]+)\]|(?<name>[A-Za-z0-9._-]+)):(?<port>\d{1,5})$/;
-
 const server: Setting<ServerAddress> = {
   name: 'HOLDFAST_SERVER',
   text: 'Where the server takes frames: host and port.',
-  rule: 'host:port with a port from 1 to 65535, such as 127.0.0.1:9004 or [::1]:9004',
+  rule: SERVER_ADDRESS_RULE,
   default: '127.0.0.1:9004',
   schema: z.string().transform((text, context): ServerAddress => {
-    const parts = ADDRESS.exec(text)?.groups;
-    const host = parts?.six ?? parts?.name;
-    const port = Number(parts?.port);
-    if (host !== undefined && port >= 1 && port <= 65_535) return { host, port };
+    const address = parseServerAddress(text);
+    if (address !== undefined) return address;
     context.addIssue('no address');
     return z.NEVER;
   }),

@@ -71,6 +71,11 @@ export class EventLog {
       case 'rejected':
         return this.#onRejected(event);
       case 'stored':
+      case 'opened':
+      case 'open_failed':
+      case 'reopened':
+      case 'closed':
+      case 'listener_failed':
         return;
       case 'failed':
         this.#logger.fatal(

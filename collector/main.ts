@@ -110,7 +110,7 @@ class Collector {
     const { queuePath, queueLimitBytes, queueWhenFull, queueMaxAgeMs } = this.#settings;
     const { drainOrder, backlogSharePercent, flushIntervalMs, compression } = this.#settings;
     const { keepSettledBytes, keepSettledMs } = this.#settings;
-    this.#producer = await Producer.open({
+    const producer = new Producer({
       server,
       token,
       queuePath,
@@ -123,14 +123,13 @@ class Collector {
       compression,
       keepSettledBytes,
       keepSettledMs,
-      ...(collectorId === undefined ? {} : { collectorId }),
-      onEvent: (event) => {
-        this.#log.onProducer(event);
-        if (event.type === 'failed') process.exit(EXIT.failed);
-      },
+      collectorId,
     });
-    const { collector } = this.#producer.status();
-    this.#log.onOpened(collector, queuePath, this.#producer.recovery);
+    producer.on('event', (event) => this.#log.onProducer(event));
+    producer.on('failed', () => process.exit(EXIT.failed));
+    const { collector, recovery } = await producer.opened();
+    this.#producer = producer;
+    this.#log.onOpened(collector, queuePath, recovery);
     if (!isLoopback(server.host)) {
       this.#logger.warn(
         { event: 'link_unprotected', server: `${server.host}:${server.port}` },

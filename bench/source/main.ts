@@ -67,7 +67,8 @@ class Source {
       case 'facts':
         return;
       case 'close':
-        return this.#producer.close({ deadlineMs: 0 });
+        await this.#producer.close();
+        return;
       default:
         return command satisfies never;
     }
@@ -199,17 +200,16 @@ async function answer({ id, command }: Request): Promise<Answer> {
 
 async function open({ token, collector, plan, ...rest }: OpenCommand): Promise<Source> {
   const { server, queuePath, queueLimitBytes } = rest;
-  const producer = await Producer.open({
+  const producer = new Producer({
     server,
     token: Buffer.from(token),
     collectorId: collector,
     queuePath,
     queueLimitBytes,
-    onEvent: (event) => {
-      if (event.type === 'stored') source?.onStored(event);
-      if (event.type === 'failed') onFailed(event.error);
-    },
   });
+  producer.on('stored', (event) => source?.onStored(event));
+  producer.on('failed', ({ error }) => onFailed(error));
+  await producer.opened();
   return new Source(producer, plan);
 }
 

@@ -86,19 +86,21 @@ class Source {
     this.#logger.info({ event: 'stopped', frames }, `stopped; ${frames} frames are kept`);
   }
 
-  #openProducer(): Promise<Producer> {
+  async #openProducer(): Promise<Producer> {
     const { server, token, queuePath, queueLimitBytes, collectorId } = this.#settings;
     const { keepSettledBytes, keepSettledMs } = this.#settings;
-    return Producer.open({
+    const producer = new Producer({
       server,
       token,
       queuePath,
       queueLimitBytes,
       keepSettledBytes,
       keepSettledMs,
-      ...(collectorId === undefined ? {} : { collectorId }),
-      onEvent: (event) => this.#onProducer(event),
+      collectorId,
     });
+    producer.on('event', (event) => this.#onProducer(event));
+    await producer.opened();
+    return producer;
   }
 
   async #startLoad(ledger: LedgerWriter, producer: Producer): Promise<void> {
@@ -150,6 +152,11 @@ class Source {
         this.#logger.warn({ event: event.type, facts: event.loss }, 'the server lost frames');
         return;
       case 'stored':
+      case 'opened':
+      case 'open_failed':
+      case 'reopened':
+      case 'closed':
+      case 'listener_failed':
         return;
       case 'failed':
         this.#logger.fatal(

@@ -125,7 +125,7 @@ export class Delivery {
   #heldBackByLink = false;
   /** Since when a message waits for company, if one does. */
   #waitingSince: number | undefined;
-  #flushAtOnce = false;
+  #hurries = false;
   /** What the connection before this one carried, if it broke with frames on their way. */
   #carriedBefore: number | undefined;
 
@@ -176,9 +176,9 @@ export class Delivery {
     this.#carriedBefore = carriedBytes;
   }
 
-  /** From now on nothing waits for company any more. */
-  flushAtOnce(): void {
-    this.#flushAtOnce = true;
+  /** Whether nothing waits for company: as long as somebody waits for the end. */
+  hurry(hurries: boolean): void {
+    this.#hurries = hurries;
   }
 
   /** The next thing to do; call again until undefined. */
@@ -376,7 +376,7 @@ export class Delivery {
       this.#waitingSince = undefined;
       return false;
     }
-    if (isFull || this.#flushAtOnce || this.#options.flushMs === 0) return true;
+    if (isFull || this.#hurries || this.#options.flushMs === 0) return true;
     this.#waitingSince ??= now;
     return now >= this.#waitingSince + this.#options.flushMs;
   }

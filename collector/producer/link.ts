@@ -6,6 +6,7 @@
  * proxy that would cut off what is still on its way.
  */
 import { connect, type Socket } from 'node:net';
+import type { ServerAddress } from './address.ts';
 import { type LinkError, socketError } from './link-error.ts';
 import type { Connection } from './sender.ts';
 
@@ -32,11 +33,6 @@ export interface LinkEvents {
   onBytes(connection: Connection, bytes: Buffer): void;
   /** Comes once for each dial that wasn't closed from here. */
   onClosed(connection: Connection, error: LinkError | undefined): void;
-}
-
-export interface ServerAddress {
-  readonly host: string;
-  readonly port: number;
 }
 
 /** How long a goodbye may take to leave before the socket is destroyed, in milliseconds. */

@@ -1,524 +1,442 @@
 /**
- * The producer: frames in, durable at once, brought to the server by itself.
+ * The producer: frames in, durable at once, brought to the server by itself. This module is all that
+ * a program needs, the daemon's too; docs/producer.md has its contract.
  *
- * Wires the queue, the sender and the link, and hands the sender the time and the randomness that
- * it is not allowed to have; both come from `surroundings.ts`. Installs no signal handler, prints
- * nothing and never ends the process; what happens comes out as events.
+ * Here: what outlives an open queue: opening it in the background, and again after a failure; sends
+ * that wait for their turn; who waits to hear what became of a frame; and the events. What runs
+ * while a queue is open is `pipeline.ts`.
  *
- * `send` never fails because of the link. It fails when the frame can't be made durable: a queue
- * that is full and set to refuse, a payload over the limit, a disk that is full or has failed.
+ * Installs no signal handler, prints nothing, never ends the process, and no call ever fails because
+ * of the link.
  */
-import { assertNever } from '#protocol/errors.ts';
-import { macKeyOf } from '#protocol/handshake.ts';
-import type { Epoch } from '#protocol/identity.ts';
-import { NONCE_BYTES, TOKEN_BYTES_MIN } from '#protocol/limits.ts';
-import { type SettledRange, settledReason } from '#protocol/settlement.ts';
-import { type DeadLetter, isOutOfRoom } from './dead-letters.ts';
-import { DELIVERY_DEFAULTS, type DeliveryOptions } from './delivery.ts';
-import type { DrainOrder } from './lanes.ts';
-import { Link, type LinkEvents, type ServerAddress } from './link.ts';
-import type { LinkErrorCode, Retry } from './link-error.ts';
+import { EventEmitter } from 'node:events';
+import { CAPTURED_AT_MAX } from '#protocol/identity.ts';
+import type { ServerAddress } from './address.ts';
+import { AbortedError, ArgumentError, ClosedError } from './errors.ts';
+import type { Opening, PipelineEvent, ProducerEvent, ProducerEventMap } from './events.ts';
 import {
-  type Damage,
-  type Gap,
-  Queue,
-  type QueueEvent,
-  type RecoveryReport,
-  type StoreLoss,
-  type WhenFull,
-} from './queue/queue.ts';
-import { Sender, type SenderAction } from './sender.ts';
-import type { SenderState } from './sender-state.ts';
+  type CompleteOptions,
+  checkOptions,
+  checkWaitMs,
+  type ProducerOptions,
+  show,
+} from './options.ts';
+import { Pipeline } from './pipeline.ts';
+import type { QueuePosition } from './queue/queue.ts';
+import { Receipt } from './receipt.ts';
+import { SendLine } from './send-line.ts';
+import { type Settlement, Settlements } from './settlements.ts';
+import type { Lifecycle, ProducerStatus } from './status.ts';
 import { REAL_SURROUNDINGS, type Surroundings } from './surroundings.ts';
+import { Deadline, unlessAborted } from './waiting.ts';
 
-export interface ProducerOptions {
-  readonly server: ServerAddress;
-  /** The secret shared with the server, TOKEN_BYTES_MIN bytes or more. */
-  readonly token: Uint8Array;
-  /** The queue's directory; made when missing. One process at a time. */
-  readonly queuePath: string;
-  /** Without one the id that the queue's directory keeps is used, made at its first opening. */
-  readonly collectorId?: string;
-  /** How much disk the queue may take, in bytes. */
-  readonly queueLimitBytes?: number;
-  /** At that limit: the oldest frames are given up and declared (default), or new ones refused. */
-  readonly queueWhenFull?: WhenFull;
-  /**
-   * Frames that wait for longer, in milliseconds, are given up and declared as expired; 0 (default):
-   * never. By the monotonic clock; over a restart the time counts anew.
-   */
-  readonly queueMaxAgeMs?: number;
-  /** What leaves first after an outage: the oldest frames (default), or new ones. */
-  readonly drainOrder?: DrainOrder;
-  /** With `live`: the backlog's part of the link while new frames wait too, 0 to 100; default 50. */
-  readonly backlogSharePercent?: number;
-  /** How long a frame may wait for others to share a message with, in milliseconds; default 0. */
-  readonly flushIntervalMs?: number;
-  /** `auto` (default): frames are compressed on the way where the link limits and where it pays. */
-  readonly compression?: 'auto' | 'off';
-  /**
-   * How much of what the server has confirmed stays in the queue, to be sent again should the server
-   * lose it: bytes (default 64 MiB) and milliseconds (default 1 h); both hold. 0 keeps none.
-   */
-  readonly keepSettledBytes?: number;
-  readonly keepSettledMs?: number;
-  readonly onEvent?: (event: ProducerEvent) => void;
+export * from './errors.ts';
+export { LinkError, type LinkErrorCode } from './link-error.ts';
+export {
+  CollectorIdError,
+  DiskFullError,
+  PayloadTooLargeError,
+  QueueError,
+  type QueueErrorCode,
+  QueueFailedError,
+  QueueFullError,
+  QueueInUseError,
+  QueueOpenError,
+  QueueReadError,
+} from './queue/errors.ts';
+export type { Damage, Gap, RecoveryReport, StoreLoss, WhenFull } from './queue/queue.ts';
+export type { SenderState } from './sender-state.ts';
+export type { LastError, Lifecycle, ProducerCounters, ProducerStatus } from './status.ts';
+export type {
+  Opening,
+  ProducerEvent,
+  ProducerEventMap,
+  ProducerOptions,
+  Receipt,
+  ServerAddress,
+  Settlement,
+};
+
+export interface SendOptions {
+  /** Whole microseconds since 1970 UTC; the time of the call, when left out. */
+  readonly capturedAt?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-export type ProducerEvent =
-  | { readonly type: 'state'; readonly from: SenderState; readonly to: SenderState }
-  /** Frames that had to be given up; the server will be told. */
-  | { readonly type: 'gap'; readonly gap: Gap }
-  /** The disk is full, so `send` fails with `disk_full` until it has room; told at both changes. */
-  | { readonly type: 'disk_full'; readonly full: boolean }
-  /** Frames that are stored at the server, on its disk; told again by each new connection. */
-  | { readonly type: 'stored'; readonly epoch: Epoch; readonly from: number; readonly to: number }
-  /** Damage was found in the queue's files; what is lost by it is declared in `gap` events. */
-  | { readonly type: 'damage'; readonly damage: Damage }
-  /**
-   * The server no longer has what it had confirmed, or another server's store is in its place. What
-   * is still in the queue is sent again; the rest is declared, in `gap` events of its own.
-   */
-  | { readonly type: 'store_lost'; readonly loss: StoreLoss }
-  /** A frame that the server refuses for good; it is kept as a dead letter. */
-  | {
-      readonly type: 'rejected';
-      readonly epoch: Epoch;
-      readonly seq: number;
-      /** A reject code of `#protocol/settlement.ts`, or `code_N` of a newer server. */
-      readonly code: string;
-      readonly text: string;
-    }
-  /** The disk failed: nothing more is accepted until the queue is opened anew. */
-  | { readonly type: 'failed'; readonly error: Error };
-
-/** Times are microseconds since 1970 UTC. */
-export interface ProducerStatus {
-  readonly collector: string;
-  readonly epoch: Epoch | undefined;
-  readonly state: SenderState['name'];
-  /** Since when the link is Ready, or else since when it is not: an outage has one beginning. */
-  readonly since: number;
-  /** Failures since the link last did its work. */
-  readonly attempt: number;
-  readonly nextRetryAt: number | undefined;
-  readonly lastError: LastError | undefined;
-  readonly queue: {
-    readonly frames: number;
-    readonly bytes: number;
-    /** What of it is settled, and kept in case the server loses it. */
-    readonly keptBytes: number;
-    readonly oldestCapturedAt: number | undefined;
-    readonly limitBytes: number;
-    readonly whenFull: WhenFull;
-    /** 0: frames don't expire. */
-    readonly maxAgeMs: number;
-    /** The disk had no room for what was last to be written; it is tried again. */
-    readonly diskFull: boolean;
-  };
-  readonly counters: {
-    readonly accepted: number;
-    readonly acked: number;
-    readonly declared: number;
-    /** What servers no longer had of what they had confirmed; sent again or declared since. */
-    readonly lostByStore: number;
-    readonly dead: number;
-    readonly resent: number;
-    readonly connections: number;
-  };
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined;
 }
 
-export interface LastError {
-  readonly code: LinkErrorCode;
-  readonly message: string;
-  readonly retry: Retry;
-  readonly at: number;
+export interface FlushOptions extends WaitOptions {
+  /** Milliseconds from the call; without it, as long as it takes. */
+  readonly deadlineMs?: number | undefined;
 }
 
-/**
- * A stop goes on waiting for the link through so many failures in a row: one that was just lost is
- * soon back, one that stays away is not worth the wait.
- */
-const STOP_ATTEMPTS_MAX = 2;
-const FLUSH_MS_MAX = 60_000;
-/** How often `close` looks whether everything is settled; acks are what it really waits for. */
-const DRAIN_POLL_MS = 10;
-/** How often a dead letter is tried on a disk without room. */
-const DEAD_LETTER_RETRY_MS = 1_000;
+/** How far a wait for delivery came. */
+export interface FlushResult {
+  /** Everything that was meant is stored, declared or rejected. */
+  readonly settled: boolean;
+  /** Frames that aren't. */
+  readonly pending: number;
+}
 
-export class Producer {
-  readonly #options: ProducerOptions;
+/** How often it is asked how much is pending; acks are what a flush really waits for. */
+const PENDING_POLL_MS = 10;
+
+export class Producer extends EventEmitter<ProducerEventMap> {
+  readonly #options: CompleteOptions;
   readonly #surroundings: Surroundings;
-  readonly #queue: Queue;
-  readonly #collector: string;
-  readonly #sender: Sender;
-  readonly #link: Link;
-  #disarm: () => void = () => {};
-  #lastError: LastError | undefined;
-  /** Wall times are taken once, at each step: they don't move with later jumps of the clock. */
-  #linkSince: number;
-  #nextRetryAt: number | undefined;
-  #running = false;
-  #burial: Promise<void> = Promise.resolve();
-  /** The store that settles now. */
-  #storeId: string | undefined;
-  readonly #counters = { accepted: 0, declared: 0, lostByStore: 0, dead: 0 };
+  readonly #instance: string;
+  readonly #line: SendLine;
+  readonly #settlements = new Settlements();
+  #lifecycle: Lifecycle = 'opening';
+  #failure: Error | undefined;
+  #opening: Promise<Opening>;
+  /** The newest one, closed or failed as it may be. */
+  #pipeline: Pipeline | undefined;
+  /** What pipelines before it counted. */
+  #past = NOTHING_COUNTED;
+  /** Who waits for the end of what is pending. */
+  #hurried = 0;
+  readonly #since: number;
+  #closing: Promise<FlushResult> | undefined;
 
   /**
-   * Opens the queue (reading through what it holds) and begins to dial. Rejects with the queue's
-   * typed errors: in use by another process, unusable directory.
+   * Begins to open the queue and to connect, in the background; sends are taken at once, and wait
+   * for it. Listeners that are added in the same turn hear everything.
    * @param surroundings For tests; the real ones by default.
+   * @throws OptionsError, for nothing else than wrong options; it names all of them.
    */
-  static async open(
-    options: ProducerOptions,
-    surroundings: Surroundings = REAL_SURROUNDINGS,
-  ): Promise<Producer> {
-    if (options.token.length < TOKEN_BYTES_MIN) {
-      throw new RangeError(`the token must have at least ${TOKEN_BYTES_MIN} bytes`);
-    }
-    const { queuePath: path, queueLimitBytes: limitBytes } = options;
-    const { keepSettledBytes, keepSettledMs } = options;
-    const { queueWhenFull: whenFull, queueMaxAgeMs: maxAgeMs } = options;
-    const queue = await Queue.open(
-      {
-        path,
-        ...(limitBytes === undefined ? {} : { limitBytes }),
-        ...(whenFull === undefined ? {} : { whenFull }),
-        ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
-        ...(keepSettledBytes === undefined ? {} : { keepSettledBytes }),
-        ...(keepSettledMs === undefined ? {} : { keepSettledMs }),
-      },
-      surroundings.startQueueThread,
-    );
-    try {
-      const collector = options.collectorId ?? (await queue.collectorId());
-      return new Producer(options, queue, collector, surroundings);
-    } catch (error) {
-      await queue.close();
-      throw error;
-    }
-  }
-
-  private constructor(
-    options: ProducerOptions,
-    queue: Queue,
-    collector: string,
-    surroundings: Surroundings,
-  ) {
-    this.#options = options;
+  constructor(options: ProducerOptions, surroundings: Surroundings = REAL_SURROUNDINGS) {
+    super();
+    this.#options = checkOptions(options);
     this.#surroundings = surroundings;
-    this.#linkSince = surroundings.wallTime();
-    this.#queue = queue;
-    this.#collector = collector;
-    this.#sender = new Sender(
-      {
-        collector,
-        instance: surroundings.randomUuid(),
-        key: macKeyOf(options.token),
-        random: surroundings.random,
-        nonce: () => surroundings.randomBytes(NONCE_BYTES),
-        storeId: queue.stats.storeId,
-        delivery: deliveryOptions(options),
-      },
-      surroundings.now(),
-    );
-    const events: LinkEvents = {
-      onConnected: (connection) => this.#drive((now) => this.#sender.onConnected(connection, now)),
-      onBytes: (connection, bytes) =>
-        this.#drive((now) => this.#sender.onBytes(connection, bytes, now)),
-      onClosed: (connection, error) =>
-        this.#drive((now) => this.#sender.onClosed(connection, error, now)),
-    };
-    this.#link = new Link(options.server, events, surroundings);
-    queue.on((event) => this.#onQueueEvent(event));
-    this.#drive(() => {
-      if (queue.stats.highest) this.#sender.onAppended(queue.stats.highest);
-    });
-  }
-
-  /** What opening found: pending frames, a torn tail, damage. */
-  get recovery(): RecoveryReport {
-    return this.#queue.recovery;
+    this.#instance = surroundings.randomUuid();
+    this.#since = surroundings.wallTime();
+    this.#line = new SendLine(this.#options.unsyncedBytesMax);
+    // Node would print a warning about many listeners.
+    this.setMaxListeners(0);
+    this.#opening = this.#open('opened');
   }
 
   /**
-   * Makes a frame of the payload and resolves when it is durable on this machine's disk.
-   * `capturedAt` is in microseconds since 1970 UTC; now, when left out.
-   * @throws The queue's typed errors: the frame was not accepted. `disk_full` (DiskFullError) and
-   * `queue_full` pass by themselves; see `declareLost` for what can't wait.
+   * Resolves when the queue is open, after `reopen` too, to what the opening found. Rejects with the
+   * typed error of a failed opening (QueueInUseError, QueueOpenError, CollectorIdError), ClosedError
+   * or AbortedError. Nobody has to call it: sends wait for the opening, too.
    */
-  async send(
-    payload: Uint8Array,
-    options: { capturedAt?: number } = {},
-  ): Promise<{ epoch: Epoch; seq: number }> {
-    const receipt = await this.#queue.append(
-      payload,
-      options.capturedAt ?? this.#surroundings.wallTime(),
-    );
-    this.#counters.accepted += 1;
-    return receipt;
+  async opened({ signal }: WaitOptions = {}): Promise<Opening> {
+    if (this.#closing !== undefined) throw this.#closedError;
+    return unlessAborted(this.#opening, signal);
+  }
+
+  /**
+   * Makes a frame of the payload and resolves when it is durable on this machine's disk. Resolves in
+   * the order of the calls.
+   * @param payload At most 1 MiB; text is encoded in UTF-8. Bytes must not change until it resolves.
+   * @throws What says that the frame was not accepted: `payload_too_large`, `queue_full` and
+   * `disk_full` (which pass by themselves), `argument_invalid`, `closed`, and the error of an opening
+   * that failed. `queue_failed` and `aborted` may leave it unknown; see docs/producer.md.
+   */
+  async send(payload: string | Uint8Array, options: SendOptions = {}): Promise<Receipt> {
+    const { capturedAt = this.#surroundings.wallTime(), signal } = options;
+    checkCapturedAt(capturedAt);
+    const position = await this.#line.send(bytesOf(payload), capturedAt, signal);
+    return new Receipt(position, this.#settlements);
   }
 
   /**
    * Declares that `frames`, 1 or more, were captured and are lost because the disk was full. They get
    * numbers of their own, so that an audit shows them as declared instead of nothing at all. Rejects
-   * as `send` does when the queue is closed or has failed.
+   * as `send` does when the producer is closed or has failed.
    */
   async declareLost(frames: number): Promise<void> {
-    await this.#queue.declareLost(frames);
+    if (!(Number.isSafeInteger(frames) && frames >= 1)) {
+      throw new ArgumentError('frames', 'a whole number, 1 or more', show(frames));
+    }
+    await this.opened();
+    await this.#unlessClosed(this.#openPipeline.declareLost(frames));
+  }
+
+  /**
+   * Waits until everything that was sent before the call, and whatever the queue held by then, is
+   * settled, or the deadline has passed; meanwhile no frame waits for company. Frames that are sent
+   * after the call are not waited for.
+   * @throws AbortedError, ClosedError, and the error of an opening that failed.
+   */
+  async flush({ deadlineMs, signal }: FlushOptions = {}): Promise<FlushResult> {
+    if (deadlineMs !== undefined) checkWaitMs('deadlineMs', deadlineMs);
+    if (this.#closing !== undefined) throw this.#closedError;
+    const deadline = new Deadline(deadlineMs, signal, this.#surroundings.after);
+    this.#hurry(1);
+    try {
+      const pending = await this.#unlessClosed(this.#flush(deadline));
+      if (signal?.aborted) throw new AbortedError(signal);
+      return { settled: pending === 0, pending };
+    } finally {
+      this.#hurry(-1);
+      deadline.end();
+    }
+  }
+
+  /**
+   * Takes nothing more, makes durable what was sent before, and waits until everything is settled,
+   * the link turns out to be away, or the deadline has passed; then says goodbye and gives the queue
+   * free. What isn't settled stays on disk for the next producer on this queue. May be called again.
+   * @param options `deadlineMs`: what the wait for delivery may take, 0 by default; `signal` ends
+   * that wait early, too: the producer is closed all the same.
+   */
+  async close({ deadlineMs = 0, signal }: FlushOptions = {}): Promise<FlushResult> {
+    checkWaitMs('deadlineMs', deadlineMs);
+    this.#closing ??= this.#close(new Deadline(deadlineMs, signal, this.#surroundings.after));
+    return this.#closing;
+  }
+
+  /**
+   * The way back after a failure, of the disk or of the opening: opens the queue anew, which verifies
+   * what is really on the disk. Everything durable goes on, and so do promises for what becomes of
+   * it. Does nothing but wait where nothing has failed. Rejects like `opened`.
+   */
+  async reopen(options: WaitOptions = {}): Promise<Opening> {
+    if (this.#lifecycle === 'failed') {
+      this.#line.pause();
+      this.#failure = undefined;
+      this.#lifecycle = 'opening';
+      this.#opening = this.#open('reopened');
+    }
+    return this.opened(options);
   }
 
   status(): ProducerStatus {
-    const state = this.#sender.state;
-    const stats = this.#queue.stats;
-    return {
-      collector: this.#collector,
-      epoch: stats.highest?.epoch,
-      state: state.name,
-      since: this.#linkSince,
-      attempt: this.#sender.attempt,
-      nextRetryAt: state.name === 'Backoff' ? this.#nextRetryAt : undefined,
-      lastError: this.#lastError,
+    const { collectorId, queueLimitBytes, queueWhenFull, queueMaxAgeMs } = this.#options;
+    const known = this.#pipeline?.status() ?? {
+      collector: collectorId ?? '',
+      epoch: undefined,
+      state: 'Stopped',
+      since: this.#since,
+      attempt: 0,
+      nextRetryAt: undefined,
+      lastError: undefined,
       queue: {
-        frames: stats.frames,
-        bytes: stats.bytes,
-        keptBytes: stats.keptBytes,
-        oldestCapturedAt: stats.oldestCapturedAt,
-        limitBytes: stats.limitBytes,
-        whenFull: this.#options.queueWhenFull ?? 'drop-oldest',
-        maxAgeMs: this.#options.queueMaxAgeMs ?? 0,
-        diskFull: stats.diskFull,
+        frames: 0,
+        bytes: 0,
+        keptBytes: 0,
+        oldestCapturedAt: undefined,
+        limitBytes: queueLimitBytes,
+        whenFull: queueWhenFull,
+        maxAgeMs: queueMaxAgeMs,
+        diskFull: false,
       },
-      counters: { ...this.#counters, acked: stats.acked, ...this.#sender.counters },
+      counters: NOTHING_COUNTED,
+    };
+    return {
+      ...known,
+      lifecycle: this.#lifecycle,
+      failure: this.#failure,
+      unsynced: this.#line.unsynced,
+      counters: { accepted: this.#line.accepted, ...sum(this.#past, known.counters) },
     };
   }
 
-  /**
-   * Waits until everything is settled, the link turns out to be away, or the deadline has passed;
-   * says goodbye and releases the queue. What isn't settled stays on disk for the next opening.
-   */
-  async close(options: { deadlineMs: number }): Promise<void> {
-    const { now, after } = this.#surroundings;
-    const deadline = now() + options.deadlineMs;
-    this.#drive(() => this.#sender.onFlush());
-    while (this.#linkIsWorthAWait && this.#queue.stats.frames > 0 && now() < deadline) {
-      await new Promise<void>((resolve) => after(DRAIN_POLL_MS, resolve));
-    }
-    this.#drive((now) => this.#sender.onStop(now));
-    this.#disarm();
-    await this.#queue.close();
+  get #closedError(): ClosedError {
+    return new ClosedError(this.#options.queuePath);
   }
 
-  get #linkIsWorthAWait(): boolean {
-    const { state, attempt } = this.#sender;
-    return state.name === 'Ready' || (state.name !== 'Stopped' && attempt <= STOP_ATTEMPTS_MAX);
+  /** Opens the queue; never throws at once, and what it answers needs no one to look at it. */
+  #open(as: 'opened' | 'reopened'): Promise<Opening> {
+    const opening = this.#openQueue(as);
+    opening.catch(() => {});
+    return opening;
   }
 
-  /** Feeds one input, performs what follows, arms the timer. Inputs that come meanwhile queue up. */
-  #drive(input: (now: number) => void): void {
-    input(this.#surroundings.now());
-    if (this.#running) return;
-    this.#running = true;
+  async #openQueue(as: 'opened' | 'reopened'): Promise<Opening> {
+    // First what follows the constructor, or the call: listeners, and sends.
+    await undefined;
     try {
-      for (let action = this.#next(); action; action = this.#next()) this.#perform(action);
-    } finally {
-      this.#running = false;
+      await this.#retire();
+      this.#pipeline = await Pipeline.open({
+        options: this.#options,
+        instance: this.#instance,
+        surroundings: this.#surroundings,
+        listener: {
+          onEvent: (event) => this.#onEvent(event),
+          onSettled: (epoch, ranges) => this.#settlements.onSettled(epoch, ranges),
+        },
+      });
+    } catch (error) {
+      throw this.#onOpenFailed(error as Error);
     }
-    this.#arm();
+    return this.#onOpened(as, this.#pipeline);
   }
 
-  #next(): SenderAction | undefined {
-    return this.#sender.poll(this.#surroundings.now());
+  /** Gives the queue free that has failed. */
+  async #retire(): Promise<void> {
+    const failed = this.#pipeline;
+    if (failed === undefined) return;
+    this.#settlements.onClosing();
+    await failed.close();
+    this.#past = sum(this.#past, failed.status().counters);
+    this.#pipeline = undefined;
   }
 
-  #arm(): void {
-    this.#disarm();
-    const deadline = this.#sender.nextDeadline;
-    if (deadline === undefined) return;
-    const { now, after } = this.#surroundings;
-    const waitMs = Math.max(0, Math.ceil(deadline - now()));
-    this.#disarm = after(waitMs, () => this.#drive((at) => this.#sender.onTick(at)));
+  #onOpened(as: 'opened' | 'reopened', pipeline: Pipeline): Opening {
+    const { collector, recovery } = pipeline;
+    if (this.#lifecycle === 'opening') this.#lifecycle = 'open';
+    for (const gap of recovery.gaps) this.#settlements.onGap(gap);
+    this.#settlements.onOpened(pipeline);
+    pipeline.hurry(this.#hurried > 0);
+    this.#line.open((payload, capturedAt) => pipeline.append(payload, capturedAt));
+    this.#emit({ type: as, collector, recovery });
+    return { collector, recovery };
   }
 
-  #perform(action: SenderAction): void {
-    switch (action.type) {
-      case 'dial':
-        return this.#link.dial(action.connection);
-      case 'write':
-        return this.#link.write(action.connection, action.bytes);
-      case 'close':
-        return this.#link.close(action.connection);
-      case 'settle':
-        this.#storeId = action.storeId;
-        this.#queue.settle(action.storeId, action.epoch, action.ranges);
-        return this.#onStored(action.epoch, action.ranges);
-      case 'reconcile': {
-        const { storeId, epoch, within, ranges } = action;
-        this.#storeId = storeId;
-        this.#queue.reconcile(storeId, epoch, within, ranges);
-        return this.#onStored(epoch, ranges);
-      }
-      case 'state':
-        return this.#onState(action.from, action.to);
-      case 'read-held':
-      case 'read-frames':
-      case 'read-gaps':
-      case 'reject':
-        this.#ask(action).catch((error) => this.#onQueueFailure(error));
-        return;
-      default:
-        return assertNever(action);
-    }
+  #onOpenFailed(error: Error): Error {
+    this.#onFailed(error);
+    this.#emit({ type: 'open_failed', error });
+    return error;
   }
 
-  #onStored(epoch: Epoch, ranges: readonly SettledRange[]): void {
-    for (const { state, from, to } of ranges) {
-      if (state === 'stored') this.#emit({ type: 'stored', epoch, from, to });
-    }
+  #onFailed(error: Error): void {
+    this.#failure = error;
+    if (this.#lifecycle !== 'closing') this.#lifecycle = 'failed';
+    this.#line.refuse(error);
   }
 
-  /** The actions that wait for the disk. A late answer is for an old connection, and ignored. */
-  async #ask(action: Extract<SenderAction, { type: `read-${string}` | 'reject' }>): Promise<void> {
-    switch (action.type) {
-      case 'read-held': {
-        const held = await this.#queue.held();
-        return this.#drive((now) => this.#sender.onHeld(action.connection, held, now));
-      }
-      case 'read-frames': {
-        const { after, frames: framesMax, bytes } = action;
-        const frames = await this.#queue.readPending(after, { frames: framesMax, bytes });
-        return this.#drive(() => this.#sender.onFrames(action.connection, frames));
-      }
-      case 'read-gaps': {
-        const gaps = await this.#queue.pendingGaps();
-        return this.#drive(() => this.#sender.onGaps(action.connection, gaps));
-      }
-      case 'reject':
-        return this.#bury(action);
-      default:
-        return assertNever(action);
-    }
-  }
-
-  /**
-   * Keeps refused frames aside, on disk, before the queue may forget them. One after the other: a
-   * refusal that is told twice finds its frame settled the second time.
-   */
-  #bury(action: Extract<SenderAction, { type: 'reject' }>): Promise<void> {
-    const { connections } = this.#sender.counters;
-    const buried = this.#burial.then(() => this.#buryNow(action, connections));
-    this.#burial = buried.catch(() => undefined);
-    return buried;
-  }
-
-  /**
-   * A refusal holds for as long as its connection. A later one tells it again, unless the store has
-   * lost it, or is another one: then the frame is still to be sent.
-   */
-  async #buryNow(
-    { storeId, epoch, range, text }: Extract<SenderAction, { type: 'reject' }>,
-    connections: number,
-  ): Promise<void> {
-    const code = settledReason(range) ?? 'unknown';
-    const holds = (): boolean =>
-      storeId === this.#storeId &&
-      connections === this.#sender.counters.connections &&
-      this.#sender.state.name !== 'Stopped';
-    for (let { from: seq } = range; seq <= range.to && holds(); seq += 1) {
-      const before = { epoch, seq: seq - 1 };
-      const [frame] = await this.#queue.readPending(before, { frames: 1, bytes: 0 });
-      if (frame?.epoch !== epoch || frame.seq > range.to) break;
-      seq = frame.seq;
-      const rejectedAt = this.#surroundings.wallTime();
-      const letter = { collector: this.#collector, frame, code, text, rejectedAt };
-      await this.#keep(letter, holds);
-      if (!holds()) return;
-      this.#counters.dead += 1;
-      this.#queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
-      this.#emit({ type: 'rejected', epoch, seq, code, text });
-    }
-    if (holds()) this.#queue.settle(storeId, epoch, [range]);
-  }
-
-  /** A disk without room is waited for: meanwhile the frame stays pending in the queue. */
-  async #keep(letter: DeadLetter, holds: () => boolean): Promise<void> {
-    const { keepDeadLetter, after } = this.#surroundings;
-    for (let kept = false; !kept && holds(); ) {
-      try {
-        await keepDeadLetter(this.#options.queuePath, letter);
-        kept = true;
-      } catch (error) {
-        if (!isOutOfRoom(error)) throw error;
-        await new Promise<void>((resolve) => after(DEAD_LETTER_RETRY_MS, resolve));
-      }
-    }
-  }
-
-  #onState(from: SenderState, to: SenderState): void {
-    const at = this.#surroundings.wallTime();
-    if (from.name === 'Ready' || to.name === 'Ready' || to.name === 'Stopped') this.#linkSince = at;
-    if (to.name === 'Backoff') {
-      const { code, message, retry } = to.error;
-      this.#lastError = { code, message, retry, at };
-      this.#nextRetryAt = at + Math.round((to.until - to.since) * 1_000);
-    }
-    this.#emit({ type: 'state', from, to });
-  }
-
-  #onQueueEvent(event: QueueEvent): void {
+  #onEvent(event: PipelineEvent): void {
     switch (event.type) {
-      case 'appended':
-        return this.#drive(() => this.#sender.onAppended({ epoch: event.epoch, seq: event.seq }));
-      case 'gap':
-        this.#counters.declared += event.gap.to - event.gap.from + 1;
-        this.#emit({ type: 'gap', gap: event.gap });
-        return this.#drive(() => this.#sender.onGapsChanged());
-      case 'disk_full':
-        return this.#emit(event);
-      case 'damage':
-        return this.#emit({ type: 'damage', damage: event.damage });
-      case 'store_lost': {
-        const { loss } = event;
-        this.#counters.lostByStore += loss.resent + loss.declared;
-        this.#emit({ type: 'store_lost', loss });
-        return this.#drive(() => this.#sender.onStoreLost());
+      case 'failed': {
+        // A dead thread is noticed by whoever asks it for something, too.
+        if (this.#failure !== undefined) return;
+        this.#onFailed(event.error);
+        break;
       }
-      case 'failed':
-        return this.#emit({ type: 'failed', error: event.error });
-      default:
-        return assertNever(event);
+      case 'gap':
+        this.#settlements.onGap(event.gap);
+        break;
+      case 'rejected':
+        this.#settlements.onRejected(event, event.code, event.text);
+        break;
+    }
+    this.#emit(event);
+  }
+
+  /** Answers how many frames are still pending. */
+  async #flush(deadline: Deadline): Promise<number> {
+    await deadline.wait(this.#opening);
+    await deadline.wait(this.#line.idle());
+    const target = this.#pipeline?.highest;
+    while (!deadline.isPassed) {
+      const pending = target ? await deadline.wait(this.#pendingUpTo(target)) : 0;
+      if (pending === 0) return 0;
+      await deadline.wait(this.#pause());
+    }
+    const { frames, waiting } = this.#line.unsynced;
+    return (this.#pipeline?.frames ?? 0) + frames + waiting;
+  }
+
+  /** How many frames up to there are pending, in whichever queue is open by then. */
+  async #pendingUpTo(target: QueuePosition): Promise<number> {
+    for (;;) {
+      const opening = this.#opening;
+      await opening;
+      try {
+        return await this.#openPipeline.pendingUpTo(target);
+      } catch (error) {
+        if (opening === this.#opening) throw error;
+      }
     }
   }
 
-  /** A read or a dead letter failed: the disk is not to be trusted, whatever else still works. */
-  #onQueueFailure(error: unknown): void {
-    if (this.#sender.state.name === 'Stopped') return;
-    this.#drive((now) => this.#sender.onStop(now));
-    this.#disarm();
-    this.#emit({
-      type: 'failed',
-      error: error instanceof Error ? error : new Error(String(error)),
+  async #close(deadline: Deadline): Promise<FlushResult> {
+    this.#lifecycle = 'closing';
+    this.#line.end(this.#closedError);
+    try {
+      await this.#opening.catch(() => {});
+      await this.#line.idle();
+      this.#hurry(1);
+      const pipeline = this.#pipeline;
+      while (pipeline && pipeline.frames > 0 && pipeline.linkIsWorthAWait && !deadline.isPassed) {
+        await this.#pause();
+      }
+      await pipeline?.close();
+    } finally {
+      deadline.end();
+      this.#settlements.end();
+      this.#lifecycle = 'closed';
+      this.#emit({ type: 'closed' });
+    }
+    const pending = this.#pipeline?.frames ?? 0;
+    return { settled: pending === 0, pending };
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#surroundings.after(PENDING_POLL_MS, resolve));
+  }
+
+  #hurry(change: 1 | -1): void {
+    this.#hurried += change;
+    this.#pipeline?.hurry(this.#hurried > 0);
+  }
+
+  get #openPipeline(): Pipeline {
+    if (this.#pipeline === undefined) throw this.#failure ?? this.#closedError;
+    return this.#pipeline;
+  }
+
+  /** What was under way when the producer was closed fails for that, however it shows. */
+  #unlessClosed<T>(promise: Promise<T>): Promise<T> {
+    return promise.catch((error) => {
+      throw this.#closing === undefined ? error : this.#closedError;
     });
   }
 
   #emit(event: ProducerEvent): void {
-    this.#options.onEvent?.(event);
+    this.#tell(event.type, event);
+    this.#tell('event', event);
+  }
+
+  /** Calls each listener; what one throws is no business of the others, nor of ours. */
+  #tell(name: keyof ProducerEventMap, event: ProducerEvent): void {
+    for (const listener of this.rawListeners(name)) {
+      try {
+        (listener as (event: ProducerEvent) => void).call(this, event);
+      } catch (error) {
+        this.#onListenerFailed(error, event);
+      }
+    }
+  }
+
+  #onListenerFailed(error: unknown, event: ProducerEvent): void {
+    if (event.type !== 'listener_failed' && this.listenerCount('listener_failed') > 0) {
+      this.#emit({ type: 'listener_failed', error, event });
+      return;
+    }
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
 
-/** Throws RangeError for what can't be meant. */
-function deliveryOptions(options: ProducerOptions): DeliveryOptions {
-  const { backlogSharePercent: percent = 50, flushIntervalMs: flushMs = 0 } = options;
-  if (!(percent >= 0 && percent <= 100)) {
-    throw new RangeError(`backlogSharePercent is ${percent}; it must be 0 to 100`);
-  }
-  if (!(flushMs >= 0 && flushMs <= FLUSH_MS_MAX)) {
-    throw new RangeError(`flushIntervalMs is ${flushMs}; it must be 0 to ${FLUSH_MS_MAX}`);
-  }
+const NOTHING_COUNTED = { acked: 0, declared: 0, lostByStore: 0, dead: 0, resent: 0, connections: 0 };
+
+function sum(a: typeof NOTHING_COUNTED, b: typeof NOTHING_COUNTED): typeof NOTHING_COUNTED {
   return {
-    order: options.drainOrder ?? DELIVERY_DEFAULTS.order,
-    backlogShare: percent / 100,
-    flushMs,
-    compression: options.compression !== 'off',
+    acked: a.acked + b.acked,
+    declared: a.declared + b.declared,
+    lostByStore: a.lostByStore + b.lostByStore,
+    dead: a.dead + b.dead,
+    resent: a.resent + b.resent,
+    connections: a.connections + b.connections,
   };
+}
+
+function bytesOf(payload: unknown): Uint8Array {
+  if (typeof payload === 'string') return Buffer.from(payload);
+  if (payload instanceof Uint8Array) return payload;
+  throw new ArgumentError('payload', 'text or a Uint8Array', show(payload));
+}
+
+function checkCapturedAt(capturedAt: number): void {
+  if (Number.isSafeInteger(capturedAt) && capturedAt >= 0) return;
+  const rule = `whole microseconds since 1970 UTC, 0 to ${CAPTURED_AT_MAX}`;
+  throw new ArgumentError('capturedAt', rule, show(capturedAt));
 }

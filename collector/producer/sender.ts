@@ -187,7 +187,7 @@ export class Sender {
   /** What the last connection carried, if it broke with frames on their way. */
   #carriedBytes: number | undefined;
   #dialedAt = Number.NEGATIVE_INFINITY;
-  #flushing = false;
+  #hurries = false;
 
   /** Begins to dial at once. */
   constructor(options: SenderOptions, now: number) {
@@ -307,10 +307,10 @@ export class Sender {
     this.#conversation?.proven?.delivery.onGapsChanged();
   }
 
-  /** Nothing waits for company any more: the end is near. */
-  onFlush(): void {
-    this.#flushing = true;
-    this.#conversation?.proven?.delivery.flushAtOnce();
+  /** Whether somebody waits until all is settled; meanwhile no frame waits for company. */
+  onHurry(hurries: boolean): void {
+    this.#hurries = hurries;
+    this.#conversation?.proven?.delivery.hurry(hurries);
   }
 
   /** A store has lost what it had settled: some of it may be to be sent again, and more be lost. */
@@ -428,7 +428,7 @@ export class Sender {
       highest: this.#highest,
     };
     const delivery = new Delivery(beginning, this.#delivery, now);
-    if (this.#flushing) delivery.flushAtOnce();
+    delivery.hurry(this.#hurries);
     conversation.proven = {
       delivery,
       storeId,

@@ -4,8 +4,9 @@
  * modelled ones. Nothing else in this room asks the operating system for any of these.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { ServerAddress } from './address.ts';
 import { type DeadLetter, keepDeadLetter } from './dead-letters.ts';
-import { dialTcp, type LinkSocket, type ServerAddress } from './link.ts';
+import { dialTcp, type LinkSocket } from './link.ts';
 import { wallTime } from './older-node.ts';
 import { startThread } from './queue/queue-thread.ts';
 import type { StartThread } from './queue/thread.ts';

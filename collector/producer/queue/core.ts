@@ -53,6 +53,7 @@ import { SegmentLog, type WritingEpoch } from './segment-log.ts';
 import { type LostRange, lostRanges } from './store-loss.ts';
 import type {
   Damage,
+  Fate,
   Gap,
   HeldEpoch,
   QueuePosition,
@@ -295,6 +296,26 @@ export class QueueCore {
 
   settled(epoch: Epoch): readonly SettledRange[] {
     return this.#epochs.get(epoch)?.settled ?? [];
+  }
+
+  /** See `Queue.fates`. */
+  fate({ epoch, seq }: QueuePosition): Fate {
+    const state = this.#epochs.get(epoch);
+    if (state === undefined || seq > state.highest) return 'unknown';
+    const range = state.fate(seq);
+    return range === undefined ? 'pending' : { state: range.state, code: range.code };
+  }
+
+  /** See `Queue.pendingUpTo`. */
+  pendingUpTo({ epoch, seq }: QueuePosition): number {
+    const last = this.#epochs.get(epoch);
+    if (last === undefined) return 0;
+    const before = this.#epochs.inOrder.filter(({ ordinal }) => ordinal < last.ordinal);
+    const open = last.open(1, Math.min(seq, last.highest));
+    return (
+      before.reduce((sum, { pendingFrames }) => sum + pendingFrames, 0) +
+      open.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+    );
   }
 
   /** Gaps declared since this was last asked, those of the opening apart. */

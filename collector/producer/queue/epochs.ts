@@ -89,6 +89,11 @@ export class EpochState {
     return this.#closed.has(seq);
   }
 
+  /** How a seq was settled or given up, if it was. */
+  fate(seq: number): SettledRange | undefined {
+    return this.#closed.find(seq);
+  }
+
   /** The first run of frames in [from, to] that are still to be sent, or a part of that run. */
   openRun(from: number, to: number): SeqRange | undefined {
     let start = from;

@@ -38,6 +38,7 @@ import {
   unpackFrames,
 } from './thread.ts';
 import type {
+  Fate,
   Gap,
   HeldEpoch,
   QueueEvent,
@@ -206,6 +207,16 @@ export class Queue {
   /** What is remembered as settled of an epoch; [] for one that is forgotten or unknown. */
   settled(epoch: Epoch): Promise<readonly SettledRange[]> {
     return this.#ask({ type: 'settled', epoch });
+  }
+
+  /** What became of each of these frames, as far as it is remembered. */
+  fates(positions: readonly QueuePosition[]): Promise<Fate[]> {
+    return this.#ask({ type: 'fates', positions });
+  }
+
+  /** How many frames up to this one, those of older epochs included, are still to be sent. */
+  pendingUpTo(position: QueuePosition): Promise<number> {
+    return this.#ask({ type: 'pendingUpTo', position });
   }
 
   /**

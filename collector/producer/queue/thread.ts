@@ -7,6 +7,7 @@ import type { SeqRange, SettledRange } from '#protocol/settlement.ts';
 import type { QueueErrorFacts } from './errors.ts';
 import type {
   Damage,
+  Fate,
   Gap,
   HeldEpoch,
   QueueOptions,
@@ -50,6 +51,8 @@ export interface Answers {
   gaps: Gap[];
   held: HeldEpoch[];
   settled: readonly SettledRange[];
+  fates: Fate[];
+  pendingUpTo: number;
   collectorId: string;
   declareLost: Gap;
   flush: undefined;
@@ -59,6 +62,8 @@ export interface Answers {
 export type Question =
   | ({ readonly type: 'read' } & ReadPlace)
   | { readonly type: 'settled'; readonly epoch: Epoch }
+  | { readonly type: 'fates'; readonly positions: readonly QueuePosition[] }
+  | { readonly type: 'pendingUpTo'; readonly position: QueuePosition }
   | { readonly type: 'declareLost'; readonly count: number }
   | { readonly type: 'gaps' | 'held' | 'collectorId' | 'flush' | 'close' };
 

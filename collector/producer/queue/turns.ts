@@ -158,6 +158,10 @@ export class Turns {
         return this.#core.held();
       case 'settled':
         return this.#core.settled(question.epoch);
+      case 'fates':
+        return question.positions.map((position) => this.#core.fate(position));
+      case 'pendingUpTo':
+        return this.#core.pendingUpTo(question.position);
       case 'declareLost':
         return this.#core.declareLost(question.count);
       case 'collectorId':

@@ -3,7 +3,7 @@
  * the main thread, the worker and the core; no behaviour lives here.
  */
 import type { Epoch, Predecessor } from '#protocol/identity.ts';
-import type { GapReason, SeqRange } from '#protocol/settlement.ts';
+import type { GapReason, SeqRange, SettledRange } from '#protocol/settlement.ts';
 import type { QueueFailedError } from './errors.ts';
 
 /** What a queue does at its limit. */
@@ -41,6 +41,12 @@ export interface QueuePosition {
   readonly epoch: Epoch;
   readonly seq: number;
 }
+
+/**
+ * What became of a frame: settled or given up, and how; still to be sent; or nothing is known of it,
+ * because its epoch was settled as a whole so long ago that it is forgotten, or is none of this queue.
+ */
+export type Fate = Pick<SettledRange, 'state' | 'code'> | 'pending' | 'unknown';
 
 /** An epoch as the server is told of it. */
 export interface HeldEpoch {

@@ -5,6 +5,7 @@
 
 import type { LinkSocket } from '#collector/producer/link.ts';
 import {
+  type Opening,
   Producer,
   type ProducerEvent,
   type ProducerOptions,
@@ -122,18 +123,19 @@ export class CollectorHost {
     this.producer = undefined;
     this.#dials = { taken: 0, since: world.now, count: 0 };
     for (const socket of this.#vanished.splice(0)) socket.reboot();
-    Producer.open(
+    const producer = new Producer(
       {
         server: { host: 'server', port: 9_004 },
         token: this.settings.token,
         queuePath: 'queue',
         queueLimitBytes: this.settings.limitBytes,
         ...this.settings.delivery,
-        onEvent: (event) => this.#onEvent(event),
       },
       this.#surroundings(process),
-    ).then(
-      (producer) => this.#opened(process, producer),
+    );
+    producer.on('event', (event) => this.#onEvent(event));
+    producer.opened().then(
+      (opening) => this.#opened(process, producer, opening),
       (error: Error) => {
         if (this.process !== process) return;
         world.say(this.name, `did not start: ${error.message}`);
@@ -237,12 +239,11 @@ export class CollectorHost {
     this.#shared.world.after(RESTART_MS, () => this.restart());
   }
 
-  #opened(process: Process, producer: Producer): void {
+  #opened(process: Process, producer: Producer, { collector, recovery }: Opening): void {
     if (this.process !== process || !process.alive) return;
     const { world, witness } = this.#shared;
     this.producer = producer;
-    const { recovery } = producer;
-    this.#collector = producer.status().collector;
+    this.#collector = collector;
     // A crash may come between an eviction and its event: the limit alone says what may be evicted.
     if (this.settings.limitBytes < LARGE_BYTES) witness.allow(this.#collector, 'evicted');
     if (recovery.tornBytes > 0) world.meet('queue: torn tail');

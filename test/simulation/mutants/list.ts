@@ -121,7 +121,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'frames are settled when they are sent',
     substitutions: [
       {
-        file: `${PRODUCER}/producer.ts`,
+        file: `${PRODUCER}/pipeline.ts`,
         find: 'return this.#drive(() => this.#sender.onFrames(action.connection, frames));',
         replace: `for (const { epoch, seq } of frames) {
           const range = { from: seq, to: seq, state: 'stored', code: 0 };
@@ -150,7 +150,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'frames carry the time of sending',
     substitutions: [
       {
-        file: `${PRODUCER}/producer.ts`,
+        file: `${PRODUCER}/pipeline.ts`,
         find: 'return this.#drive(() => this.#sender.onFrames(action.connection, frames));',
         replace: `const at = this.#surroundings.wallTime();
         const stamped = frames.map((frame) => ({ ...frame, capturedAt: at }));
@@ -246,13 +246,13 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'timers follow the wall clock',
     substitutions: [
       {
-        file: `${PRODUCER}/producer.ts`,
+        file: `${PRODUCER}/pipeline.ts`,
         find: '    this.#surroundings = surroundings;\n',
         replace:
           '    this.#surroundings = surroundings = { ...surroundings, now: () => surroundings_.wallTime() / 1_000 };\n',
       },
       {
-        file: `${PRODUCER}/producer.ts`,
+        file: `${PRODUCER}/pipeline.ts`,
         find: '    collector: string,\n    surroundings: Surroundings,\n  ) {\n',
         replace:
           '    collector: string,\n    surroundings: Surroundings,\n  ) {\n    const surroundings_ = surroundings;\n',
@@ -320,8 +320,8 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a frame that the server refuses is sent for ever',
     substitutions: [
       {
-        file: `${PRODUCER}/producer.ts`,
-        find: 'return this.#bury(action);',
+        file: `${PRODUCER}/pipeline.ts`,
+        find: 'return this.#burial.bury(action);',
         replace: 'return;',
       },
     ],
@@ -415,10 +415,10 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a refused frame is forgotten before it is kept aside',
     substitutions: [
       {
-        file: `${PRODUCER}/producer.ts`,
-        find: '      await this.#keep(letter, holds);\n',
-        replace: `      this.#queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
-      await this.#keep(letter, holds);\n`,
+        file: `${PRODUCER}/burial.ts`,
+        find: '      await this.#keep({ collector,',
+        replace: `      queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
+      await this.#keep({ collector,`,
       },
     ],
     caughtBy: ['dead letter'],

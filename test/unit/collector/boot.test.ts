@@ -155,14 +155,15 @@ describe('the collector that can not start', () => {
 
   test('says that the queue is open elsewhere, without a stack, and exits with 1', async () => {
     const queuePath = join(directory, 'queue');
-    const holder = await Producer.open({
+    const holder = new Producer({
       server: { host: '127.0.0.1', port: 1 },
       token: Buffer.from(TOKEN),
       queuePath,
     });
+    await holder.opened();
     const program = start();
     expect(await program.exit).toBe(1);
-    await holder.close({ deadlineMs: 0 });
+    await holder.close();
     expect(program.log.at(-1)).toMatchObject({ event: 'start_failed', code: 'queue_in_use' });
     expect(program.stdout).not.toContain('stack');
   });

@@ -84,14 +84,15 @@ async function deliver(serving?: Serving): Promise<Delivery> {
     pino({ level: 'debug' }, { write: (line) => log.push(JSON.parse(line)) }),
     () => performance.now(),
   );
-  const producer = await Producer.open({
+  const producer = new Producer({
     server: { host: '127.0.0.1', port: server.port },
     token: TOKEN,
     queuePath: path,
-    onEvent: (event) => events.onProducer(event),
   });
+  producer.on('event', (event) => events.onProducer(event));
   producers.push(producer);
-  events.onOpened(producer.status().collector, path, producer.recovery);
+  const { collector, recovery } = await producer.opened();
+  events.onOpened(collector, path, recovery);
   await expect.poll(() => producer.status().queue.frames, DEADLINE).toBe(0);
   await expect.poll(async () => (await totals(server)).pending, DEADLINE).toBe(0);
   return { producer, serving: server, log };

@@ -6,6 +6,8 @@ import type { Snapshot } from '#collector/status/snapshot.ts';
 export const NOON_US = 1_795_248_737_000_123;
 
 export const PRODUCER: ProducerStatus = {
+  lifecycle: 'open',
+  failure: undefined,
   collector: 'web-3-0a1b2c3d',
   epoch: '0193a2b4-0000-7000-8000-000000000001',
   state: 'Backoff',
@@ -18,6 +20,7 @@ export const PRODUCER: ProducerStatus = {
     retry: 'transient',
     at: NOON_US,
   },
+  unsynced: { frames: 0, bytes: 0, limitBytes: 8_388_608, waiting: 0 },
   queue: {
     frames: 12,
     bytes: 40_960,

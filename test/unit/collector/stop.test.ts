@@ -138,14 +138,15 @@ async function stop(): Promise<number> {
   collector.child.kill('SIGTERM');
   expect(await collector.exit).toBe(0);
   const { frames } = await collector.logged('stopped');
-  const reopened = await Producer.open({
+  const reopened = new Producer({
     server: { host: '127.0.0.1', port: 1 },
     token: Buffer.from(TOKEN),
     queuePath: join(directory, 'queue'),
     collectorId: 'c1',
   });
-  expect(reopened.recovery).toMatchObject({ frames, damage: [], tornBytes: 0 });
-  await reopened.close({ deadlineMs: 0 });
+  const { recovery } = await reopened.opened();
+  expect(recovery).toMatchObject({ frames, damage: [], tornBytes: 0 });
+  await reopened.close();
   return Number(frames);
 }
 

@@ -54,13 +54,13 @@ test('a refused frame becomes a dead letter with code, words and payload, and bl
   const port = await startServer();
   const events: ProducerEvent[] = [];
   const queuePath = join(folder, 'queue');
-  const sender = await Producer.open({
+  const sender = new Producer({
     server: { host: '127.0.0.1', port },
     token: Buffer.from(TOKEN),
     queuePath,
     collectorId: 'c1',
-    onEvent: (event) => events.push(event),
   });
+  sender.on('event', (event) => events.push(event));
   producer = sender;
   const large = Buffer.alloc(200, 7);
   await sender.send(Buffer.from('before'), { capturedAt: 1 });
@@ -86,13 +86,12 @@ test('on a full disk a refused frame stays pending, and is kept aside once there
   const events: ProducerEvent[] = [];
   let room = false;
   const kept: number[] = [];
-  const sender = await Producer.open(
+  const sender = new Producer(
     {
       server: { host: '127.0.0.1', port },
       token: Buffer.from(TOKEN),
       queuePath: join(folder, 'queue'),
       collectorId: 'c1',
-      onEvent: (event) => events.push(event),
     },
     {
       ...REAL_SURROUNDINGS,
@@ -103,6 +102,7 @@ test('on a full disk a refused frame stays pending, and is kept aside once there
       },
     },
   );
+  sender.on('event', (event) => events.push(event));
   producer = sender;
   await sender.send(Buffer.alloc(200, 7), { capturedAt: 1 });
   await sender.send(Buffer.from('after'), { capturedAt: 2 });

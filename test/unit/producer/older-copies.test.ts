@@ -95,13 +95,14 @@ function copy(from: string, to: string): void {
 }
 
 async function open(queue: string, options: Partial<ProducerOptions> = {}): Promise<Producer> {
-  const producer = await Producer.open({
+  const producer = new Producer({
     server: { host: '127.0.0.1', port: ports.ingest },
     token: Buffer.from(TOKEN),
     queuePath: join(folder, queue),
     ...options,
   });
   producers.add(producer);
+  await producer.opened();
   return producer;
 }
 
@@ -157,7 +158,8 @@ function named(from: number, to: number, name = 'frame'): string[] {
 test('a store put back to an older copy is filled again from what the collector keeps', async () => {
   await startServer();
   const events: ProducerEvent[] = [];
-  const producer = await open('queue', { onEvent: (event) => events.push(event) });
+  const producer = await open('queue');
+  producer.on('event', (event) => events.push(event));
   const epoch = await send(producer, 1, 50);
   await drained(producer);
   await stopServer();

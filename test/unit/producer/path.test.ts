@@ -145,7 +145,7 @@ describe('a flush interval', () => {
 
   test('ends with a stop: what waits leaves at once', () => {
     const path = flushing();
-    path.sender.onFlush();
+    path.sender.onHurry(true);
     path.append(sample(2));
     expect(path.run(path.now + 10, () => path.stored.size === 2)).toBe(true);
     path.append(sample(3));
