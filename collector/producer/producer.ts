@@ -126,6 +126,7 @@ export class Producer extends EventEmitter<ProducerEventMap> {
    */
   async opened({ signal }: WaitOptions = {}): Promise<Opening> {
     if (this.#closing !== undefined) throw this.#closedError;
+    if (this.#failure !== undefined) throw this.#failure;
     return unlessAborted(this.#opening, signal);
   }
 

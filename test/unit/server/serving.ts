@@ -55,7 +55,13 @@ export async function openStore(more: Partial<SqliteStoreOptions> = {}): Promise
 }
 
 export async function serve(
-  options: { store?: Store; keys?: Keys; connectionsMax?: number; windowBytes?: number } = {},
+  options: {
+    store?: Store;
+    keys?: Keys;
+    connectionsMax?: number;
+    windowBytes?: number;
+    payloadBytesMax?: number;
+  } = {},
 ): Promise<Serving> {
   const store = options.store ?? (await openStore());
   const registry = new Registry<Connection>();
@@ -83,7 +89,7 @@ export async function serve(
     host: '127.0.0.1',
     port: 0,
     connectionsMax: options.connectionsMax ?? 100,
-    payloadBytesMax: 1_048_576,
+    payloadBytesMax: options.payloadBytesMax ?? 1_048_576,
     windowBytes: options.windowBytes ?? 4_194_304,
   });
   undo.push(() => ingest.close());
