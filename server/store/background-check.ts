@@ -3,7 +3,7 @@
  * then once a day. Between two steps it rests for a multiple of what the last one took, so that it
  * never takes more than a small part of a core and of the disk.
  */
-import { describeProblem, type StoreProblem } from './check.ts';
+import { type CheckOutcome, describeProblem, isStructural, outcomeOf } from './check.ts';
 import type { CheckProgress } from './reader-worker.ts';
 import type { StoreError } from './store.ts';
 
@@ -11,15 +11,6 @@ import type { StoreError } from './store.ts';
 const SHARE = 0.15;
 const REST_MS_MIN = 5;
 const AGAIN_MS = 24 * 3_600_000;
-
-/** What a check came to. */
-export interface CheckOutcome {
-  readonly frames: number;
-  /** Frames whose bytes no longer match their CRC; nothing else was wrong. */
-  readonly damaged: number;
-  /** Where they are, in words; the first of them. */
-  readonly problems: readonly string[];
-}
 
 export interface BackgroundCheckOptions {
   readonly step: () => Promise<CheckProgress>;
@@ -61,23 +52,16 @@ export class BackgroundCheck {
       return;
     }
     if (this.#stopped) return;
-    const lines = progress.problems.map(describeProblem);
-    if (progress.problems.some(({ kind }) => kind !== 'damaged')) {
-      this.#options.onDamage(lines);
-    } else if (progress.done) {
-      const { frames, problems } = progress;
-      this.#options.onDone({ frames, damaged: countOf(problems), problems: lines });
+    const { done, frames, problems } = progress;
+    const structural = problems.filter(isStructural);
+    if (structural.length > 0) {
+      this.#options.onDamage(structural.map(describeProblem));
+    } else if (done) {
+      this.#options.onDone(outcomeOf(frames, problems));
       this.#after(AGAIN_MS);
     } else {
       const tookMs = performance.now() - startedAt;
       this.#after(Math.max(REST_MS_MIN, tookMs / SHARE - tookMs));
     }
   }
-}
-
-function countOf(problems: readonly StoreProblem[]): number {
-  return problems.reduce(
-    (sum, problem) => (problem.kind === 'file' ? sum : sum + problem.to - problem.from + 1),
-    0,
-  );
 }

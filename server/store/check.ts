@@ -274,6 +274,31 @@ export class StoreCheck {
   }
 }
 
+/** What reading all of a store came to where it can be worked on all the same. */
+export interface CheckOutcome {
+  readonly frames: number;
+  /** Frames whose bytes no longer match their CRC; nothing else is wrong. */
+  readonly damaged: number;
+  /** Where they are, in words; the first of them. */
+  readonly problems: readonly string[];
+}
+
+export function outcomeOf(frames: number, problems: readonly StoreProblem[]): CheckOutcome {
+  const damaged = problems.reduce(
+    (sum, problem) => (problem.kind === 'file' ? sum : sum + problem.to - problem.from + 1),
+    0,
+  );
+  return { frames, damaged, problems: problems.map(describeProblem) };
+}
+
+/**
+ * Whether a store with this problem must not be worked on: writing to it may make it worse. A row
+ * with a wrong bit harms nobody else.
+ */
+export function isStructural({ kind }: StoreProblem): boolean {
+  return kind !== 'damaged';
+}
+
 /** A problem in words. */
 export function describeProblem(problem: StoreProblem): string {
   if (problem.kind === 'file') return problem.text;

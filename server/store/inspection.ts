@@ -7,7 +7,7 @@
  */
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import { describeProblem, StoreCheck, type StoreProblem } from './check.ts';
+import { describeProblem, isStructural, StoreCheck, type StoreProblem } from './check.ts';
 import { ADVICE, storeErrorOf } from './sqlite-errors.ts';
 import {
   checkHeader,
@@ -35,8 +35,8 @@ export interface StoreReport {
 export interface InspectionOptions {
   /** A server works on it right now: what takes a long look is left out. */
   readonly inUse: boolean;
-  /** Enough is known with the first problem. */
-  readonly untilFirst?: boolean;
+  /** The first problem for which it must not be worked on is enough. */
+  readonly untilUnusable?: boolean;
   /** Hears of the frames that were read, now and then. */
   readonly onProgress?: (frames: number) => void;
 }
@@ -73,11 +73,11 @@ export function inspect(path: string, options: InspectionOptions): StoreReport {
   const bytes = sizeOf(path) + sizeOf(logOf(path));
   const early = examine(path, options).map((text): StoreProblem => ({ kind: 'file', text }));
   const nothing = { path, bytes, storeId: undefined, frames: 0, omitted: 0 };
-  if (early.length > 0 && options.untilFirst) return { ...nothing, problems: early };
+  if (early.length > 0 && options.untilUnusable) return { ...nothing, problems: early };
   try {
     return withDatabase(path, options.inUse, (database) => {
       const check = new StoreCheck(database, { structure: !options.inUse });
-      while (!check.done && !(options.untilFirst && check.problems.length > 0)) {
+      while (!check.done && !(options.untilUnusable && check.problems.some(isStructural))) {
         check.step();
         options.onProgress?.(check.frames);
       }

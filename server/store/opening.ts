@@ -9,7 +9,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { damagedError, examine, inspect, problemLines } from './inspection.ts';
+import { type CheckOutcome, describeProblem, isStructural, outcomeOf } from './check.ts';
+import { damagedError, examine, inspect } from './inspection.ts';
 import { lockStore, type StoreLock } from './lock.ts';
 import { type DamageMark, readMark, removeMark } from './mark.ts';
 import {
@@ -27,8 +28,8 @@ const SMALL_BYTES = 67_108_864;
 export interface OpenedStore {
   readonly database: DatabaseSync;
   readonly lock: StoreLock;
-  /** All of it was read just now, and is whole. */
-  readonly inspected: boolean;
+  /** What reading all of it came to; undefined when that was put off. */
+  readonly checked: CheckOutcome | undefined;
 }
 
 /**
@@ -39,33 +40,33 @@ export function openStore(directory: string, fresh: NewStore): OpenedStore {
   prepareDirectory(directory);
   const lock = lockStore(directory);
   try {
-    const inspected = prepareFile(directory, fresh);
-    return { database: openForWriting(directory), lock, inspected };
+    const checked = prepareFile(directory, fresh);
+    return { database: openForWriting(directory), lock, checked };
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-/** Answers whether all of the store was read. */
-function prepareFile(directory: string, fresh: NewStore): boolean {
+function prepareFile(directory: string, fresh: NewStore): CheckOutcome | undefined {
   const path = join(directory, STORE_FILE);
   const mark = readMark(directory);
   if (mark?.movedTo !== undefined) throw replacingError(directory, mark);
   if (!existsSync(path)) {
     refuseHalf(path);
     create(directory, fresh);
-    return true;
+    return outcomeOf(0, []);
   }
   if (mark === undefined && statSync(path).size > SMALL_BYTES) {
     const problems = examine(path, { inUse: false });
     if (problems.length > 0) throw damagedError(path, problems);
-    return false;
+    return undefined;
   }
-  const report = inspect(path, { inUse: false, untilFirst: true });
-  if (report.problems.length > 0) throw damagedError(path, problemLines(report));
+  const { frames, problems } = inspect(path, { inUse: false, untilUnusable: true });
+  const structural = problems.filter(isStructural);
+  if (structural.length > 0) throw damagedError(path, structural.map(describeProblem));
   if (mark !== undefined) removeMark(directory);
-  return true;
+  return outcomeOf(frames, problems);
 }
 
 function refuseHalf(path: string): void {

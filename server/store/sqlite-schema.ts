@@ -242,6 +242,7 @@ export function makeTables(database: DatabaseSync, { storeId, createdAt }: NewSt
   const insert = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
   insert.run('store_id', storeId);
   insert.run('created_at', String(createdAt));
+  insert.run('log', '0');
   database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
   database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
 }

@@ -7,7 +7,8 @@
  */
 
 import { join } from 'node:path';
-import { BackgroundCheck, type CheckOutcome } from './background-check.ts';
+import { BackgroundCheck } from './background-check.ts';
+import type { CheckOutcome } from './check.ts';
 import { GroupCommit } from './group-commit.ts';
 import { damagedError } from './inspection.ts';
 import { writeMark } from './mark.ts';
@@ -55,14 +56,14 @@ export interface SqliteStoreOptions {
   readonly onCommit?: (report: CommitReport) => void;
   /** When commits begin to fail, and when they succeed again. */
   readonly onStatus?: (status: StoreStatus) => void;
-  /** When all of the store was read, on the side. */
+  /** When all of the store was read: at its opening, or on the side. */
   readonly onChecked?: (outcome: CheckOutcome) => void;
 }
 
 /** What the writer's thread answers when it has opened the store. */
 interface OpenedByWriter {
   readonly storeId: string;
-  readonly inspected: boolean;
+  readonly checked: CheckOutcome | undefined;
 }
 
 export class SqliteStore implements Store {
@@ -97,7 +98,7 @@ export class SqliteStore implements Store {
   }
 
   private constructor(
-    { storeId, inspected }: OpenedByWriter,
+    { storeId, checked }: OpenedByWriter,
     writer: WorkerCalls,
     reader: WorkerCalls,
     options: SqliteStoreOptions,
@@ -130,8 +131,9 @@ export class SqliteStore implements Store {
         onDamage: (problems) => this.#refused(damagedError(join(directory, STORE_FILE), problems)),
         onError: (error) => this.#refused(error),
       },
-      { readJustNow: inspected },
+      { readJustNow: checked !== undefined },
     );
+    if (checked !== undefined) onChecked?.(checked);
   }
 
   get status(): StoreStatus {

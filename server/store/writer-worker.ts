@@ -18,11 +18,11 @@ function opened(): SqliteWriter {
 assert(parentPort, 'this module is a worker');
 answerCalls(parentPort, {
   open: ({ directory, fresh }: { directory: string; fresh: NewStore }) => {
-    const { database, lock, inspected } = openStore(directory, fresh);
+    const { database, lock, checked } = openStore(directory, fresh);
     try {
       writer = new SqliteWriter(database, directory);
       release = lock.release;
-      return { storeId: readStoreId(database), inspected, ...writer.checkpoint() };
+      return { storeId: readStoreId(database), checked, ...writer.checkpoint() };
     } catch (error) {
       database.close();
       lock.release();
