@@ -4,25 +4,113 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { backupStore, restoreStore } from '#server/store/backup.ts';
+import type { LostFrames } from '#server/store/builder.ts';
 import { inspect, problemLines, type StoreReport } from '#server/store/inspection.ts';
 import { isStoreInUse } from '#server/store/lock.ts';
+import { salvageStore } from '#server/store/salvage.ts';
 import { STORE_FILE } from '#server/store/sqlite-schema.ts';
 import { type CommandContext, CommandError, readSettingsOf } from './command.ts';
 
+interface OutputOptions {
+  readonly json?: boolean;
+}
+
+const EXAMPLES = `
+Each works on the store that HOLDFAST_STORE_PATH names (./holdfast-store when it is not set):
+  Is it whole? With a server on it or without:
+    ./holdfast server store check
+  Take over what is whole of a damaged one; the server is stopped:
+    ./holdfast server store salvage
+  A copy, with a server on it or without; and back again, the server stopped:
+    ./holdfast server store backup /backups/today.db
+    ./holdfast server store restore /backups/today.db
+`;
+
 export function addStoreCommands(program: Command, context: CommandContext): void {
-  const store = program.command('store').description("tools for the store's files");
+  const store = program
+    .command('store')
+    .description("tools for the store's files")
+    .addHelpText('after', EXAMPLES);
+  const directory = (): string => readSettingsOf(context, 'storePath').storePath;
   store
     .command('check')
     .description('read all of the store, or of a backup, and tell what is damaged; changes nothing')
     .argument('[file]', 'a backup; without it the store that HOLDFAST_STORE_PATH names')
     .option('--json', 'print the findings as JSON')
-    .action((file: string | undefined, options: { json?: boolean }) => {
-      const { storePath } = readSettingsOf(context, 'storePath');
-      check(file ?? join(storePath, STORE_FILE), {
-        inUse: file === undefined && isStoreInUse(storePath),
-        json: options.json === true,
-      });
+    .action((file: string | undefined, { json }: OutputOptions) => {
+      const inUse = file === undefined && isStoreInUse(directory());
+      check(file ?? join(directory(), STORE_FILE), { inUse, json: json === true });
     });
+  store
+    .command('salvage')
+    .description('make a whole store of a damaged one, and set that aside; the server is stopped')
+    .option('--json', 'print what came of it as JSON')
+    .action(({ json }: OutputOptions) => salvage(directory(), json === true));
+  store
+    .command('backup')
+    .description('copy the store into a file, while a server works on it or not')
+    .argument('<file>', 'where to; it must not be there yet')
+    .option('--json', 'print what came of it as JSON')
+    .action((file: string, { json }: OutputOptions) => backup(directory(), file, json === true));
+  store
+    .command('restore')
+    .description("put a backup in the store's place, and set that aside; the server is stopped")
+    .argument('<file>', 'a backup; it stays where it is')
+    .action((file: string) => restore(directory(), file));
+}
+
+function salvage(directory: string, json: boolean): void {
+  const { storeId, frames, lost, movedTo, idIsNew } = salvageStore(directory, new Date(), progress);
+  if (json) {
+    const answer = { store_id: storeId, id_is_new: idIsNew, frames, lost, moved_to: movedTo };
+    console.log(JSON.stringify(answer, null, 2));
+    return;
+  }
+  console.log(`salvaged ${frames} frames into the store in ${directory}`);
+  console.log(`the damaged files are in ${movedTo}; keep them until nothing is missed`);
+  tellLost(lost);
+  if (lost.length > 0) {
+    console.log(
+      'they are called stored no more: when the server runs again, collectors send what they still hold of them, and declare the rest (lost_after_ack)',
+    );
+  }
+  if (idIsNew) {
+    console.log(
+      "the store's id could not be read, so it has a new one: collectors take this for another store, send all that they still hold, and declare the rest (settled_elsewhere)",
+    );
+  }
+}
+
+function backup(directory: string, file: string, json: boolean): void {
+  const { storeId, frames, lost } = backupStore(directory, file, progress);
+  if (json) console.log(JSON.stringify({ store_id: storeId, frames, lost, file }, null, 2));
+  else console.log(`${frames} frames are in ${file}, which was read back and is on disk`);
+  if (lost.length === 0) return;
+  if (!json) tellLost(lost);
+  throw new CommandError(
+    'failed',
+    `the store in ${directory} is damaged: the frames above are not in the backup. ./holdfast server store check tells more`,
+  );
+}
+
+function restore(directory: string, file: string): void {
+  const { storeId, frames, movedTo } = restoreStore(directory, file, new Date());
+  console.log(`the store in ${directory} is now that of ${file}: ${frames} frames, id ${storeId}`);
+  if (movedTo !== undefined) console.log(`the files that were there are in ${movedTo}`);
+  console.log(
+    'when the server runs, collectors see what it lacks, send again what they still hold, and declare the rest (lost_after_ack)',
+  );
+}
+
+function tellLost(lost: readonly LostFrames[]): void {
+  for (const { collector, epoch, ranges } of lost) {
+    for (const { from, to } of ranges) {
+      console.log(
+        `lost: ${collector}, epoch ${epoch}, ${from === to ? `frame ${from}` : `frames ${from} to ${to}`}`,
+      );
+    }
+  }
 }
 
 function check(path: string, { inUse, json }: { inUse: boolean; json: boolean }): void {

@@ -12,7 +12,8 @@ export function writeSynced(path: string, text: string): void {
   }
 }
 
-export function syncFile(path: string): void {
+/** Has a file on disk, or the names in a directory. */
+export function syncPath(path: string): void {
   const file = openSync(path, 'r');
   try {
     fsyncSync(file);
@@ -20,9 +21,6 @@ export function syncFile(path: string): void {
     closeSync(file);
   }
 }
-
-/** Names in a directory are on disk once the directory is. */
-export const syncDirectory: (path: string) => void = syncFile;
 
 /** What root makes for a server has to be that server's: gives a file the owner that another has. */
 export function giveToOwnerOf(other: string, path: string): void {

@@ -6,7 +6,7 @@
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { giveToOwnerOf, syncDirectory, writeSynced } from './files.ts';
+import { giveToOwnerOf, syncPath, writeSynced } from './files.ts';
 
 const MARK_FILE = 'holdfast.damaged';
 
@@ -35,12 +35,12 @@ export function writeMark(directory: string, mark: DamageMark): void {
   const path = join(directory, MARK_FILE);
   writeSynced(path, `${JSON.stringify(mark)}\n`);
   giveToOwnerOf(directory, path);
-  syncDirectory(directory);
+  syncPath(directory);
 }
 
 export function removeMark(directory: string): void {
   rmSync(join(directory, MARK_FILE), { force: true });
-  syncDirectory(directory);
+  syncPath(directory);
 }
 
 function parseMark(text: string): DamageMark | undefined {

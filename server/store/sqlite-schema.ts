@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { makeDirectories } from '#protocol/directories.ts';
-import { syncDirectory } from './files.ts';
+import { syncPath } from './files.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { StoreError } from './store.ts';
 
@@ -230,7 +230,7 @@ export function create(directory: string, fresh: NewStore): void {
     database.exec('COMMIT');
     database.close();
     renameSync(making, path);
-    syncDirectory(directory);
+    syncPath(directory);
   } catch (error) {
     throw storeErrorOf(error, `making the store ${path}`);
   }

@@ -19,6 +19,8 @@ const MAGIC_BIG_ENDIAN = 0x377f_0683;
 /** A page in the log. */
 export interface LoggedPage {
   readonly pageNumber: number;
+  /** Where its bytes begin in the log's file. */
+  readonly at: number;
   /** Valid until the next one is asked for. */
   readonly bytes: Uint8Array;
   /** Whether the frame is what was written: its checksum holds. */
@@ -97,6 +99,7 @@ function* pagesOfFile(file: number): Generator<LoggedPage> {
     checksum.set(frame, 16);
     yield {
       pageNumber: frame.readUInt32BE(0),
+      at: at + FRAME_HEADER_BYTES,
       bytes: frame.subarray(FRAME_HEADER_BYTES),
       whole,
       taken,

@@ -23,7 +23,7 @@ export function longFrames(from: number, to: number): WireFrame[] {
   return Array.from({ length: to - from + 1 }, (_, index) => longFrame(from + index));
 }
 
-export function longFrame(seq: number): WireFrame {
+function longFrame(seq: number): WireFrame {
   return frameOf(EPOCH_A, seq, `frame number ${seq}, `.repeat(15));
 }
 
