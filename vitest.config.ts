@@ -13,6 +13,14 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'library',
+          include: ['test/library/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
           testTimeout: 600_000,

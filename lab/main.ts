@@ -127,12 +127,18 @@ program
   .action(ending(() => doctor(toSetUp(), print)));
 program
   .command('test')
-  .description('everything: check, unit tests, simulation, integration tests')
-  .action(ending(() => test(['check', 'unit', 'simulation', 'integration'], toSetUp(), print)));
+  .description('everything: check, unit tests, the packed library, simulation, integration tests')
+  .action(
+    ending(() => test(['check', 'unit', 'library', 'simulation', 'integration'], toSetUp(), print)),
+  );
 program
   .command('test-unit')
   .description('unit tests')
   .action(ending(() => test(['unit'], toSetUp(), print)));
+program
+  .command('test-library')
+  .description('the packed Producer in projects of its own, and the examples')
+  .action(ending(() => test(['library'], toSetUp(), print)));
 program
   .command('test-simulation')
   .description('random histories of the real code in virtual time, and the mutants that they catch')

@@ -4,10 +4,11 @@
  * something was skipped, has failed.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { add, type Counts, closingLine, countVitest, held, NOTHING } from '#lab/counts.ts';
 import { EXIT, type ExitCode, interrupted } from '#lab/errors.ts';
 import { withLock } from '#lab/lock.ts';
+import { ensureOldestNode } from '#lab/oldest-node.ts';
 import { PATHS } from '#lab/paths.ts';
 import { type Ground, known, type LabContext, noteSetup, setupSteps } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
@@ -15,7 +16,7 @@ import { runSteps, type StepPlan } from '#lab/steps.ts';
 import { sweepTests } from '#lab/stop.ts';
 import { ensureTracedImage, tracedImage } from '#lab/traced-image.ts';
 
-export type Part = 'check' | 'unit' | 'simulation' | 'integration';
+export type Part = 'check' | 'unit' | 'library' | 'simulation' | 'integration';
 
 /** The checks, each a program of node_modules; each counts as one test. */
 const CHECKS = [
@@ -92,6 +93,7 @@ function appImage(): string {
 function runPart(part: Part, context: LabContext, print: (line: string) => void): Promise<Counts> {
   if (part === 'check') return check(context, print);
   if (part === 'unit' || part === 'simulation') return vitest(part, context, {});
+  if (part === 'library') return library(context);
   return integration(context, print);
 }
 
@@ -105,6 +107,25 @@ async function check(context: LabContext, print: (line: string) => void): Promis
     counts = add(counts, { passed: good ? 1 : 0, failed: good ? 0 : 1, skipped: 0 });
   }
   return counts;
+}
+
+/** The packed Producer in projects of its own, on this Node.js and on the oldest that it supports. */
+async function library(context: LabContext): Promise<Counts> {
+  let oldest = '';
+  const node: StepPlan = {
+    title: 'The oldest Node.js for the library',
+    run: async (step) => {
+      oldest = await ensureOldestNode(context.programs, step);
+      return relative(PATHS.root, oldest);
+    },
+  };
+  await withLock(
+    'lab',
+    () => {},
+    context.signal,
+    () => runSteps([node]),
+  );
+  return vitest('library', context, { HOLDFAST_OLDEST_NODE: oldest });
 }
 
 /** On the images and with the environment that set-up chose; one run at a time in a checkout. */

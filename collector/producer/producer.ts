@@ -417,7 +417,14 @@ export class Producer extends EventEmitter<ProducerEventMap> {
   }
 }
 
-const NOTHING_COUNTED = { acked: 0, declared: 0, lostByStore: 0, dead: 0, resent: 0, connections: 0 };
+const NOTHING_COUNTED = {
+  acked: 0,
+  declared: 0,
+  lostByStore: 0,
+  dead: 0,
+  resent: 0,
+  connections: 0,
+};
 
 function sum(a: typeof NOTHING_COUNTED, b: typeof NOTHING_COUNTED): typeof NOTHING_COUNTED {
   return {

@@ -7,7 +7,16 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const ROOMS = ['protocol', 'collector', 'server', 'lab', 'chaos', 'bench', 'test'] as const;
+const ROOMS = [
+  'protocol',
+  'collector',
+  'server',
+  'lab',
+  'chaos',
+  'bench',
+  'examples',
+  'test',
+] as const;
 type Room = (typeof ROOMS)[number];
 
 /** The rooms that each room may import, itself aside. */
@@ -18,6 +27,7 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
   lab: ['protocol'],
   chaos: ['lab'],
   bench: ['protocol', 'collector', 'lab'],
+  examples: ['chaos'],
   test: ['protocol', 'collector', 'server', 'lab', 'chaos', 'bench'],
 };
 
@@ -32,6 +42,8 @@ const PARTS: readonly { part: RegExp; may: RegExp }[] = [
   },
   { part: /^chaos\/oracle\//, may: /^(\.\.\/ledger\/|\.\/)/ },
   { part: /^chaos\/ledger\//, may: /^\.\// },
+  // Users of the library: what they import of ours is the ledger that they are judged by.
+  { part: /^examples\//, may: /^(#chaos\/ledger\/|\.\.?\/)/ },
   {
     part: /^bench\//,
     may: /^(#protocol\/|#collector\/producer\/(producer|queue\/queue)\.ts|#lab\/|\.\.?\/)/,
@@ -53,12 +65,12 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
   {
     what: 'the environment',
     shows: /process\.env/,
-    owners: /^((collector|server|bench)\/main|(chaos|bench)\/[a-z]+\/main|lab\/|test\/)/,
+    owners: /^((collector|server|bench)\/main|(chaos|bench)\/[a-z]+\/main|lab\/|examples\/|test\/)/,
   },
   {
     what: "the process's end",
     shows: /process\.(exit\(|exitCode|on\()/,
-    owners: /^((collector|server|bench)\/main|(chaos|bench)\/[a-z]+\/main|lab\/|test\/)/,
+    owners: /^((collector|server|bench)\/main|(chaos|bench)\/[a-z]+\/main|lab\/|examples\/|test\/)/,
   },
   {
     what: 'randomness and clocks in sans-IO code',

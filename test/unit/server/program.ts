@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { DEADLINE } from './serving.ts';
 
 const MAIN = fileURLToPath(new URL('../../../server/main.ts', import.meta.url));
@@ -32,7 +32,8 @@ export class Program {
 
   /** Where it serves, once it does. */
   async started(): Promise<{ port: number; api: string }> {
-    await expect.poll(() => this.out + this.err, DEADLINE).toContain('"event":"started"');
+    const started = () => expect(this.out + this.err).toContain('"event":"started"');
+    await vi.waitFor(started, DEADLINE);
     const { ingest, api } = this.logged.find(({ event }) => event === 'started') ?? {};
     return { port: Number(String(ingest).split(':').at(-1)), api: String(api) };
   }
