@@ -8,6 +8,7 @@ import { measureDrain } from './drain.ts';
 import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
 import type { Bench } from './pipeline.ts';
+import { measureReceipts } from './receipts.ts';
 import { measureCuts, measureOutages } from './recovery.ts';
 import type { Result } from './result.ts';
 import { measureShort, measureThin } from './thin.ts';
@@ -54,7 +55,8 @@ export const SUITES: Readonly<Record<'smoke' | 'heart' | 'thin' | 'depth', Suite
     parts: { short: measureShort, rate: measureThin },
   },
   depth: {
-    description: 'ten million frames in the queue: opening and memory at rest; about six minutes',
-    parts: { depth: measureDepth },
+    description:
+      'ten million frames in the queue: opening, memory at rest and of a program that made them; about eight minutes',
+    parts: { depth: measureDepth, receipts: measureReceipts },
   },
 };
