@@ -1,0 +1,85 @@
+/** docs/producer.md names every option, error code, link error and event that there is. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { LinkErrorCode } from '#collector/producer/link-error.ts';
+import { checkOptions } from '#collector/producer/options.ts';
+import {
+  PRODUCER_ERROR_CODES,
+  type ProducerEvent,
+  type QueueErrorCode,
+} from '#collector/producer/producer.ts';
+
+const PAGE = readFileSync(new URL('../../../docs/producer.md', import.meta.url), 'utf8');
+/** The first cells of all tables. */
+const FIRST_CELLS = PAGE.split('\n')
+  .filter((line) => line.startsWith('| '))
+  .map((line) => line.split('|')[1] ?? '')
+  .join(' ');
+
+/** By type, so that one that is added has to be here; `closed` is what users get for a closed queue. */
+const QUEUE_CODES: Record<Exclude<QueueErrorCode, 'queue_closed'>, true> = {
+  queue_in_use: true,
+  queue_open_failed: true,
+  queue_full: true,
+  disk_full: true,
+  payload_too_large: true,
+  queue_failed: true,
+  queue_read_failed: true,
+  collector_id_invalid: true,
+};
+
+const LINK_CODES: Record<LinkErrorCode, true> = {
+  dns: true,
+  refused: true,
+  unreachable: true,
+  reset: true,
+  closed: true,
+  socket: true,
+  deadline: true,
+  no_progress: true,
+  protocol: true,
+  version: true,
+  unauthorized: true,
+  renew: true,
+  other_store: true,
+  bye_shutdown: true,
+  bye_in_use: true,
+  bye_unauthorized: true,
+  bye_version: true,
+  bye_protocol_error: true,
+  bye_timeout: true,
+  bye_overloaded: true,
+  bye_superseded: true,
+  bye_store_unavailable: true,
+  bye_bad_collector: true,
+  bye_renew: true,
+};
+
+const EVENTS: Record<ProducerEvent['type'], true> = {
+  opened: true,
+  open_failed: true,
+  reopened: true,
+  closed: true,
+  listener_failed: true,
+  state: true,
+  gap: true,
+  disk_full: true,
+  stored: true,
+  damage: true,
+  store_lost: true,
+  rejected: true,
+  failed: true,
+};
+
+const OPTIONS = checkOptions({ server: 'host:1', token: 'x'.repeat(16), queuePath: 'queue' });
+
+describe.each([
+  ['error code', [...PRODUCER_ERROR_CODES, ...Object.keys(QUEUE_CODES)]],
+  ['link error', Object.keys(LINK_CODES)],
+  ['event', Object.keys(EVENTS)],
+  ['option', Object.keys(OPTIONS)],
+])('docs/producer.md tells of the %s', (_, names) => {
+  test.each(names)('%s', (name) => {
+    expect(FIRST_CELLS).toContain(`\`${name}\``);
+  });
+});
