@@ -15,7 +15,7 @@ export class ModelledQueue {
   readonly files = new ModelledFiles();
   /** While set, nothing is done: no opening, no round. */
   held = false;
-  /** Another one has the queue. */
+  /** Somebody has the queue open: a producer, or another as far as a test says so. */
   inUse = false;
   /** Openings that began. */
   openings = 0;
@@ -58,6 +58,7 @@ export class ModelledQueue {
       const requests = inbox.splice(0);
       if (turns === undefined || requests.length === 0) return;
       const { turn } = turns.take(requests);
+      if (turns.isClosed) this.inUse = false;
       onTurn({ ...turn, stats: { ...turn.stats } });
       if (turns.isClosed) ended.resolve();
     };
@@ -66,6 +67,7 @@ export class ModelledQueue {
       try {
         const core = new QueueCore(this.files, { ...options, mintEpoch: randomUUIDv7 });
         turns = new Turns(core, () => 'modelled');
+        this.inUse = true;
         return { recovery: core.recovery, stats: core.stats };
       } catch (error) {
         return { error: factsOf(new QueueOpenError(options.path, error)) };

@@ -103,6 +103,24 @@ test('what is durable is delivered although the disk takes nothing more', async 
   expect(await producer.flush()).toEqual({ settled: true, pending: 0 });
 });
 
+test('the server takes what is opened anew for the same producer, at once', async () => {
+  const queue = new ModelledQueue();
+  const serving = await serve();
+  const events = start(queue, { server: `127.0.0.1:${serving.port}` });
+  expect(await (await producer.send('before')).settled).toEqual({ state: 'stored' });
+  const mend = queue.breakSyncs();
+  await expect(producer.send('lost')).rejects.toMatchObject({ code: 'queue_failed' });
+  mend();
+  await producer.reopen();
+  expect(await (await producer.send('after')).settled).toEqual({ state: 'stored' });
+  const errors = events.flatMap((event) =>
+    event.type === 'state' && event.to.name === 'Backoff' ? [event.to.error.code] : [],
+  );
+  expect(errors).toEqual([]);
+  const { accepted, acked } = producer.status().counters;
+  expect([accepted, acked]).toEqual([2, expect.toBeOneOf([2, 3])]);
+});
+
 test('a flush goes on over `reopen`', async () => {
   relay = new Relay();
   const queue = new ModelledQueue();
