@@ -15,6 +15,9 @@ import {
   SettingsError,
   settingsInForce,
 } from '#protocol/settings.ts';
+import { endingOf } from './commands/command.ts';
+import { addDeadCommands } from './commands/dead.ts';
+import { addQueueCommands } from './commands/queue.ts';
 import { COLLECTOR_SETTINGS, type CollectorSettings } from './config.ts';
 import { codeOf, EventLog } from './event-log.ts';
 import { createLogger, type Logger } from './logger.ts';
@@ -242,11 +245,27 @@ function urlHost(host: string): string {
 const program = new Command('./holdfast collector')
   .description('Samples this machine and brings every sample to the server, whatever the network.')
   .addHelpText('after', EXAMPLES)
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.stopped : EXIT.usage));
+  .showHelpAfterError('(--help tells more)')
+  .exitOverride();
 program
   .command('run', { isDefault: true })
   .description('run until a stop signal; settings are environment variables')
   .option('--print-config', 'print the settings in force, secrets masked, and end')
   .addHelpText('after', EXAMPLES)
   .action(run);
-await program.parseAsync();
+addQueueCommands(program);
+addDeadCommands(program);
+
+// A reader that has seen enough (`… | head`) is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.stopped);
+});
+try {
+  await program.parseAsync();
+} catch (error) {
+  const ending = endingOf(error);
+  if (ending === undefined) throw error;
+  if (ending.message !== undefined) console.error(ending.message);
+  process.exitCode = ending.exitCode;
+}

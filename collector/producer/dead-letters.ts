@@ -1,17 +1,20 @@
 /**
  * Dead letters: frames that the server refused for good, kept with code and text until a person
- * decides. One file of JSON lines in the queue's directory, appended and synced before the queue
- * may forget the frame.
+ * decides. One file each in `dead-letters/` of the queue's directory, whole and durable before the
+ * queue may forget the frame; so they can be listed, dropped and sent again while a collector runs,
+ * and none depends on another. A letter that is to be sent again is moved to `replay/`, where the
+ * queue takes it from (`queue/replay.ts`).
  *
- * Each line: {collector, epoch, seq, captured_at_us, crc32, payload_base64, code, text, rejected_at}.
- * A crash, or a disk without room, can leave the last line torn or doubled; readers skip the one
- * and merge the other by identity. A letter behind a torn one begins on a line of its own.
+ * A file is named by its frame, `<epoch>-<seq in 16 digits>.json`, and holds one line of JSON:
+ * {collector, epoch, seq, captured_at_us, crc32, payload_base64, code, text, rejected_at}. A frame
+ * that is refused a second time replaces its letter.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectories } from '#protocol/directories.ts';
 import { type Frame, formatTime } from '#protocol/identity.ts';
+import { DEAD_LETTERS, letterName } from './queue/letter-file.ts';
 
-const FILE_NAME = 'dead-letters.jsonl';
 const OUT_OF_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
 export interface DeadLetter {
@@ -26,8 +29,8 @@ export interface DeadLetter {
 }
 
 /**
- * Appends a dead letter; it and the file's name are on disk when this resolves. Rejects with the
- * file system's error; see {@link isOutOfRoom}.
+ * Keeps a dead letter; it and its name are on disk when this resolves. Rejects with the file
+ * system's error; see {@link isOutOfRoom}.
  */
 export async function keepDeadLetter(queuePath: string, letter: DeadLetter): Promise<void> {
   const { frame, collector, code, text } = letter;
@@ -42,16 +45,18 @@ export async function keepDeadLetter(queuePath: string, letter: DeadLetter): Pro
     text,
     rejected_at: formatTime(letter.rejectedAt),
   });
-  const file = await open(join(queuePath, FILE_NAME), 'a+', 0o600);
+  const directory = join(queuePath, DEAD_LETTERS);
+  if (makeDirectories(directory) !== undefined) await syncDirectory(queuePath);
+  const path = join(directory, letterName(frame.epoch, frame.seq));
+  const temporary = `${path}.tmp`;
   try {
-    const { size } = await file.stat();
-    const start = size > 0 && !(await endsLine(file, size)) ? '\n' : '';
-    await file.appendFile(`${start}${line}\n`);
-    await file.datasync();
-    if (size === 0) await syncDirectory(queuePath);
-  } finally {
-    await file.close();
+    await writeDurably(temporary, `${line}\n`);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
+  await syncDirectory(directory);
 }
 
 /** True for an error that passes by itself once the disk has room: nothing was kept. */
@@ -59,9 +64,14 @@ export function isOutOfRoom(error: unknown): boolean {
   return error instanceof Error && 'code' in error && OUT_OF_ROOM.has(String(error.code));
 }
 
-async function endsLine(file: FileHandle, size: number): Promise<boolean> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
-  return bytesRead === 1 && buffer.toString('latin1') === '\n';
+async function writeDurably(path: string, content: string): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    await file.writeFile(content);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
 }
 
 async function syncDirectory(path: string): Promise<void> {

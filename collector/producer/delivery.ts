@@ -229,6 +229,11 @@ export class Delivery {
     this.onGapsChanged();
   }
 
+  /** Frames that were read before, or lie before those, are pending again. */
+  onReplayed(): void {
+    this.#rereads = true;
+  }
+
   /** New gaps may be in the queue. */
   onGapsChanged(): void {
     this.#gaps = 'unread';

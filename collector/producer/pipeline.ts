@@ -353,6 +353,8 @@ export class Pipeline {
         this.#listener.onEvent({ type: 'store_lost', loss });
         return this.#drive(() => this.#sender.onStoreLost());
       }
+      case 'replayed':
+        return this.#drive(() => this.#sender.onReplayed());
       case 'disk_full':
       case 'damage':
       case 'failed':

@@ -87,7 +87,7 @@ export type SenderAction =
       readonly storeId: string;
       readonly epoch: Epoch;
       readonly range: SettledRange;
-      /** The server's words; empty where a connection was lost before they came. */
+      /** The server's words; empty where it only says what became of a frame. */
       readonly text: string;
     }
   | { readonly type: 'state'; readonly from: SenderState; readonly to: SenderState };
@@ -319,6 +319,11 @@ export class Sender {
     this.#conversation?.proven?.delivery.onStoreLost();
   }
 
+  /** Frames that were refused before are to be sent again: they wait in the queue once more. */
+  onReplayed(): void {
+    this.#conversation?.proven?.delivery.onReplayed();
+  }
+
   /** Says goodbye and stops for good. What isn't settled stays in the queue. */
   onStop(now: number): void {
     if (this.#state.name === 'Stopped') return;
@@ -501,24 +506,23 @@ export class Sender {
       if (settled.length > 0) {
         this.#actions.push({ type: 'settle', storeId, epoch, ranges: settled });
       }
-      this.#rejectAll(storeId, epoch, ranges, text);
+      for (const range of ranges) {
+        if (range.state !== 'rejected') continue;
+        this.#actions.push({ type: 'reject', storeId, epoch, range, text });
+      }
     }
   }
 
-  /** Hands out what the server knows of all that was announced. */
+  /**
+   * Hands out what the server knows of all that was announced. A refusal is not taken from here: a
+   * frame that is still to be sent is sent, and refused in answer, or stored by a server that now
+   * takes it.
+   */
   #reconcile(proven: Proven, answers: readonly SettledAnswer[], now: number): void {
     const { storeId } = proven;
     for (const { epoch, within, ranges } of answers) {
       this.#confirm(proven, epoch, ranges, now);
       this.#actions.push({ type: 'reconcile', storeId, epoch, within, ranges });
-      this.#rejectAll(storeId, epoch, ranges, '');
-    }
-  }
-
-  #rejectAll(storeId: string, epoch: Epoch, ranges: readonly SettledRange[], text: string): void {
-    for (const range of ranges) {
-      if (range.state !== 'rejected') continue;
-      this.#actions.push({ type: 'reject', storeId, epoch, range, text });
     }
   }
 

@@ -38,6 +38,8 @@ export interface CheckpointEpoch {
 export interface Checkpoint {
   /** The store that settled it all; none as long as nothing is settled. */
   readonly storeId: string | undefined;
+  /** No segment was ever made with this number or a higher one. 0: not known. */
+  readonly nextSegment: number;
   /** Oldest first. */
   readonly epochs: readonly CheckpointEpoch[];
 }
@@ -45,7 +47,7 @@ export interface Checkpoint {
 export type LoadedCheckpoint =
   | { readonly state: 'loaded'; readonly checkpoint: Checkpoint }
   | { readonly state: 'absent' }
-  | { readonly state: 'unreadable'; readonly why: string };
+  | { readonly state: 'unreadable'; readonly why: string; readonly isNewer?: boolean };
 
 /** Loads the checkpoint. Content that can't be used, or read, is an answer; only the port's own errors are thrown. */
 export function loadCheckpoint(files: FileReader): LoadedCheckpoint {
@@ -61,6 +63,7 @@ export function loadCheckpoint(files: FileReader): LoadedCheckpoint {
 export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
   return sealJson(CHECKPOINT_KIND, CHECKPOINT_VERSION, {
     store_id: checkpoint.storeId,
+    next_segment: checkpoint.nextSegment,
     epochs: checkpoint.epochs.map(({ epoch, predecessor, highest, settled }) => ({
       epoch,
       predecessor: predecessor && { epoch: predecessor.epoch, last_seq: predecessor.lastSeq },
@@ -77,9 +80,10 @@ export function decodeCheckpoint(bytes: Buffer): LoadedCheckpoint {
 }
 
 function toCheckpoint(value: unknown): Checkpoint {
-  const { store_id: storeId, epochs } = object(value);
+  const { store_id: storeId, next_segment: nextSegment, epochs } = object(value);
   return {
     storeId: storeId === undefined ? undefined : uuid(storeId),
+    nextSegment: nextSegment === undefined ? 0 : count(nextSegment, Number.MAX_SAFE_INTEGER),
     epochs: array(epochs).map(toEpoch),
   };
 }

@@ -45,6 +45,7 @@ import type { Gaps } from './gaps.ts';
 import { KeptSegments } from './kept-segments.ts';
 import { type MissingFrames, PendingReader } from './pending-reader.ts';
 import { recover } from './recovery.ts';
+import { Replay } from './replay.ts';
 import { Reserve } from './reserve.ts';
 import { reasonOf, segmentName } from './segment.ts';
 import { damageWhileOpen, framesIn, readSegmentFacts, type SegmentFacts } from './segment-facts.ts';
@@ -75,6 +76,8 @@ export interface CoreOptions {
   readonly keepSettledMs?: number;
   /** Frames that were appended longer ago, in milliseconds, are given up; 0 or left out: none. */
   readonly maxAgeMs?: number;
+  /** True: no segment is removed because all in it is settled, whatever the two above say. */
+  readonly keepsSettled?: boolean;
   /** Makes a UUIDv7. */
   readonly mintEpoch: () => Epoch;
 }
@@ -101,6 +104,7 @@ export class QueueCore {
   readonly #kept: KeptSegments;
   readonly #ages: Ages;
   readonly #reserve: Reserve;
+  readonly #replay: Replay;
   readonly #reader: PendingReader;
   /** Looks for the oldest frame, without disturbing where reading goes on. */
   readonly #peeker: PendingReader;
@@ -150,6 +154,17 @@ export class QueueCore {
     this.#reader = new PendingReader(files, options.path);
     this.#peeker = new PendingReader(files, options.path);
     this.#reserve = new Reserve(files);
+    this.#replay = new Replay({
+      files,
+      log: this.#log,
+      epochs,
+      peeker: this.#peeker,
+      segmentBytes,
+      makeRoom: (bytes) => this.#makeRoomKeeping(bytes),
+      isDone: (segment) => this.#isDone(segment),
+      remove: (done) => this.#remove(done),
+      saveReopened: () => this.#saveReopened(),
+    });
     if (missing.length > 0) this.#declareDamaged(missing);
     this.#whereRoom('remove settled segments', () => this.#removeDone(Number.POSITIVE_INFINITY));
     this.#findOldest();
@@ -212,6 +227,23 @@ export class QueueCore {
       this.#secureGapsWhereRoom();
       return { epoch: state.epoch, ...range, reason: 'disk_full' };
     });
+  }
+
+  /** True when there are dead letters that are to be sent again. */
+  get replayAsked(): boolean {
+    return this.#failure === undefined && this.#replay.asked;
+  }
+
+  /**
+   * Puts frames of dead letters back among those that wait, as many as go at once; the others the
+   * next time. Answers how many. On a full disk it is put off.
+   */
+  replay(): number {
+    let count = 0;
+    this.#whereRoom('put dead letters back', () => {
+      count = this.#replay.take();
+    });
+    return count;
   }
 
   /** See `Queue.readPending`. */
@@ -526,6 +558,21 @@ export class QueueCore {
     return true;
   }
 
+  /** Makes room for so many bytes; nothing that waits is given up for it. False: there is none. */
+  #makeRoomKeeping(bytes: number): boolean {
+    const { limitBytes } = this.#options;
+    while (this.#log.usedBytes + bytes > limitBytes && this.#removeOldestKept());
+    return this.#log.usedBytes + bytes <= limitBytes;
+  }
+
+  /** Frames that were settled are pending again, and on disk. */
+  #saveReopened(): void {
+    this.#oldest = undefined;
+    this.#dirty = true;
+    this.#looseEnds = true;
+    this.#secureCheckpoint();
+  }
+
   /** Removes the oldest segment that is only kept. False when there is none. */
   #removeOldestKept(): boolean {
     const oldest = this.#kept.release();
@@ -554,6 +601,7 @@ export class QueueCore {
    * that nothing needs any more it removes those that are not to be kept.
    */
   #removeDone(activeBytesMin: number): void {
+    if (this.#options.keepsSettled) return;
     const active = this.#log.active;
     if (active !== undefined && active.bytes > activeBytesMin && this.#isDone(active)) {
       this.#log.closeActive();
@@ -742,7 +790,8 @@ export class QueueCore {
 
   get #checkpoint(): Buffer {
     const epochs = this.#epochs.inOrder.filter(({ highest }) => highest > 0);
-    return encodeCheckpoint({ storeId: this.#storeId, epochs });
+    const nextSegment = this.#log.nextNumber;
+    return encodeCheckpoint({ storeId: this.#storeId, nextSegment, epochs });
   }
 
   /** Looks for the capture time of the oldest pending frame, unless the last one still is it. */

@@ -367,6 +367,7 @@ export class Queue {
     }
     if (turn.stats.diskFull !== diskFull) this.#emit({ type: 'disk_full', full: !diskFull });
     for (const damage of turn.damage) this.#emit({ type: 'damage', damage });
+    if (turn.replayed > 0) this.#emit({ type: 'replayed', frames: turn.replayed });
     for (const loss of turn.losses) this.#emit({ type: 'store_lost', loss });
     for (const gap of turn.gaps) this.#emit({ type: 'gap', gap });
     const now = turn.stats.highest;

@@ -75,7 +75,10 @@ class Recovery {
     return {
       ...account,
       storeId: checkpoint?.storeId,
-      nextSegment: Math.max(0, ...numbers, ...setAsideNumbers) + 1,
+      nextSegment: Math.max(
+        1 + Math.max(0, ...numbers, ...setAsideNumbers),
+        checkpoint?.nextSegment ?? 0,
+      ),
       damage: this.#damage,
       tornBytes: this.#tornBytes,
     };

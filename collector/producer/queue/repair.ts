@@ -46,11 +46,16 @@ export function undoRepair(files: FilePort, number: number): void {
 
 /** Given the name of any file of the queue: if a repair left it, completes or undoes it. */
 export function finishRepair(files: FilePort, name: string): void {
-  const base = REPAIRED.exec(name)?.[1];
-  if (base === undefined) return;
-  const segment = `${base}.log`;
+  const segment = repairedAs(name);
+  if (segment === undefined) return;
   if (files.size(segment) === undefined) files.rename(name, segment);
   else files.unlink(name);
+}
+
+/** Given the name of any file of the queue: if a repair left it, the segment that it was to be. */
+export function repairedAs(name: string): string | undefined {
+  const base = REPAIRED.exec(name)?.[1];
+  return base === undefined ? undefined : `${base}.log`;
 }
 
 function repairedName(name: string): string {

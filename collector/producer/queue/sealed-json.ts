@@ -9,7 +9,8 @@ import { isSeq } from './segment.ts';
 
 export type Unsealed<T> =
   | { readonly state: 'loaded'; readonly value: T }
-  | { readonly state: 'unreadable'; readonly why: string };
+  /** `isNewer`: it says that a later version of this program wrote it. */
+  | { readonly state: 'unreadable'; readonly why: string; readonly isNewer?: boolean };
 
 /** @param kind What the file is: lower-case letters and hyphens. */
 export function sealJson(kind: string, version: number, value: unknown): Buffer {
@@ -34,7 +35,8 @@ export function unsealJson<T>(
     return { state: 'unreadable', why: `it does not begin with ${kind}` };
   }
   if (Number(head[2]) !== version) {
-    return { state: 'unreadable', why: `it has format version ${head[2]}` };
+    const isNewer = Number(head[2]) > version;
+    return { state: 'unreadable', why: `it has format version ${head[2]}`, isNewer };
   }
   const body = text.slice(head[0].length, -1);
   if (!text.endsWith('\n') || crc32(body) !== Number.parseInt(head[3] ?? '', 16)) {

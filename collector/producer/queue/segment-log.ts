@@ -222,6 +222,17 @@ export class SegmentLog {
     this.#countClosedBytes();
   }
 
+  /** The number of the next segment; none was ever used with this number or a higher one. */
+  get nextNumber(): number {
+    return this.#nextNumber;
+  }
+
+  /** Takes in a closed segment that was made beside the others; its number is free. */
+  insert(segment: Segment): void {
+    this.#segments = [...this.#segments, segment].sort((a, b) => a.number - b.number);
+    this.#countClosedBytes();
+  }
+
   /** Lets the next opening read a segment whole; durable on return. */
   dropIndex({ number }: Segment): void {
     removeIndex(this.#files, number);

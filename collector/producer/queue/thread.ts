@@ -125,6 +125,8 @@ export interface Turn {
   readonly gaps: readonly Gap[];
   readonly damage: readonly Damage[];
   readonly losses: readonly StoreLoss[];
+  /** How many frames of dead letters were put back and are pending again. */
+  readonly replayed: number;
   /** Set once the queue has failed: append batches without an outcome were not confirmed. */
   readonly failure: QueueErrorFacts | undefined;
   readonly stats: QueueStats;

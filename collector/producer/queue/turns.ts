@@ -37,6 +37,7 @@ export class Turns {
   #appended: AppendOutcome[] = [];
   #answers: Answer[] = [];
   #tail: Tail | undefined;
+  #replayed = 0;
   #memory: ArrayBuffer[] = [];
 
   /** @param loadCollectorId See `identity-file.ts`; called when the id is asked for. */
@@ -74,6 +75,18 @@ export class Turns {
       } catch (error) {
         if (!(error instanceof DiskFullError)) throw error;
       }
+    });
+    return this.#report();
+  }
+
+  /** True when dead letters are to be sent again: then a round of `replay` puts them back. */
+  get replayAsked(): boolean {
+    return !this.#isClosed && this.#core.replayAsked;
+  }
+
+  replay(): Report {
+    this.#whileSound(() => {
+      this.#replayed = this.#core.replay();
     });
     return this.#report();
   }
@@ -202,6 +215,7 @@ export class Turns {
       gaps: this.#core.takeNewGaps(),
       damage: this.#core.takeNewDamage(),
       losses: this.#core.takeNewLosses(),
+      replayed: this.#replayed,
       failure: failure && toFacts(failure),
       stats,
     };
@@ -209,6 +223,7 @@ export class Turns {
     this.#appended = [];
     this.#answers = [];
     this.#tail = undefined;
+    this.#replayed = 0;
     this.#memory = [];
     return { turn, memory };
   }

@@ -126,6 +126,8 @@ export type QueueEvent =
   | { readonly type: 'damage'; readonly damage: Damage }
   /** A store has lost what it had settled; it is pending again. */
   | { readonly type: 'store_lost'; readonly loss: StoreLoss }
+  /** Frames of dead letters are pending again: they are to be sent once more. */
+  | { readonly type: 'replayed'; readonly frames: number }
   /** Nothing more is accepted. */
   | { readonly type: 'failed'; readonly error: QueueFailedError };
 

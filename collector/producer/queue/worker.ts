@@ -25,6 +25,8 @@ import { type Report, Turns } from './turns.ts';
 
 /** What was settled is written down at most this often. */
 const MAINTENANCE_INTERVAL_MS = 1_000;
+/** How soon dead letters that are to be sent again are noticed. */
+const REPLAY_INTERVAL_MS = 1_000;
 
 class QueueWorker {
   readonly #port: MessagePort;
@@ -33,6 +35,7 @@ class QueueWorker {
   readonly #opening: Opening;
   readonly #openedAt = performance.now();
   #maintenance: NodeJS.Timeout | undefined;
+  #replays: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerStart['options'], port: MessagePort) {
     this.#port = port;
@@ -56,6 +59,10 @@ class QueueWorker {
     this.#port.postMessage(this.#opening);
     this.#port.on('message', (request: Request) => this.#turn(request));
     this.#scheduleMaintenance();
+    this.#replays = setInterval(() => {
+      if (this.#turns.replayAsked) this.#send(this.#turns.replay());
+      this.#scheduleMaintenance();
+    }, REPLAY_INTERVAL_MS);
   }
 
   #turn(first: Request): void {
@@ -71,6 +78,7 @@ class QueueWorker {
     this.#send(report);
     if (!this.#turns.isClosed) return this.#scheduleMaintenance();
     clearTimeout(this.#maintenance);
+    clearInterval(this.#replays);
     this.#port.close();
   }
 

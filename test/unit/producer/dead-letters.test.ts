@@ -1,6 +1,6 @@
 /** A frame that the real server refuses is kept aside on disk, and the frames around it pass. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { keepDeadLetter } from '#collector/producer/dead-letters.ts';
 import { Producer, type ProducerEvent } from '#collector/producer/producer.ts';
+import { DiskReader } from '#collector/producer/queue/disk.ts';
+import { letterName, letterNames, loadLetter } from '#collector/producer/queue/letter-file.ts';
 import { REAL_SURROUNDINGS } from '#collector/producer/surroundings.ts';
 import { epochNumber, frame } from './rig.ts';
 
@@ -72,11 +74,17 @@ test('a refused frame becomes a dead letter with code, words and payload, and bl
   expect(events).toContainEqual(
     expect.objectContaining({ type: 'rejected', epoch, seq, code: 'too_large' }),
   );
-  const lines = readFileSync(join(queuePath, 'dead-letters.jsonl'), 'utf8').trimEnd().split('\n');
-  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-    { collector: 'c1', epoch, seq, captured_at_us: 2, code: 'too_large' },
-  ]);
-  const { payload_base64: payload, text } = JSON.parse(lines[0] ?? '{}');
+  const [name] = readdirSync(join(queuePath, 'dead-letters'));
+  expect(name).toBe(`${epoch}-0000000000000002.json`);
+  const letter = JSON.parse(readFileSync(join(queuePath, 'dead-letters', name ?? ''), 'utf8'));
+  expect(letter).toMatchObject({
+    collector: 'c1',
+    epoch,
+    seq,
+    captured_at_us: 2,
+    code: 'too_large',
+  });
+  const { payload_base64: payload, text } = letter;
   expect(Buffer.from(payload, 'base64')).toEqual(large);
   expect(text).not.toBe('');
 });
@@ -114,19 +122,24 @@ test('on a full disk a refused frame stays pending, and is kept aside once there
   expect(events.filter(({ type }) => type === 'failed')).toEqual([]);
 });
 
-test('a letter behind one that a crash tore is whole', async () => {
-  const letter = (seq: number) => ({
+test('a letter is whole or not there, and one of a frame that is refused again replaces it', async () => {
+  const letter = (seq: number, text = '') => ({
     collector: 'c1',
     frame: frame(epochNumber(1), seq),
     code: 'too_large',
-    text: '',
+    text,
     rejectedAt: 1,
   });
+  const directory = join(folder, 'dead-letters');
   await keepDeadLetter(folder, letter(1));
-  appendFileSync(join(folder, 'dead-letters.jsonl'), '{"collector":"c1","epo');
+  writeFileSync(join(directory, `${letterName(epochNumber(1), 2)}.tmp`), '{"collector":"c1","epo');
   await keepDeadLetter(folder, letter(2));
-  await keepDeadLetter(folder, letter(3));
-  const lines = readFileSync(join(folder, 'dead-letters.jsonl'), 'utf8').split('\n');
-  const seqs = lines.flatMap((line) => (line.endsWith('}') ? [JSON.parse(line).seq] : []));
-  expect(seqs).toEqual([1, 2, 3]);
+  await keepDeadLetter(folder, letter(1, 'again'));
+  const files = new DiskReader(folder);
+  const names = letterNames(files, 'dead-letters');
+  expect(readdirSync(directory).sort()).toEqual(names);
+  expect(names.map((name) => loadLetter(files, `dead-letters/${name}`))).toMatchObject([
+    { state: 'loaded', letter: { frame: { seq: 1 }, text: 'again' } },
+    { state: 'loaded', letter: { frame: { seq: 2 }, text: '' } },
+  ]);
 });

@@ -348,14 +348,18 @@ describe('delivery', () => {
     expect(rig.sentSeqs()).toEqual([2]);
   });
 
-  test('a refusal that was lost with its connection is learned from WELCOME', () => {
+  test('a refusal in WELCOME does not keep a frame that waits from being sent, and refused or stored', () => {
     const rig = new Rig();
     rig.append(frame(EPOCH, 1), frame(EPOCH, 2));
     rig.connect();
     rig.greet();
     rig.welcome([{ epochIndex: 0, from: 1, to: 1, state: 'rejected', code: 2 }]);
-    expect(rig.log.at(-1)).toMatchObject({ type: 'reject', range: { from: 1, to: 1, code: 2 } });
     expect(rig.settled).toEqual([]);
+    expect(rig.sentSeqs()).toEqual([1, 2]);
+    rig.fromServer({ kind: 'reject', epochIndex: 0, seq: 1, code: 'too_large', text: 'no' });
+    expect(rig.log.at(-1)).toMatchObject({ type: 'reject', range: { from: 1, to: 1, code: 2 } });
+    rig.ack(0, 2, 2);
+    expect(rig.settled).toMatchObject([{ ranges: [{ from: 2, to: 2, state: 'stored' }] }]);
   });
 
   test('never more is in flight than the server allows', () => {

@@ -148,6 +148,7 @@ describe('a segment', () => {
 describe('the checkpoint file', () => {
   const sample: Checkpoint = {
     storeId: STORE,
+    nextSegment: 7,
     epochs: [
       {
         epoch: EPOCH,
@@ -164,7 +165,7 @@ describe('the checkpoint file', () => {
   };
 
   test('comes back as it was', () => {
-    for (const checkpoint of [sample, { storeId: undefined, epochs: [] }]) {
+    for (const checkpoint of [sample, { storeId: undefined, nextSegment: 0, epochs: [] }]) {
       expect(decodeCheckpoint(encodeCheckpoint(checkpoint))).toEqual({
         state: 'loaded',
         checkpoint,
