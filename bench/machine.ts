@@ -31,9 +31,14 @@ export function machine(directory: string): Machine {
     memory_gb: Math.round(totalmem() / 1e8) / 10,
     node: process.version,
     kernel: `${process.platform} ${release()}`,
-    load: loadavg()[0] ?? 0,
+    load: loadNow(),
     fdatasync_ms: Math.round(fdatasyncMs(directory) * 1_000) / 1_000,
   };
+}
+
+/** Load of the last minute: over the number of cores nothing is quiet. */
+export function loadNow(): number {
+  return loadavg()[0] ?? 0;
 }
 
 function fdatasyncMs(directory: string): number {

@@ -10,8 +10,10 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { PATHS } from '#lab/paths.ts';
+import { Child } from './child.ts';
 import { BenchError } from './errors.ts';
-import type { Answer, Command, Facts, Request, SourceStart } from './source/commands.ts';
+import type { Command, Facts, SourceStart } from './source/commands.ts';
+import type { WireCommand, WireFacts } from './wire/commands.ts';
 
 export const TOKEN = 'a-token-of-the-benchmark';
 const STARTED_WITHIN_MS = 30_000;
@@ -91,11 +93,21 @@ export class Programs {
   }
 
   async source(start: SourceStart): Promise<RunningSource> {
-    const main = join(PATHS.root, 'bench/source/main.ts');
-    const child = this.#spawn(process.execPath, [main], {}, true);
-    const source = new RunningSource(child);
+    const source: RunningSource = this.#helper('bench/source/main.ts', { type: 'close' });
     await source.ask({ type: 'open', ...start });
     return source;
+  }
+
+  /** Joined connections that load a server. */
+  async wire(start: Omit<Extract<WireCommand, { type: 'open' }>, 'type'>): Promise<RunningWire> {
+    const wire: RunningWire = this.#helper('bench/wire/main.ts', { type: 'close' });
+    await wire.ask({ type: 'open', ...start });
+    return wire;
+  }
+
+  #helper<C extends { readonly type: string }, F>(main: string, closing: C): RunningChild<C, F> {
+    const child = this.#spawn(process.execPath, [join(PATHS.root, main)], {}, true);
+    return new RunningChild(child, closing);
   }
 
   #node(main: string, environment: Readonly<Record<string, string>>): ChildProcess {
@@ -122,47 +134,33 @@ export class Programs {
   }
 }
 
-/** A source and what to ask it. */
-export class RunningSource implements Running {
+/** A helper process and what to ask it. */
+export class RunningChild<C extends { readonly type: string }, F> implements Running {
   readonly pid: number;
-  readonly #child: ChildProcess;
-  readonly #asked = new Map<number, (answer: Answer) => void>();
-  #lastId = 0;
+  readonly #child: Child<C, F>;
+  readonly #closing: C;
 
-  constructor(child: ChildProcess) {
-    this.#child = child;
+  /** `closing` is the command that ends it. */
+  constructor(child: ChildProcess, closing: C) {
     this.pid = running(child).pid;
     const stderr = lastLines(child.stderr);
     child.stdout?.resume();
-    child.on('message', (answer: Answer) => this.#asked.get(answer.id)?.(answer));
-    child.once('exit', () => {
-      const error = ['the source ended', ...stderr.kept].join('\n');
-      for (const [id, tell] of this.#asked) tell({ id, error });
-    });
+    this.#child = new Child(child, () => stderr.kept);
+    this.#closing = closing;
   }
 
-  /** Resolves when it is done. Throws BenchError when it failed or the source has ended. */
-  async ask(command: Command): Promise<Facts> {
-    this.#lastId += 1;
-    const request: Request = { id: this.#lastId, command };
-    const answer = await new Promise<Answer>((resolve) => {
-      this.#asked.set(request.id, resolve);
-      this.#child.send(request, (error) => {
-        if (error) resolve({ id: request.id, error: error.message });
-      });
-    });
-    this.#asked.delete(request.id);
-    if ('error' in answer) throw new BenchError(`${command.type}: ${answer.error}`);
-    if (answer.facts === undefined) throw new BenchError(`${command.type}: the source is not open`);
-    return answer.facts;
+  /** Resolves when it is done. Throws BenchError when it failed or the child has ended. */
+  ask(command: C): Promise<F> {
+    return this.#child.ask(command);
   }
 
-  async stop(): Promise<void> {
-    const ended = once(this.#child, 'exit');
-    await this.ask({ type: 'close' });
-    await ended;
+  stop(): Promise<void> {
+    return this.#child.close(this.#closing);
   }
 }
+
+export type RunningSource = RunningChild<Command, Facts>;
+export type RunningWire = RunningChild<WireCommand, WireFacts>;
 
 function running(child: ChildProcess): Running {
   const { pid } = child;

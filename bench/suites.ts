@@ -5,6 +5,7 @@
 import { measureAppend, measureLone } from './append.ts';
 import { measureDepth } from './depth.ts';
 import { measureDrain } from './drain.ts';
+import { measureAcks, measureIngest } from './ingest.ts';
 import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
 import type { Bench } from './pipeline.ts';
@@ -18,7 +19,7 @@ export interface Suite {
   readonly parts: Readonly<Record<string, (bench: Bench) => Promise<Result>>>;
 }
 
-export const SUITES: Readonly<Record<'smoke' | 'heart' | 'thin' | 'depth', Suite>> = {
+export const SUITES: Readonly<Record<'smoke' | 'heart' | 'ingest' | 'thin' | 'depth', Suite>> = {
   smoke: {
     description: 'a drain, memory and recovery; about six minutes',
     parts: {
@@ -48,6 +49,10 @@ export const SUITES: Readonly<Record<'smoke' | 'heart' | 'thin' | 'depth', Suite
           aim: { of: 'max', at: 'least', value: 160_000 },
         }),
     },
+  },
+  ingest: {
+    description: 'what the server takes in, and how soon it acknowledges; about two minutes',
+    parts: { ingest: measureIngest, acks: measureAcks },
   },
   thin: {
     description:

@@ -1,7 +1,4 @@
-/**
- * What a benchmark and its source process say to each other, over the channel that Node opens
- * between parent and child. One answer to each request.
- */
+/** What a benchmark and its source process say to each other; `../child.ts` carries it. */
 import type { ProducerStatus } from '#collector/producer/producer.ts';
 import type { FramePlan } from './frames.ts';
 
@@ -53,15 +50,6 @@ export interface Facts {
   /** What the command timed, by name, in milliseconds, in order. */
   readonly timesMs: Readonly<Record<string, readonly number[]>>;
 }
-
-export interface Request {
-  readonly id: number;
-  readonly command: Command;
-}
-
-export type Answer =
-  | { readonly id: number; readonly facts: Facts | undefined }
-  | { readonly id: number; readonly error: string };
 
 /** The machine's monotonic clock in milliseconds: the same for all processes on it. */
 export function machineMs(): number {

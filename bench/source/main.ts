@@ -6,7 +6,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Producer, type ProducerEvent } from '#collector/producer/producer.ts';
-import { type Answer, type Command, type Facts, machineMs, type Request } from './commands.ts';
+import { answerCommands } from '../child.ts';
+import { type Command, type Facts, machineMs } from './commands.ts';
 import { capturedAtOf, type FramePlan, payloadOf } from './frames.ts';
 import { SyncProbe } from './sync-probe.ts';
 
@@ -188,15 +189,12 @@ class Source {
 
 let source: Source | undefined;
 
-async function answer({ id, command }: Request): Promise<Answer> {
-  try {
-    if (command.type === 'open') source = await open(command);
-    else await source?.perform(command);
-    return { id, facts: source?.facts };
-  } catch (error) {
-    return { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
-  }
-}
+answerCommands(async (command: Command): Promise<Facts> => {
+  if (command.type === 'open') source = await open(command);
+  else await source?.perform(command);
+  if (source === undefined) throw new Error('the source is not open');
+  return source.facts;
+});
 
 async function open({ token, collector, plan, ...rest }: OpenCommand): Promise<Source> {
   const { server, queuePath, queueLimitBytes } = rest;
@@ -220,12 +218,3 @@ function onFailed(error: Error): void {
 
 type TimedLoadCommand = Extract<Command, { type: 'timed-load' }>;
 type OpenCommand = Extract<Command, { type: 'open' }>;
-
-process.on('disconnect', () => process.exit(0));
-process.on('message', (request: Request) => {
-  void answer(request).then((told) => {
-    process.send?.(told, () => {
-      if (request.command.type === 'close') process.exit(0);
-    });
-  });
-});

@@ -46,7 +46,7 @@ const PARTS: readonly { part: RegExp; may: RegExp }[] = [
   { part: /^examples\//, may: /^(#chaos\/ledger\/|\.\.?\/)/ },
   {
     part: /^bench\//,
-    may: /^(#protocol\/|#collector\/producer\/(producer|queue\/queue)\.ts|#lab\/|\.\.?\/)/,
+    may: /^(#protocol\/|#collector\/producer\/(producer|sender|queue\/queue)\.ts|#lab\/|\.\.?\/)/,
   },
 ];
 
@@ -55,7 +55,7 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
   {
     what: 'sockets',
     shows: /from 'node:net'/,
-    owners: /^(collector\/producer\/link|server\/ingest|lab\/|test\/)/,
+    owners: /^(collector\/producer\/link|server\/ingest|bench\/(wire|fleet)\/|lab\/|test\/)/,
   },
   {
     what: 'SQLite',
@@ -70,7 +70,8 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
   {
     what: "the process's end",
     shows: /process\.(exit\(|exitCode|on\()/,
-    owners: /^((collector|server|bench)\/main|(chaos|bench)\/[a-z]+\/main|lab\/|examples\/|test\/)/,
+    owners:
+      /^((collector|server|bench)\/main|bench\/child|(chaos|bench)\/[a-z]+\/main|lab\/|examples\/|test\/)/,
   },
   {
     what: 'randomness and clocks in sans-IO code',

@@ -1,0 +1,28 @@
+/** What a benchmark and its process of wire connections say to each other. */
+import type { FramePlan } from '../source/frames.ts';
+
+export type WireCommand =
+  /** Joins with so many connections; each is a collector of its own. */
+  | {
+      readonly type: 'open';
+      readonly port: number;
+      readonly token: string;
+      readonly connections: number;
+      /** What each will send at most: connection i begins at frame i times this of the plan. */
+      readonly framesEach: number;
+      readonly plan: FramePlan;
+    }
+  /** Makes messages of the next frames of each connection, so that no measurement has to. */
+  | { readonly type: 'make'; readonly framesEach: number; readonly framesPerMessage: number }
+  /** Sends what was made over all connections at once; answers when all of it is acknowledged. */
+  | { readonly type: 'drain' }
+  /** Sends single frames at a steady rate, by turns, and times each until its ack. */
+  | { readonly type: 'steady'; readonly frames: number; readonly perSecond: number }
+  | { readonly type: 'close' };
+
+export interface WireFacts {
+  /** From the first write to the last ack of a drain, in milliseconds. */
+  readonly elapsedMs: number;
+  /** From write to ack of each frame, in milliseconds. */
+  readonly ackMs: readonly number[];
+}

@@ -1,0 +1,187 @@
+/**
+ * A collector made of the protocol alone: no queue, no disk, no sender. It joins, sends frames that
+ * were made into messages beforehand, keeps to the window, and notes what is acknowledged. So what
+ * is measured with it is the server.
+ *
+ * It answers no PING: its frames are sign of life enough, and the messages made beforehand have the
+ * counters of the connection already.
+ */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { decodeBody } from '#protocol/codec.ts';
+import { MessageWriter } from '#protocol/envelope.ts';
+import { Framer, type RawMessage } from '#protocol/framer.ts';
+import { signHello, verifyWelcome } from '#protocol/handshake.ts';
+import { type Epoch, FrameCrc } from '#protocol/identity.ts';
+import { NONCE_BYTES, PROTOCOL_VERSION } from '#protocol/limits.ts';
+import type { Message, WireFrame } from '#protocol/messages.ts';
+import { capturedAtOf, type FramePlan, payloadOf } from '../source/frames.ts';
+
+export interface WireOptions {
+  readonly port: number;
+  readonly token: string;
+  readonly collector: string;
+  /** A UUID; it is the epoch's and the process's. */
+  readonly id: Epoch;
+  readonly plan: FramePlan;
+  /** Its frame with seq 1 is frame so-and-so of the plan. */
+  readonly firstFrame: number;
+}
+
+/** A FRAMES message that is ready to leave. */
+export interface MadeMessage {
+  readonly bytes: Buffer;
+  /** The last seq in it. */
+  readonly to: number;
+}
+
+export class WireConnection {
+  readonly #options: WireOptions;
+  readonly #socket: Socket;
+  readonly #writer = new MessageWriter();
+  readonly #framer = new Framer();
+  readonly #crc: FrameCrc;
+  readonly #joined = Promise.withResolvers<void>();
+  #greetingBody: Buffer | undefined;
+  #helloBody: Buffer | undefined;
+  #windowBytes = 0;
+  #made: MadeMessage[] = [];
+  #seq = 0;
+  /** The last seq that left, and those that are acknowledged without a hole. */
+  #sentTo = 0;
+  #ackedTo = 0;
+  #inFlight: MadeMessage[] = [];
+  #inFlightBytes = 0;
+  #whenAcked: (() => void) | undefined;
+  /** Told of each ACK: seqs up to here are on the server's disk. */
+  onAcked: (to: number) => void = () => {};
+
+  constructor(options: WireOptions) {
+    this.#options = options;
+    this.#crc = new FrameCrc(options.id);
+    this.#socket = connect({ host: '127.0.0.1', port: options.port, noDelay: true });
+    this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
+    const end = (why: string) => this.#joined.reject(new Error(`a connection ended: ${why}`));
+    this.#socket.on('error', (error) => end(error.message));
+    this.#socket.on('close', () => end('closed'));
+  }
+
+  /** Resolves once it is welcomed. */
+  joined(): Promise<void> {
+    return this.#joined.promise;
+  }
+
+  /** Makes the next frames into messages of so many each. */
+  make(frames: number, framesPerMessage: number): void {
+    for (let left = frames; left > 0; left -= framesPerMessage) {
+      this.#made.push(this.#message(Math.min(left, framesPerMessage)));
+    }
+  }
+
+  /** Sends all that was made, as far as the window allows; resolves when it is acknowledged. */
+  async drain(): Promise<void> {
+    const acked = Promise.withResolvers<void>();
+    this.#whenAcked = acked.resolve;
+    this.#made.reverse();
+    this.#fill();
+    await acked.promise;
+  }
+
+  /** Makes one frame into a message and sends it. Answers its seq. */
+  sendOne(): number {
+    const message = this.#message(1);
+    this.#sentTo = message.to;
+    this.#socket.write(message.bytes);
+    return message.to;
+  }
+
+  async close(): Promise<void> {
+    if (this.#socket.destroyed) return;
+    this.#socket.destroy();
+    await once(this.#socket, 'close');
+  }
+
+  #message(count: number): MadeMessage {
+    const { plan, firstFrame } = this.#options;
+    const frames = Array.from({ length: count }, (): WireFrame => {
+      const n = firstFrame + this.#seq;
+      this.#seq += 1;
+      const [seq, capturedAt, payload] = [this.#seq, capturedAtOf(plan, n), payloadOf(plan, n)];
+      return { seq, capturedAt, payload, crc: this.#crc.of(seq, capturedAt, payload) };
+    });
+    const { bytes } = this.#writer.write({ kind: 'frames', epochIndex: 0, frames });
+    return { bytes, to: this.#seq };
+  }
+
+  #fill(): void {
+    for (let next = this.#made.at(-1); next; next = this.#made.at(-1)) {
+      const fits = this.#inFlightBytes + next.bytes.length <= this.#windowBytes;
+      if (!fits && this.#inFlight.length > 0) return;
+      this.#made.pop();
+      this.#inFlight.push(next);
+      this.#inFlightBytes += next.bytes.length;
+      this.#sentTo = next.to;
+      this.#socket.write(next.bytes);
+    }
+  }
+
+  #onBytes(bytes: Buffer): void {
+    this.#framer.push(bytes);
+    for (let raw = this.#framer.next(); raw; raw = this.#framer.next()) {
+      this.#onMessage(raw, decodeBody(raw.kind, raw.flags, raw.body));
+    }
+  }
+
+  #onMessage(raw: RawMessage, message: Message): void {
+    switch (message.kind) {
+      case 'greeting':
+        return this.#hello(raw.body);
+      case 'welcome':
+        if (!this.#greetingBody || !this.#helloBody) break;
+        if (!verifyWelcome(this.#token, this.#greetingBody, this.#helloBody, raw.body)) break;
+        this.#framer.liftLimit();
+        this.#windowBytes = message.windowBytesMax;
+        return this.#joined.resolve();
+      case 'ack':
+        for (const { from, to } of message.settled) {
+          if (from <= this.#ackedTo + 1) this.#ackedTo = Math.max(this.#ackedTo, to);
+        }
+        return this.#onAck();
+      case 'ping':
+        return;
+    }
+    throw new Error(`${message.kind} came: ${JSON.stringify(message)}`);
+  }
+
+  #onAck(): void {
+    this.onAcked(this.#ackedTo);
+    for (let first = this.#inFlight[0]; first; first = this.#inFlight[0]) {
+      if (first.to > this.#ackedTo) break;
+      this.#inFlight.shift();
+      this.#inFlightBytes -= first.bytes.length;
+    }
+    this.#fill();
+    if (this.#made.length === 0 && this.#ackedTo === this.#sentTo) this.#whenAcked?.();
+  }
+
+  get #token(): Buffer {
+    return Buffer.from(this.#options.token);
+  }
+
+  #hello(greetingBody: Buffer): void {
+    const { collector, id } = this.#options;
+    this.#greetingBody = greetingBody;
+    const hello = signHello(this.#token, greetingBody, {
+      kind: 'hello',
+      version: PROTOCOL_VERSION,
+      collector,
+      instance: id,
+      nonce: Buffer.alloc(NONCE_BYTES, id),
+      more: false,
+      epochs: [{ epoch: id, lowest: 1, highest: 0, predecessor: undefined }],
+    });
+    const { bytes, body } = this.#writer.write(hello);
+    this.#helloBody = body;
+    this.#socket.write(bytes);
+  }
+}
