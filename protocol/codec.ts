@@ -10,6 +10,7 @@ import { assertNever, ProtocolError } from './errors.ts';
 import { decodeFrames, writeFrames } from './frames.ts';
 import { isCollectorId, type Predecessor } from './identity.ts';
 import {
+  DECODED_BYTES_MAX,
   EPOCHS_PER_MESSAGE_MAX,
   GAPS_PER_MESSAGE_MAX,
   MAC_BYTES,
@@ -89,12 +90,18 @@ function writeBody(writer: ByteWriter, message: Exclude<Message, { kind: 'frames
 }
 
 /**
- * Decodes a body. Byte fields of the result are views of `body`.
+ * Decodes a body. Byte fields of the result are views of `body`. Frames that would inflate to more
+ * than `decodedBytesMax` are refused before they do.
  * Throws ProtocolError `kind`, `flags`, `decode`, `size` or `compression`.
  */
-export function decodeBody(kindNumber: number, flags: number, body: Buffer): Message {
+export function decodeBody(
+  kindNumber: number,
+  flags: number,
+  body: Buffer,
+  decodedBytesMax = DECODED_BYTES_MAX,
+): Message {
   const kind = kindOf(kindNumber);
-  if (kind === 'frames') return decodeFrames(flags, body);
+  if (kind === 'frames') return decodeFrames(flags, body, decodedBytesMax);
   if (flags !== 0) throw new ProtocolError('flags', `flags ${flags} on ${kind.toUpperCase()}`);
   const reader = new ByteReader(body);
   const message = readBody(kind, reader);

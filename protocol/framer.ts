@@ -26,7 +26,8 @@ export interface RawMessage {
 }
 
 export class Framer {
-  #bodyBytesMax = BODY_BYTES_MAX_BEFORE_PROOF;
+  readonly #bodyBytesMaxAfterProof: number;
+  #bodyBytesMax: number;
   #counter = 0;
   /** Bytes pushed and not yet looked at. */
   #chunk: Buffer = Buffer.alloc(0);
@@ -35,14 +36,26 @@ export class Framer {
   #partialLength = 0;
   #error: ProtocolError | undefined;
 
+  /** The protocol's limits, or lower ones of this side. */
+  constructor(limits: { readonly beforeProof?: number; readonly afterProof?: number } = {}) {
+    const { beforeProof = BODY_BYTES_MAX_BEFORE_PROOF, afterProof = BODY_BYTES_MAX } = limits;
+    this.#bodyBytesMax = beforeProof;
+    this.#bodyBytesMaxAfterProof = afterProof;
+  }
+
+  /** Bytes that have come and were not taken as messages yet. */
+  get bufferedBytes(): number {
+    return this.#chunk.length + this.#partialLength;
+  }
+
   /** True while a message has begun and not ended. */
   get midMessage(): boolean {
     return this.#partial !== undefined || this.#chunk.length > 0;
   }
 
-  /** From here on bodies may be as long as the protocol allows. */
+  /** From here on bodies may be as long as the limit after the proof allows. */
   liftLimit(): void {
-    this.#bodyBytesMax = BODY_BYTES_MAX;
+    this.#bodyBytesMax = this.#bodyBytesMaxAfterProof;
   }
 
   /** Takes what the stream gave. All messages of earlier chunks must have been taken before. */
@@ -60,6 +73,7 @@ export class Framer {
       if (error instanceof ProtocolError) this.#error = error;
       this.#chunk = Buffer.alloc(0);
       this.#partial = undefined;
+      this.#partialLength = 0;
       throw error;
     }
   }
@@ -85,6 +99,7 @@ export class Framer {
     const whole = this.#lengthOf(partial);
     if (partial.length === whole) {
       this.#partial = undefined;
+      this.#partialLength = 0;
       return partial;
     }
     const grown = Buffer.allocUnsafe(whole);

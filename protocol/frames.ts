@@ -9,7 +9,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { ByteReader, ByteWriter, VARINT_BYTES_MAX, writeVarint, writeZigzag } from './bytes.ts';
 import { ProtocolError } from './errors.ts';
 import { CAPTURED_AT_MAX, PAYLOAD_BYTES_MAX } from './identity.ts';
-import { DECODED_BYTES_MAX, FRAMES_PER_MESSAGE_MAX, ZSTD_WINDOW_LOG_MAX } from './limits.ts';
+import { FRAMES_PER_MESSAGE_MAX, ZSTD_WINDOW_LOG_MAX } from './limits.ts';
 import type { Frames, WireFrame } from './messages.ts';
 import { endOfZstdFrame } from './zstd.ts';
 
@@ -76,7 +76,7 @@ function writeFrameData(target: Buffer, start: number, frames: readonly WireFram
 }
 
 /** Throws ProtocolError `flags`, `decode`, `size` or `compression`. Payloads are views. */
-export function decodeFrames(flags: number, body: Buffer): Frames {
+export function decodeFrames(flags: number, body: Buffer, decodedBytesMax: number): Frames {
   if ((flags & ~FLAG_ZSTD) !== 0) throw new ProtocolError('flags', `flags ${flags} on FRAMES`);
   const head = new ByteReader(body);
   const epochIndex = head.uint32();
@@ -85,8 +85,8 @@ export function decodeFrames(flags: number, body: Buffer): Frames {
   if (count < 1 || count > FRAMES_PER_MESSAGE_MAX) {
     throw new ProtocolError('decode', `${count} frames, not 1 to ${FRAMES_PER_MESSAGE_MAX}`);
   }
-  if (decodedLength > DECODED_BYTES_MAX) {
-    throw new ProtocolError('size', `${decodedLength} decoded bytes, over ${DECODED_BYTES_MAX}`);
+  if (decodedLength > decodedBytesMax) {
+    throw new ProtocolError('size', `${decodedLength} decoded bytes, over ${decodedBytesMax}`);
   }
   const packed = head.rest();
   const data = (flags & FLAG_ZSTD) === 0 ? packed : inflate(packed, decodedLength);

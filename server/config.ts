@@ -14,6 +14,7 @@ import {
   SettingsError,
   textSetting,
 } from '#protocol/settings.ts';
+import { DEFAULT_CAPS } from './caps.ts';
 
 export const SERVER_SETTINGS = {
   ingestHost: textSetting({
@@ -69,24 +70,87 @@ export const SERVER_SETTINGS = {
   }),
   connectionsMax: integerSetting({
     name: 'HOLDFAST_CONNECTIONS_MAX',
-    text: 'Collector connections at a time; more are closed as they come. Each costs a file handle.',
+    text: 'Collectors connected at a time; one more is told to come again later. Each costs a file handle and some 30 kB; lowered at the start where the limit of open files allows no more.',
     default: 2_000,
     min: 1,
     max: 100_000,
   }),
+  connectionsPerAddressMax: integerSetting({
+    name: 'HOLDFAST_CONNECTIONS_PER_ADDRESS_MAX',
+    text: 'The same for one address, so that one host can not have all places. All by default: behind a proxy or a NAT collectors share an address.',
+    default: 100_000,
+    min: 1,
+    max: 100_000,
+  }),
+  filesReserved: integerSetting({
+    name: 'HOLDFAST_FILES_RESERVED',
+    text: 'File handles that are kept free of collectors, for the store, the API and the log: the store must never be short of one.',
+    default: 192,
+    min: 64,
+    max: 10_000,
+  }),
+  helloMs: integerSetting({
+    name: 'HOLDFAST_HELLO_TIMEOUT_MS',
+    text: 'How long a connection may take to prove that it holds the token, in milliseconds. Long enough for a path of 15 s each way; silent connections cost nobody a place, they go first when places run short.',
+    default: DEFAULT_CAPS.helloMs,
+    min: 1_000,
+    max: 300_000,
+  }),
+  helloBytesMax: integerSetting({
+    name: 'HOLDFAST_HELLO_BYTES_MAX',
+    text: 'Largest message before that proof, in bytes. A HELLO with 64 epochs needs 4,200.',
+    default: DEFAULT_CAPS.helloBytesMax,
+    min: 4_352,
+    max: 8_192,
+  }),
+  messageBytesMax: integerSetting({
+    name: 'HOLDFAST_MESSAGE_BYTES_MAX',
+    text: 'Largest message behind it, in bytes: so much of a connection is held before anything of it can be used. With less than the default a collector can not get rid of a frame that does not fit: lower it only where payloads are known to be smaller.',
+    default: DEFAULT_CAPS.messageBytesMax,
+    min: 327_680,
+    max: DEFAULT_CAPS.messageBytesMax,
+  }),
+  decodedBytesMax: integerSetting({
+    name: 'HOLDFAST_DECODED_BYTES_MAX',
+    text: 'What a compressed message may inflate to, in bytes; checked before it is inflated. As for HOLDFAST_MESSAGE_BYTES_MAX, a frame that does not fit stays with its collector.',
+    default: DEFAULT_CAPS.decodedBytesMax,
+    min: 851_968,
+    max: DEFAULT_CAPS.decodedBytesMax,
+  }),
   payloadBytesMax: integerSetting({
     name: 'HOLDFAST_PAYLOAD_BYTES_MAX',
     text: 'Largest payload that is stored, in bytes; frames with a larger one are rejected for good.',
-    default: 1_048_576,
+    default: DEFAULT_CAPS.payloadBytesMax,
     min: 1,
     max: 1_048_576,
   }),
   windowBytes: integerSetting({
     name: 'HOLDFAST_WINDOW_BYTES',
     text: 'Bytes that one connection may have on their way into the store, before it has to wait.',
-    default: 4_194_304,
+    default: DEFAULT_CAPS.windowBytes,
     min: 1_179_648,
     max: 67_108_864,
+  }),
+  windowFrames: integerSetting({
+    name: 'HOLDFAST_WINDOW_FRAMES',
+    text: 'Frames that one connection may have on their way into the store, before it has to wait: small ones cost more than their bytes.',
+    default: DEFAULT_CAPS.windowFrames,
+    min: 4_096,
+    max: 1_048_576,
+  }),
+  ingestBytesMax: integerSetting({
+    name: 'HOLDFAST_INGEST_BYTES_MAX',
+    text: 'Bytes that all connections together may hold in memory, received and not yet on disk or sent and not yet read. Past it those with a backlog wait in line; a few frames of anybody are still taken.',
+    default: 67_108_864,
+    min: 8_388_608,
+    max: 17_179_869_184,
+  }),
+  stallMs: integerSetting({
+    name: 'HOLDFAST_STALL_TIMEOUT_MS',
+    text: 'How long a connection may stand still in the middle of a message, in milliseconds. A link may be slow, but it has to move: half a message holds memory.',
+    default: DEFAULT_CAPS.stallMs,
+    min: 1_000,
+    max: 300_000,
   }),
   eventClientsMax: integerSetting({
     name: 'HOLDFAST_EVENT_CLIENTS_MAX',

@@ -12,6 +12,8 @@ import { NONCE_BYTES } from '#protocol/limits.ts';
 import type { Terms, WireFrame } from '#protocol/messages.ts';
 import type { Attempts } from './access/attempts.ts';
 import type { Keys } from './access/keys.ts';
+import type { Account, Budget } from './budget.ts';
+import type { Caps } from './caps.ts';
 import type { Events } from './events.ts';
 import type { CommitRequest } from './intake.ts';
 import type { Metrics } from './metrics.ts';
@@ -49,9 +51,13 @@ export interface ConnectionOptions {
   readonly keys: Keys;
   readonly attempts: Pick<Attempts, 'onFailed'>;
   readonly heartbeatMs: number;
-  readonly payloadBytesMax: number;
-  readonly windowBytes: number;
+  readonly caps: Caps;
+  readonly budget: Budget;
   readonly termsFor: (collectorsKnown: number) => Terms;
+  /** Asked once it is proven: whether there is a place for it. */
+  readonly mayStay: (connection: Connection) => boolean;
+  /** It has ended, and its place is free; the socket may take a moment more. */
+  readonly onLeft: (connection: Connection) => void;
   readonly onGone: (connection: Connection) => void;
 }
 
@@ -68,6 +74,8 @@ const UNREAD_BYTES_MAX = 1_048_576;
 const GOODBYE_MS = 500;
 /** How long a collector is asked to wait while the store can't commit. */
 const STORE_RETRY_MS = 2_000;
+/** And where all places are taken by others. */
+const CROWDED_RETRY_MS = 10_000;
 
 export class Connection implements Member {
   readonly connectedAt: number;
@@ -75,6 +83,9 @@ export class Connection implements Member {
   readonly #options: ConnectionOptions;
   readonly #socket: ConnectionSocket;
   readonly #session: Session;
+  readonly #account: Account;
+  /** What the session holds; what the peer hasn't read comes on top. */
+  #sessionBytes = 0;
   readonly #id: string;
   readonly #address: string;
   #collector = '';
@@ -101,9 +112,14 @@ export class Connection implements Member {
     this.connectedAt = surroundings.wallTime();
     this.#heardAt = this.connectedAt;
     const nonce = surroundings.randomBytes(NONCE_BYTES);
-    const { keys, heartbeatMs, payloadBytesMax, windowBytes } = options;
+    const { keys, heartbeatMs, caps, budget } = options;
     const { storeId } = store;
-    const session = { keys, storeId, nonce, heartbeatMs, payloadBytesMax, windowBytes };
+    this.#account = budget.open(() => this.#onRoom());
+    const account = {
+      hold: (bytes: number) => this.#hold(bytes),
+      mayTake: () => this.#account.mayTake(),
+    };
+    const session = { keys, storeId, nonce, heartbeatMs, caps, account };
     this.#session = new Session(session, surroundings.now());
     this.#pump();
   }
@@ -160,6 +176,18 @@ export class Connection implements Member {
     this.#session.onDisconnected(reason);
     this.#leave();
     this.#options.onGone(this);
+    this.#account.close();
+    this.#options.budget.wake();
+  }
+
+  #hold(sessionBytes: number): void {
+    this.#sessionBytes = sessionBytes;
+    this.#account.hold(sessionBytes + this.#socket.writableLength);
+  }
+
+  #onRoom(): void {
+    this.#session.onRoom(this.#options.surroundings.now());
+    this.#pump();
   }
 
   /** Does all that the session wants, then arms the timer. */
@@ -174,9 +202,11 @@ export class Connection implements Member {
       this.#socket.destroy();
       return this.#leave();
     }
+    this.#hold(this.#sessionBytes);
     if (this.#session.paused) this.#socket.pause();
     else if (this.#socket.isPaused()) this.#socket.resume();
     this.#arm();
+    this.#options.budget.wake();
   }
 
   #perform(action: SessionAction): void {
@@ -216,7 +246,10 @@ export class Connection implements Member {
       return this.#session.onEnd('in_use', text, 2 * heartbeatMs);
     }
     admission.superseded?.supersede();
-    this.#session.onAdmitted();
+    if (this.#options.mayStay(this)) return this.#session.onAdmitted();
+    const text = 'as many collectors are connected as this server takes';
+    log.warn({ event: 'collector_turned_away', collector, instance }, text);
+    this.#session.onEnd('overloaded', text, CROWDED_RETRY_MS);
   }
 
   /** A newer connection has taken over. */
@@ -327,6 +360,7 @@ export class Connection implements Member {
   #leave(): void {
     if (this.#leaving) return;
     this.#leaving = true;
+    this.#options.onLeft(this);
     const { registry, store, events, metrics } = this.#options;
     const { state } = this.#session;
     if (state.name === 'closed') {

@@ -1,54 +1,80 @@
 /**
- * The listener for collectors: accepts connections up to a cap, tells them the terms, and lets
- * them end in order. What happens on a connection is `ingest-connection.ts`.
+ * The listener for collectors: accepts connections while there are places, tells them the terms, and
+ * lets them end in order. What happens on a connection is `ingest-connection.ts`, who has to go
+ * where there are too many `places.ts`.
+ *
+ * Invariant: the listener goes on living, also where the process has no file handles left.
  */
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from 'pino';
+import { Budget } from './budget.ts';
+import { LEAVING_MAX } from './file-handles.ts';
 import { Connection, type ConnectionOptions } from './ingest-connection.ts';
 import type { Metrics } from './metrics.ts';
+import { Places, spareOf } from './places.ts';
 import { HEARTBEAT_MS, termsFor } from './terms.ts';
 
 export interface IngestOptions
-  extends Omit<ConnectionOptions, 'termsFor' | 'onGone' | 'heartbeatMs' | 'metrics'> {
+  extends Pick<
+    ConnectionOptions,
+    'store' | 'registry' | 'events' | 'log' | 'surroundings' | 'keys' | 'attempts' | 'caps'
+  > {
   readonly metrics: Metrics;
   readonly host: string;
   readonly port: number;
   readonly connectionsMax: number;
+  readonly connectionsPerAddressMax: number;
+  /** What all connections together may hold in memory. */
+  readonly bytesMax: number;
 }
 
 /** Connections that the kernel may hold ready: a fleet that comes back comes at once. */
 const BACKLOG = 1_024;
-/** Connections over the cap that may be closing at a time. */
-const LEAVING_MAX = 64;
 /** How long the connections may take to end when the server stops. */
 const SHUTDOWN_MS = 3_000;
+/** Refusals may come by the thousand: one line of the log tells of all in this time. */
+const TELL_EVERY_MS = 1_000;
 
 export class Ingest {
   readonly #options: IngestOptions;
   readonly #log: Logger;
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
+  readonly #places: Places<Connection>;
+  readonly #budget: Budget;
+  readonly #connectionOptions: ConnectionOptions;
+  readonly #refusals: Summary;
+  readonly #failures: Summary;
   #emptied: (() => void) | undefined;
 
   constructor(options: IngestOptions) {
     this.#options = options;
     this.#log = options.log;
-    this.#server = createServer({ pauseOnConnect: false }, (socket) => {
-      options.metrics.onOpened();
-      if (!this.#makeRoom()) {
-        socket.destroy();
-        return;
-      }
-      const connection = new Connection(socket, {
-        ...options,
-        heartbeatMs: HEARTBEAT_MS,
-        termsFor: (collectorsKnown) => termsFor(collectorsKnown, options),
-        onGone: (gone) => this.#onGone(gone),
-      });
-      this.#connections.add(connection);
+    const { connectionsMax, connectionsPerAddressMax: perAddressMax, bytesMax, caps } = options;
+    this.#places = new Places({ connectionsMax, perAddressMax });
+    const connections = connectionsMax + spareOf(connectionsMax);
+    this.#budget = new Budget({ bytesMax, connectionsMax: connections });
+    this.#connectionOptions = {
+      ...options,
+      budget: this.#budget,
+      heartbeatMs: HEARTBEAT_MS,
+      termsFor: (collectorsKnown) => termsFor(collectorsKnown, caps),
+      mayStay: (connection) => this.#places.prove(connection),
+      onLeft: (connection) => this.#places.leave(connection),
+      onGone: (connection) => this.#onGone(connection),
+    };
+    const { after } = options.surroundings;
+    this.#refusals = new Summary(after, (count) => {
+      const text = 'too many connections: those that were here longest without a HELLO were closed';
+      this.#log.warn({ event: 'connection_refused', count }, text);
     });
-    // Connections that made room for others take a moment to go.
-    this.#server.maxConnections = options.connectionsMax + LEAVING_MAX;
+    this.#failures = new Summary(after, (count, error) => {
+      const text =
+        'connections were not accepted; if file handles are short (EMFILE), raise `ulimit -n` or lower HOLDFAST_CONNECTIONS_MAX';
+      this.#log.error({ event: 'accept_failed', count, err: error }, text);
+    });
+    this.#server = createServer({ pauseOnConnect: false }, (socket) => this.#onSocket(socket));
+    this.#server.maxConnections = connections + LEAVING_MAX;
     this.#server.on('drop', () => this.#onRefused());
   }
 
@@ -60,6 +86,11 @@ export class Ingest {
     return this.#connections.size;
   }
 
+  /** Bytes that all connections together hold in memory. */
+  get bytesHeld(): number {
+    return this.#budget.held;
+  }
+
   /** Rejects with the system's error when the address can't be had. */
   listen(): Promise<AddressInfo> {
     const { host, port } = this.#options;
@@ -67,10 +98,7 @@ export class Ingest {
       this.#server.once('error', reject);
       this.#server.listen({ host, port, backlog: BACKLOG }, () => {
         this.#server.off('error', reject);
-        // Out of file handles: accepting failed once, and is tried again with the next connection.
-        this.#server.on('error', (error) => {
-          this.#log.error({ event: 'accept_failed', err: error }, 'a connection was not accepted');
-        });
+        this.#server.on('error', (error) => this.#onAcceptFailed(error));
         resolve(this.#server.address() as AddressInfo);
       });
     });
@@ -84,6 +112,8 @@ export class Ingest {
   /** Takes nobody more; lets everybody end what is under way, for a bounded time. */
   async close(): Promise<void> {
     if (this.#server.listening) this.#server.close();
+    this.#refusals.stop();
+    this.#failures.stop();
     for (const connection of this.#connections) connection.shutDown();
     if (this.#connections.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -97,27 +127,70 @@ export class Ingest {
     });
   }
 
+  #onSocket(socket: Socket): void {
+    this.#options.metrics.onOpened();
+    const connection = new Connection(socket, this.#connectionOptions);
+    this.#connections.add(connection);
+    for (const leaving of this.#places.arrive(connection, socket.remoteAddress ?? '')) {
+      this.#onRefused();
+      leaving.destroy();
+    }
+  }
+
   /**
-   * At the cap the oldest connection that is not proven makes room for a new one, so that silent
-   * ones can't keep collectors out. False where all are proven: then the new one has to go.
+   * Out of file handles: accepting is tried again with the next connection. A handle that somebody
+   * holds without a HELLO is better used by a collector.
    */
-  #makeRoom(): boolean {
-    if (this.#connections.size < this.#options.connectionsMax) return true;
-    this.#onRefused();
-    const oldest = [...this.#connections].find(({ collector }) => collector === '');
-    if (oldest === undefined) return false;
-    this.#connections.delete(oldest);
+  #onAcceptFailed(error: Error): void {
+    this.#failures.add(error);
+    const oldest = this.#places.oldestUnproven;
+    if (oldest === undefined) return;
+    this.#places.leave(oldest);
     oldest.destroy();
-    return true;
   }
 
   #onRefused(): void {
     this.#options.metrics.onRefused();
-    this.#log.warn({ event: 'connection_refused' }, 'too many connections: one was closed');
+    this.#refusals.add();
   }
 
   #onGone(connection: Connection): void {
     this.#connections.delete(connection);
     if (this.#connections.size === 0) this.#emptied?.();
+  }
+}
+
+/** Tells of the first of many events at once, and then of all that came within a time. */
+class Summary {
+  readonly #after: ConnectionOptions['surroundings']['after'];
+  readonly #tell: (count: number, last: Error | undefined) => void;
+  #count = 0;
+  #last: Error | undefined;
+  #disarm: (() => void) | undefined;
+
+  constructor(
+    after: ConnectionOptions['surroundings']['after'],
+    tell: (count: number, last: Error | undefined) => void,
+  ) {
+    this.#after = after;
+    this.#tell = tell;
+  }
+
+  add(error?: Error): void {
+    this.#count += 1;
+    this.#last = error;
+    if (this.#disarm === undefined) this.#flush();
+  }
+
+  stop(): void {
+    this.#disarm?.();
+  }
+
+  #flush(): void {
+    this.#disarm = undefined;
+    if (this.#count === 0) return;
+    this.#tell(this.#count, this.#last);
+    this.#count = 0;
+    this.#disarm = this.#after(TELL_EVERY_MS, () => this.#flush());
   }
 }

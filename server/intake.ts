@@ -20,6 +20,7 @@ import type {
   WireFrame,
 } from '#protocol/messages.ts';
 import type { SettledRange } from '#protocol/settlement.ts';
+import type { Caps } from './caps.ts';
 import type {
   AnnounceAnswer,
   CommitOutcome,
@@ -53,28 +54,29 @@ interface OpenBatch {
 }
 
 /** What has to be known of a batch while the store has it: not its frames, which nobody needs. */
-type BatchInFlight = Pick<OpenBatch, 'epochIndex' | 'rejects' | 'bytes'>;
+interface BatchInFlight extends Pick<OpenBatch, 'epochIndex' | 'rejects' | 'bytes'> {
+  readonly items: number;
+}
 
 /** What an item costs in memory beside its payload, about. */
-const ITEM_BYTES = 64;
+const ITEM_BYTES = 192;
 /** A batch that has reached this is not added to: connections take turns in the store by batches. */
 const BATCH_BYTES = 262_144;
 
 export class Intake {
-  readonly #payloadBytesMax: number;
-  readonly #windowBytes: number;
+  readonly #caps: Pick<Caps, 'payloadBytesMax' | 'windowBytes' | 'windowFrames'>;
   readonly #epochs: AnnouncedEpoch[] = [];
   readonly #inFlight = new Map<number, BatchInFlight>();
   #bytesInFlight = 0;
+  #itemsInFlight = 0;
   #lastRequest = 0;
   #open: OpenBatch | undefined;
   readonly #ready: CommitRequest[] = [];
   #acks: SettledEntry[] = [];
   readonly #rejects: Reject[] = [];
 
-  constructor(options: { readonly payloadBytesMax: number; readonly windowBytes: number }) {
-    this.#payloadBytesMax = options.payloadBytesMax;
-    this.#windowBytes = options.windowBytes;
+  constructor(caps: Pick<Caps, 'payloadBytesMax' | 'windowBytes' | 'windowFrames'>) {
+    this.#caps = caps;
   }
 
   get epochCount(): number {
@@ -88,7 +90,13 @@ export class Intake {
 
   /** As much is on its way as may be. */
   get full(): boolean {
-    return this.#bytesInFlight >= this.#windowBytes;
+    const { windowBytes, windowFrames } = this.#caps;
+    return this.#bytesInFlight >= windowBytes || this.#itemsInFlight >= windowFrames;
+  }
+
+  /** Bytes on their way into the store. */
+  get bytesInFlight(): number {
+    return this.#bytesInFlight;
   }
 
   /** Takes the store's answer and gives it the form that WELCOME and SETTLED have. */
@@ -138,7 +146,8 @@ export class Intake {
     this.#open = undefined;
     this.#lastRequest += 1;
     const { epochIndex, bytes, frames, gaps, rejects } = batch;
-    this.#inFlight.set(this.#lastRequest, { epochIndex, bytes, rejects });
+    const items = frames.length + gaps.length + rejects.length;
+    this.#inFlight.set(this.#lastRequest, { epochIndex, bytes, items, rejects });
     const { epoch, stream } = this.#epochOf(epochIndex);
     this.#ready.push({ request: this.#lastRequest, epoch, stream, frames, gaps, rejects });
   }
@@ -153,6 +162,7 @@ export class Intake {
     assert(batch, `the outcome of request ${request} came twice`);
     this.#inFlight.delete(request);
     this.#bytesInFlight -= batch.bytes;
+    this.#itemsInFlight -= batch.items;
     const { epochIndex } = batch;
     const refused = new Map(batch.rejects.map(({ seq, code }) => [seq, code]));
     for (const range of outcome.settled) {
@@ -183,7 +193,7 @@ export class Intake {
 
   #refusal(crc: FrameCrc, frame: WireFrame): RejectedSeq['code'] | undefined {
     if (crc.of(frame.seq, frame.capturedAt, frame.payload) !== frame.crc) return 'crc';
-    return frame.payload.length > this.#payloadBytesMax ? 'too_large' : undefined;
+    return frame.payload.length > this.#caps.payloadBytesMax ? 'too_large' : undefined;
   }
 
   /** The open batch where these fit behind what it holds, else a new one. */
@@ -201,9 +211,11 @@ export class Intake {
     return batch;
   }
 
+  /** Counts one item. */
   #weigh(batch: OpenBatch, bytes: number): void {
     batch.bytes += bytes;
     this.#bytesInFlight += bytes;
+    this.#itemsInFlight += 1;
   }
 
   /** Neighbours of the same fate share an entry. */

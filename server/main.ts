@@ -8,7 +8,12 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import pino, { type Logger } from 'pino';
-import { formatSettings, readSettings, settingsInForce } from '#protocol/settings.ts';
+import {
+  formatSettings,
+  readSettings,
+  SettingsError,
+  settingsInForce,
+} from '#protocol/settings.ts';
 import { Access, AccessFileError } from './access/access.ts';
 import { createApi } from './api/api.ts';
 import { type CommandContext, EXIT, endingOf } from './commands/command.ts';
@@ -16,6 +21,7 @@ import { addStoreCommands } from './commands/store.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { assertConsistent, SERVER_SETTINGS, type ServerSettings } from './config.ts';
 import { Events } from './events.ts';
+import { connectionsWithin, openFilesMax } from './file-handles.ts';
 import { Ingest } from './ingest.ts';
 import type { Connection } from './ingest-connection.ts';
 import { Metrics } from './metrics.ts';
@@ -51,6 +57,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
   const metrics: Metrics = new Metrics({
     version: VERSION,
     connections: () => ingest.connectionCount,
+    ingestBytesHeld: () => ingest.bytesHeld,
     collectorsConnected: () => registry.connectedCount,
     storeWritable: () => store.status.writable,
   });
@@ -93,9 +100,10 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     attempts: access.attempts,
     host: settings.ingestHost,
     port: settings.ingestPort,
-    connectionsMax: settings.connectionsMax,
-    payloadBytesMax: settings.payloadBytesMax,
-    windowBytes: settings.windowBytes,
+    connectionsMax: connectionsFor(settings, log),
+    connectionsPerAddressMax: settings.connectionsPerAddressMax,
+    bytesMax: settings.ingestBytesMax,
+    caps: settings,
   });
   const api = await createApi({
     version: VERSION,
@@ -134,8 +142,29 @@ function readServerSettings(): ServerSettings {
   return settings;
 }
 
+/** How many collectors can be connected here, which may be fewer than are wanted. */
+function connectionsFor({ connectionsMax, filesReserved }: ServerSettings, log: Logger): number {
+  const filesMax = openFilesMax();
+  const connections = connectionsWithin(filesMax, filesReserved, connectionsMax);
+  if (connections < connectionsMax) {
+    const text = `${filesMax} files may be open here, and ${filesReserved} are kept for the store and the API: at most ${connections} collectors can be connected, not ${connectionsMax}. Raise \`ulimit -n\` for more`;
+    log.warn({ event: 'connections_limited', files: filesMax, connections }, text);
+  }
+  return connections;
+}
+
+/** Throws SettingsError where there is no room for a collector beside what is reserved. */
+function checkFileHandles({ connectionsMax, filesReserved }: ServerSettings): void {
+  const filesMax = openFilesMax();
+  if (connectionsWithin(filesMax, filesReserved, connectionsMax) > 0) return;
+  const rule = `well below the limit of open files, which is ${filesMax} here: raise \`ulimit -n\``;
+  const { name } = SERVER_SETTINGS.filesReserved;
+  throw new SettingsError([{ name, rule, got: String(filesReserved) }]);
+}
+
 async function run(): Promise<void> {
   const settings = readServerSettings();
+  checkFileHandles(settings);
   // Synchronous: what was logged before a kill has to be there after it.
   const log = pino(
     {

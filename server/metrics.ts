@@ -14,6 +14,7 @@ type FrameResult = (typeof FRAME_RESULTS)[number];
 export interface MetricSources {
   readonly version: string;
   readonly connections: () => number;
+  readonly ingestBytesHeld: () => number;
   readonly collectorsConnected: () => number;
   readonly storeWritable: () => boolean;
 }
@@ -128,10 +129,16 @@ export class Metrics {
     this.#damagedFrames.set(damagedFrames);
   }
 
-  #addSources({ version, connections, collectorsConnected, storeWritable }: MetricSources): void {
+  #addSources(sources: MetricSources): void {
+    const { version, connections, ingestBytesHeld, collectorsConnected, storeWritable } = sources;
     const registers = [this.registry];
     const gauges: readonly [string, string, () => number][] = [
       ['holdfast_ingest_connections', 'Connections that are open.', connections],
+      [
+        'holdfast_ingest_held_bytes',
+        'Bytes that connections hold in memory: received and not yet on disk, or sent and not yet read.',
+        ingestBytesHeld,
+      ],
       ['holdfast_collectors_connected', 'Collectors that are welcomed.', collectorsConnected],
       [
         'holdfast_store_writable',

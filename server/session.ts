@@ -7,11 +7,11 @@
  * tick changes nothing, and nothing at all happens once it is closed.
  *
  * States and steps are those of `session-state.ts`; `#go` is the only assignment. Messages are
- * taken only while there is room on the way into the store and no announcement waits for its
- * answer; until then they stay unread, which is what slows a fast collector down.
+ * taken only while there is room on the way into the store, in this connection's window and in what
+ * all may hold, and no announcement waits for its answer; until then they stay unread, which is what slows a fast collector down.
  *
- * Not here: sockets and timers (`ingest.ts`), who else is connected (`registry.ts`), what frames
- * mean for the store (`intake.ts`).
+ * Not here: sockets and timers (`ingest.ts`), who else is connected (`registry.ts`), what frames mean
+ * for the store (`intake.ts`), how much all connections may hold (`budget.ts`).
  */
 import assert from 'node:assert';
 import { decodeBody } from '#protocol/codec.ts';
@@ -34,6 +34,8 @@ import type {
   Terms,
 } from '#protocol/messages.ts';
 import { isValid, type Keys } from './access/keys.ts';
+import type { Account } from './budget.ts';
+import type { Caps } from './caps.ts';
 import { type CommitRequest, Intake } from './intake.ts';
 import {
   assertLegalStep,
@@ -67,17 +69,11 @@ export interface SessionOptions {
   /** NONCE_BYTES unpredictable bytes. */
   readonly nonce: Uint8Array;
   readonly heartbeatMs: number;
-  readonly payloadBytesMax: number;
-  readonly windowBytes: number;
+  readonly caps: Caps;
+  /** What this connection holds of the memory that all share. */
+  readonly account: Pick<Account, 'hold' | 'mayTake'>;
 }
 
-/**
- * From connect to a right HELLO, however the bytes come. Long enough for a path of 15 s each way;
- * that silent connections cost nobody his place is the listener's business (`ingest.ts`).
- */
-const HELLO_MS = 60_000;
-/** Without a byte in the middle of a message: a link may be slow, but it has to move. */
-const STALL_MS = 10_000;
 /** Silence between messages: three heartbeats, and this for the way. */
 const SILENCE_MARGIN_MS = 2_000;
 /** How long an ending waits for what is on its way into the store. */
@@ -86,7 +82,7 @@ const DRAIN_MS = 5_000;
 export class Session {
   readonly #options: SessionOptions;
   readonly #writer = new MessageWriter();
-  readonly #framer = new Framer();
+  readonly #framer: Framer;
   readonly #greetingBody: Buffer;
   readonly #intake: Intake;
   readonly #actions: SessionAction[] = [];
@@ -95,6 +91,8 @@ export class Session {
   #hello: { readonly message: Hello; readonly body: Buffer; readonly key: MacKey } | undefined;
   /** Epochs whose announcement the store has not answered. */
   #announcing: readonly EpochAnnouncement[] | undefined;
+  /** All connections together hold too much, and this one more than its reserve. */
+  #heldBack = false;
   #bytesReceived = 0;
   readonly #startedAt: number;
   /** From GREETING to HELLO: the way there and back, and no less. */
@@ -108,8 +106,10 @@ export class Session {
   /** Greets at once. */
   constructor(options: SessionOptions, now: number) {
     this.#options = options;
-    this.#intake = new Intake(options);
-    this.#state = { name: 'greeting', deadline: now + HELLO_MS };
+    const { helloMs, helloBytesMax, messageBytesMax } = options.caps;
+    this.#framer = new Framer({ beforeProof: helloBytesMax, afterProof: messageBytesMax });
+    this.#intake = new Intake(options.caps);
+    this.#state = { name: 'greeting', deadline: now + helloMs };
     this.#startedAt = now;
     this.#heardAt = now;
     this.#nextPingAt = now + options.heartbeatMs;
@@ -175,7 +175,7 @@ export class Session {
   onTick(now: number): void {
     const state = this.#state;
     if (state.name === 'greeting' && now >= state.deadline) {
-      this.#end(endingOf('timeout', `no HELLO within ${HELLO_MS} ms`));
+      this.#end(endingOf('timeout', `no HELLO within ${this.#options.caps.helloMs} ms`));
     } else if (state.name === 'draining' && now >= state.deadline) {
       this.#end(state.ending);
     } else if (state.name === 'open' && now >= this.#silenceDeadline()) {
@@ -194,6 +194,13 @@ export class Session {
     this.#heardAt = now;
     this.#framer.push(bytes);
     this.#takeMessages(now);
+  }
+
+  /** There may be room again in the memory that all connections share. */
+  onRoom(now: number): void {
+    if (!this.#heldBack) return;
+    this.#tellHeld();
+    if (this.#state.name === 'open' && !this.#blocked) this.#resume(now);
   }
 
   /** The collector may come in. */
@@ -227,6 +234,7 @@ export class Session {
     if (this.#state.name === 'closed') return;
     const wasBlocked = this.#blocked;
     this.#intake.onCommitted(request, outcome);
+    this.#tellHeld();
     // Acks follow, and they are as good a sign of life.
     this.#nextPingAt = Math.min(now + this.#options.heartbeatMs, this.#pingDueAt);
     if (wasBlocked && !this.#blocked) this.#resume(now);
@@ -258,14 +266,19 @@ export class Session {
   }
 
   get #blocked(): boolean {
-    return this.#state.name === 'open' && (this.#announcing !== undefined || this.#intake.full);
+    if (this.#state.name !== 'open') return false;
+    return this.#announcing !== undefined || this.#intake.full || this.#heldBack;
   }
 
   /** The first byte behind WELCOME takes a whole round trip, so that counts too. */
   #silenceDeadline(): number {
     if (this.#blocked) return Number.POSITIVE_INFINITY;
     const idleMs = 3 * this.#options.heartbeatMs + SILENCE_MARGIN_MS;
-    return this.#heardAt + this.#roundTripMs + (this.#framer.midMessage ? STALL_MS : idleMs);
+    return (
+      this.#heardAt +
+      this.#roundTripMs +
+      (this.#framer.midMessage ? this.#options.caps.stallMs : idleMs)
+    );
   }
 
   /** Silence that we made ourselves, by not reading, is not the collector's. */
@@ -280,16 +293,26 @@ export class Session {
         const raw = this.#framer.next();
         if (raw === undefined) break;
         this.#onMessage(raw, now);
+        this.#tellHeld();
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#onProtocolError(error, now);
     }
     this.#intake.flush();
+    this.#tellHeld();
+  }
+
+  /** Says what it holds now, and hears whether it may take on more. */
+  #tellHeld(): void {
+    const { account } = this.#options;
+    account.hold(this.#framer.bufferedBytes + this.#intake.bytesInFlight);
+    this.#heldBack = !account.mayTake();
   }
 
   #onMessage(raw: RawMessage, now: number): void {
-    const message = decodeBody(raw.kind, raw.flags, raw.body);
+    const { decodedBytesMax } = this.#options.caps;
+    const message = decodeBody(raw.kind, raw.flags, raw.body, decodedBytesMax);
     if (message.kind === 'bye') {
       return this.#end(endingOf('goodbye', `${message.reason} ${message.text}`.trim()));
     }

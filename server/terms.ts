@@ -3,6 +3,7 @@
  * time. Pure; who asks for them is `ingest.ts`.
  */
 import type { Terms } from '#protocol/messages.ts';
+import type { Caps } from './caps.ts';
 
 export const HEARTBEAT_MS = 1_000;
 /** Dials that a server just restarted should have to meet, per second. */
@@ -17,7 +18,7 @@ const RETRY_CAP_MS_MIN = 1_000;
  */
 export function termsFor(
   collectorsKnown: number,
-  limits: { readonly payloadBytesMax: number; readonly windowBytes: number },
+  limits: Pick<Caps, 'payloadBytesMax' | 'windowBytes'>,
 ): Terms {
   const spreadMs = (collectorsKnown / DIALS_PER_SECOND) * 1_000;
   return {

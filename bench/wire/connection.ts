@@ -11,7 +11,7 @@ import { connect, type Socket } from 'node:net';
 import { decodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
 import { Framer, type RawMessage } from '#protocol/framer.ts';
-import { signHello, verifyWelcome } from '#protocol/handshake.ts';
+import { type MacKey, macKeyOf, signHello, verifyWelcome } from '#protocol/handshake.ts';
 import { type Epoch, FrameCrc } from '#protocol/identity.ts';
 import { NONCE_BYTES, PROTOCOL_VERSION } from '#protocol/limits.ts';
 import type { Message, WireFrame } from '#protocol/messages.ts';
@@ -41,6 +41,7 @@ export class WireConnection {
   readonly #writer = new MessageWriter();
   readonly #framer = new Framer();
   readonly #crc: FrameCrc;
+  readonly #key: MacKey;
   readonly #joined = Promise.withResolvers<void>();
   #greetingBody: Buffer | undefined;
   #helloBody: Buffer | undefined;
@@ -59,6 +60,7 @@ export class WireConnection {
   constructor(options: WireOptions) {
     this.#options = options;
     this.#crc = new FrameCrc(options.id);
+    this.#key = macKeyOf(Buffer.from(options.token));
     this.#socket = connect({ host: '127.0.0.1', port: options.port, noDelay: true });
     this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
     const end = (why: string) => this.#joined.reject(new Error(`a connection ended: ${why}`));
@@ -138,7 +140,7 @@ export class WireConnection {
         return this.#hello(raw.body);
       case 'welcome':
         if (!this.#greetingBody || !this.#helloBody) break;
-        if (!verifyWelcome(this.#token, this.#greetingBody, this.#helloBody, raw.body)) break;
+        if (!verifyWelcome(this.#key, this.#greetingBody, this.#helloBody, raw.body)) break;
         this.#framer.liftLimit();
         this.#windowBytes = message.windowBytesMax;
         return this.#joined.resolve();
@@ -164,14 +166,10 @@ export class WireConnection {
     if (this.#made.length === 0 && this.#ackedTo === this.#sentTo) this.#whenAcked?.();
   }
 
-  get #token(): Buffer {
-    return Buffer.from(this.#options.token);
-  }
-
   #hello(greetingBody: Buffer): void {
     const { collector, id } = this.#options;
     this.#greetingBody = greetingBody;
-    const hello = signHello(this.#token, greetingBody, {
+    const hello = signHello(this.#key, greetingBody, {
       kind: 'hello',
       version: PROTOCOL_VERSION,
       collector,

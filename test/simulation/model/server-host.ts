@@ -5,6 +5,8 @@
  */
 import type { Logger } from 'pino';
 import { sharedKey } from '#server/access/keys.ts';
+import { Budget } from '#server/budget.ts';
+import { DEFAULT_CAPS } from '#server/caps.ts';
 import { Events } from '#server/events.ts';
 import {
   Connection,
@@ -52,12 +54,14 @@ export class ServerHost implements Listener {
   #sockets: TcpSocket[] = [];
   #vanished: TcpSocket[] = [];
   #connections = new Set<Connection>();
+  #budget: Budget;
 
   constructor(world: World, settings: ServerSettings, witness: Witness) {
     this.#world = world;
     this.#witness = witness;
     this.#random = world.random.fork();
     this.#settings = settings;
+    this.#budget = newBudget(settings);
     this.disk = this.#newDisk();
   }
 
@@ -99,6 +103,7 @@ export class ServerHost implements Listener {
     const random = this.#random;
     this.#registry = new Registry();
     this.#connections = new Set();
+    this.#budget = newBudget(this.#settings);
     this.#store = new ModelStore(this.disk, {
       after: (ms, call) => process.after(ms, call),
       commitMs: () => random.next() * this.#settings.commitMsMax * this.slowness,
@@ -166,6 +171,7 @@ export class ServerHost implements Listener {
     const world = this.#world;
     const random = this.#random;
     const { token, windowBytes, payloadBytesMax } = this.#settings;
+    const caps = { ...DEFAULT_CAPS, windowBytes, payloadBytesMax };
     const store = this.#store;
     if (store === undefined) throw new Error('a connection without a store');
     return {
@@ -194,12 +200,19 @@ export class ServerHost implements Listener {
       keys: sharedKey(token),
       attempts: { onFailed: (reason) => world.meet(`attempt fails: ${reason}`) },
       heartbeatMs: HEARTBEAT_MS,
-      payloadBytesMax,
-      windowBytes,
-      termsFor: (collectorsKnown) => termsFor(collectorsKnown, { payloadBytesMax, windowBytes }),
+      caps,
+      budget: this.#budget,
+      termsFor: (collectorsKnown) => termsFor(collectorsKnown, caps),
+      mayStay: () => true,
+      onLeft: () => {},
       onGone: (connection) => this.#connections.delete(connection),
     };
   }
+}
+
+/** So little that connections that overlap, an old one and its successor, meet its end. */
+function newBudget({ windowBytes }: ServerSettings): Budget {
+  return new Budget({ bytesMax: windowBytes / 2, connectionsMax: 16 });
 }
 
 /** Keeps the log's lines for the trace. */

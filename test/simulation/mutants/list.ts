@@ -345,8 +345,13 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: 'server/intake.ts',
-        find: 'return this.#bytesInFlight >= this.#windowBytes;',
-        replace: 'return false;',
+        find: 'return this.#bytesInFlight >= windowBytes || this.#itemsInFlight >= windowFrames;',
+        replace: 'return windowBytes + windowFrames < 0;',
+      },
+      {
+        file: 'server/session.ts',
+        find: 'this.#heldBack = !account.mayTake();',
+        replace: 'this.#heldBack = account === undefined;',
       },
       {
         file: `${PRODUCER}/window.ts`,

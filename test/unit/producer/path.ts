@@ -12,6 +12,8 @@ import { NONCE_BYTES } from '#protocol/limits.ts';
 import type { EpochAnnouncement, Terms, WireFrame } from '#protocol/messages.ts';
 import { type SettledRange, SettledRanges } from '#protocol/settlement.ts';
 import { sharedKey } from '#server/access/keys.ts';
+import { Budget } from '#server/budget.ts';
+import { DEFAULT_CAPS } from '#server/caps.ts';
 import { Session, type SessionAction } from '#server/session.ts';
 
 const STORE_ID = '01938c5e-0000-7000-8000-0000000000aa';
@@ -244,8 +246,12 @@ export class Path {
         storeId: STORE_ID,
         nonce: Buffer.alloc(NONCE_BYTES, 9),
         heartbeatMs: this.#terms.heartbeatIntervalMs,
-        payloadBytesMax: this.#terms.payloadBytesMax,
-        windowBytes: this.#terms.windowBytesMax,
+        caps: {
+          ...DEFAULT_CAPS,
+          payloadBytesMax: this.#terms.payloadBytesMax,
+          windowBytes: this.#terms.windowBytesMax,
+        },
+        account: new Budget({ bytesMax: 67_108_864, connectionsMax: 1 }).open(() => {}),
       },
       this.now,
     );

@@ -1,5 +1,6 @@
 /** Ingest over real sockets: what a collector gets, and what hostile ones don't. */
 import { randomUUID } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { Message } from '#protocol/messages.ts';
 import type { ServerEvent } from '#server/events.ts';
@@ -12,6 +13,12 @@ afterEach(stopServing);
 
 function frames(from: number, to: number): Message {
   return { kind: 'frames', epochIndex: 0, frames: framesOf(EPOCH_A, from, to) };
+}
+
+/** Reads what comes and says nothing. */
+function silentConnection(port: number): Socket {
+  const socket = connect(port, '127.0.0.1');
+  return socket.on('error', () => {}).resume();
 }
 
 /** A store that does something else than commit, or something beside it. */
@@ -162,7 +169,7 @@ test('garbage is closed without a word, and the others notice nothing', async ()
   const { port, ingest } = await serve();
   const good = new TestCollector(port);
   await good.join([epochOf(EPOCH_A, 1, 3)]);
-  const hostile = Array.from({ length: 20 }, () => new TestCollector(port));
+  const hostile = Array.from({ length: 12 }, () => new TestCollector(port));
   for (const client of hostile) client.socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
   await Promise.all(hostile.map((client) => client.untilClosed()));
   expect(hostile.every(({ wire }) => wire.messages.every(({ kind }) => kind === 'greeting'))).toBe(
@@ -173,16 +180,35 @@ test('garbage is closed without a word, and the others notice nothing', async ()
   await expect.poll(() => ingest.connectionCount, DEADLINE).toBe(1);
 });
 
-test('at the cap proven collectors stay, and a new connection is closed', async () => {
-  const { port, ingest } = await serve({ connectionsMax: 1 });
+test('at the cap collectors stay, and one more is told to come again later', async () => {
+  const { port, ingest, logged } = await serve({ connectionsMax: 1 });
   const first = new TestCollector(port);
   await first.join();
-  await new TestCollector(port).untilClosed();
+  const second = new TestCollector(port);
+  await second.hello([], { collector: 'c2' });
+  expect(await second.next('bye')).toMatchObject({ reason: 'overloaded', retryAfterMs: 10_000 });
+  await second.untilClosed();
+  expect(logged.find(({ event }) => event === 'collector_turned_away')).toMatchObject({
+    collector: 'c2',
+  });
   first.send(ping(1));
   await first.next('pong');
-  first.socket.destroy();
+  // The same collector's newer connection takes the place of its own older one.
+  const newer = new TestCollector(port);
+  await newer.join();
+  expect(await first.next('bye')).toMatchObject({ reason: 'superseded' });
+  newer.socket.destroy();
   await expect.poll(() => ingest.connectionCount, DEADLINE).toBe(0);
-  await new TestCollector(port).join();
+  await new TestCollector(port).join([], { collector: 'c2' });
+});
+
+test('at the cap of one address collectors stay, and one more is told to come again later', async () => {
+  const { port } = await serve({ connectionsPerAddressMax: 1 });
+  const first = new TestCollector(port);
+  await first.join();
+  const second = new TestCollector(port);
+  await second.hello([], { collector: 'c2' });
+  expect(await second.next('bye')).toMatchObject({ reason: 'overloaded' });
 });
 
 test('at the cap silent connections make room, the oldest first', async () => {
@@ -315,4 +341,59 @@ test('a huge backlog delays a frame of another collector by two commits at most'
   expect(waits.length).toBeGreaterThan(2);
   expect(Math.max(...waits)).toBeLessThanOrEqual(2);
   await expect.poll(() => backlog.acked, DEADLINE).toBe(20_000);
+});
+
+test('five thousand silent connections are bounded and keep no collector out', async () => {
+  const { port, ingest } = await serve({ connectionsMax: 200 });
+  const good = new TestCollector(port);
+  await good.join([epochOf(EPOCH_A, 1, 50)]);
+  const silent: Socket[] = [];
+  for (let seq = 1; seq <= 50; seq += 1) {
+    for (let i = 0; i < 100; i += 1) silent.push(silentConnection(port));
+    good.send(frames(seq, seq));
+    await expect.poll(() => good.acked, DEADLINE).toBe(seq);
+    expect(ingest.connectionCount).toBeLessThanOrEqual(200 + 64 + 64);
+    if (seq % 10 === 0) await new TestCollector(port).join([], { collector: `late-${seq}` });
+  }
+  await expect
+    .poll(() => silent.filter(({ closed }) => closed).length, DEADLINE)
+    .toBeGreaterThan(4_799);
+  expect(ingest.connectionCount).toBeLessThanOrEqual(200);
+  for (const socket of silent) socket.destroy();
+});
+
+test('what all connections hold is bounded whatever comes, and all of it gets through', async () => {
+  const bytesMax = 8_388_608;
+  const store = await openStore();
+  const opened = Promise.withResolvers<void>();
+  const slow = committing(store, async (batch) => {
+    await opened.promise;
+    return store.commit(batch);
+  });
+  const { port, ingest } = await serve({ store: slow, bytesMax });
+  const collectors = Array.from({ length: 12 }, () => new TestCollector(port));
+  // Frames as large as may be: a part of each has come when there is no more room.
+  const payload = 'x'.repeat(1_000_000);
+  for (const [i, collector] of collectors.entries()) {
+    await collector.join([epochOf(EPOCH_A, 1, 3)], { collector: `c${i}` });
+    for (let seq = 1; seq <= 3; seq += 1) {
+      collector.send({ kind: 'frames', epochIndex: 0, frames: [frameOf(EPOCH_A, seq, payload)] });
+    }
+  }
+  await expect.poll(() => ingest.bytesHeld, DEADLINE).toBeGreaterThan(bytesMax);
+  // One that has little to say is heard all the same.
+  const live = new TestCollector(port);
+  await live.join([epochOf(EPOCH_B, 1, 1)], { collector: 'live' });
+  live.send(ping(1));
+  await live.next('pong');
+  let most = 0;
+  const acked = () => {
+    most = Math.max(most, ingest.bytesHeld);
+    return collectors.reduce((sum, collector) => sum + collector.acked, 0);
+  };
+  opened.resolve();
+  await expect.poll(acked, DEADLINE).toBe(36);
+  // The budget, the reserves, what a socket gives at a time, and one window with its message.
+  expect(most).toBeLessThan(2 * bytesMax + 12 * 65_536 + 4_194_304 + 1_114_112);
+  expect(ingest.bytesHeld).toBe(0);
 });

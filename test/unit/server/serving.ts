@@ -13,6 +13,7 @@ import { expect } from 'vitest';
 import type { EpochAnnouncement, Hello, Message } from '#protocol/messages.ts';
 import { Attempts } from '#server/access/attempts.ts';
 import { type Keys, sharedKey } from '#server/access/keys.ts';
+import { DEFAULT_CAPS } from '#server/caps.ts';
 import { Events } from '#server/events.ts';
 import { Ingest } from '#server/ingest.ts';
 import type { Connection } from '#server/ingest-connection.ts';
@@ -59,6 +60,8 @@ export async function serve(
     store?: Store;
     keys?: Keys;
     connectionsMax?: number;
+    connectionsPerAddressMax?: number;
+    bytesMax?: number;
     windowBytes?: number;
     payloadBytesMax?: number;
   } = {},
@@ -71,6 +74,7 @@ export async function serve(
   const metrics = new Metrics({
     version: 'test',
     connections: () => ingest.connectionCount,
+    ingestBytesHeld: () => ingest.bytesHeld,
     collectorsConnected: () => registry.connectedCount,
     storeWritable: () => store.status.writable,
   });
@@ -89,8 +93,13 @@ export async function serve(
     host: '127.0.0.1',
     port: 0,
     connectionsMax: options.connectionsMax ?? 100,
-    payloadBytesMax: options.payloadBytesMax ?? 1_048_576,
-    windowBytes: options.windowBytes ?? 4_194_304,
+    connectionsPerAddressMax: options.connectionsPerAddressMax ?? 100,
+    bytesMax: options.bytesMax ?? 67_108_864,
+    caps: {
+      ...DEFAULT_CAPS,
+      windowBytes: options.windowBytes ?? DEFAULT_CAPS.windowBytes,
+      payloadBytesMax: options.payloadBytesMax ?? DEFAULT_CAPS.payloadBytesMax,
+    },
   });
   undo.push(() => ingest.close());
   const { port } = await ingest.listen();

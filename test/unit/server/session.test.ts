@@ -1,9 +1,12 @@
 /** The session: every step, legal and not, on a clock that the test holds. */
 import { describe, expect, test } from 'vitest';
+import { encodeBody } from '#protocol/codec.ts';
 import { sealEnvelope } from '#protocol/envelope.ts';
 import { EPOCHS_PER_CONNECTION_MAX, NONCE_BYTES } from '#protocol/limits.ts';
 import { KINDS, type Message, type Terms } from '#protocol/messages.ts';
 import { type Keys, sharedKey } from '#server/access/keys.ts';
+import { Budget } from '#server/budget.ts';
+import { type Caps, DEFAULT_CAPS } from '#server/caps.ts';
 import { Session, type SessionAction } from '#server/session.ts';
 import { assertLegalStep, LEGAL_STEPS, type SessionState } from '#server/session-state.ts';
 import type { AnnounceAnswer, CommitOutcome } from '#server/store/store.ts';
@@ -23,17 +26,25 @@ const TERMS: Terms = {
 const NOTHING_SETTLED: AnnounceAnswer = { streams: [1], settled: [[]], collectorsKnown: 1 };
 
 /** A session and its collector, with everything that the session asks its driver for. */
+const ROOMY = new Budget({ bytesMax: 67_108_864, connectionsMax: 1 });
+
 class Talk {
   readonly client: WireClient;
   readonly session: Session;
   readonly asked: Exclude<SessionAction, { type: 'write' }>[] = [];
   now = 0;
 
-  constructor(token: Uint8Array = TOKEN, keys: Keys = sharedKey(TOKEN)) {
+  constructor(
+    token: Uint8Array = TOKEN,
+    keys: Keys = sharedKey(TOKEN),
+    more: Partial<Caps> = {},
+    budget = ROOMY,
+  ) {
     this.client = new WireClient(token);
     const options = { keys, storeId: STORE_ID, nonce: Buffer.alloc(NONCE_BYTES, 9) };
-    const bounds = { heartbeatMs: 1_000, payloadBytesMax: 500, windowBytes: WINDOW };
-    this.session = new Session({ ...options, ...bounds }, this.now);
+    const caps = { ...DEFAULT_CAPS, payloadBytesMax: 500, windowBytes: WINDOW, ...more };
+    const account = budget.open(() => this.session.onRoom(this.now));
+    this.session = new Session({ ...options, heartbeatMs: 1_000, caps, account }, this.now);
     this.drain();
   }
 
@@ -413,6 +424,80 @@ describe('time', () => {
     talk.bytes(bytes.subarray(20, 21));
     expect(talk.tick(19_998).ending()).toBeUndefined();
     expect(talk.tick(19_999).ending()).toBe('timeout');
+  });
+});
+
+describe('caps', () => {
+  test('of time and bytes before the proof', () => {
+    const late = new Talk(TOKEN, sharedKey(TOKEN), { helloMs: 2_000 });
+    expect(late.session.nextDeadline).toBe(2_000);
+    expect(late.tick(2_000).ending()).toBe('timeout');
+    const long = new Talk(TOKEN, sharedKey(TOKEN), { helloBytesMax: 4_352 });
+    expect(long.bytes(sealEnvelope(KINDS.hello, 0, 0, Buffer.alloc(4_353))).ending()).toBe(
+      'protocol_error',
+    );
+  });
+
+  test('of a message, and of what it may inflate to', () => {
+    const text = 'x'.repeat(400);
+    const many = Array.from({ length: 1_000 }, (_, i) => frameOf(EPOCH_A, i + 1, text));
+    const message = { kind: 'frames', epochIndex: 0, frames: many } as const;
+    const long = new Talk(TOKEN, sharedKey(TOKEN), { messageBytesMax: 327_680 }).join();
+    expect(long.send(message).session.state).toMatchObject({
+      ending: { text: expect.stringContaining('over 327680') },
+    });
+    const bomb = new Talk(TOKEN, sharedKey(TOKEN), {
+      decodedBytesMax: 100_000,
+      messageBytesMax: 327_680,
+    }).join();
+    const { kind, flags, body } = encodeBody(message, true);
+    expect(body.length).toBeLessThan(20_000);
+    bomb.bytes(sealEnvelope(KINDS[kind], flags, 1, body));
+    expect(bomb.session.state).toMatchObject({
+      ending: { text: expect.stringContaining('over 100000') },
+    });
+    expect(bomb.take('commit')).toEqual([]);
+  });
+
+  test('of frames on their way into the store, however small', () => {
+    const talk = new Talk(TOKEN, sharedKey(TOKEN), {
+      windowBytes: 1_000_000,
+      windowFrames: 5,
+    }).join();
+    for (let seq = 1; seq <= 10; seq += 1) talk.send(frames(seq, seq));
+    const requests = talk.take('commit');
+    expect(requests.length).toBe(5);
+    expect(talk.session.paused).toBe(true);
+    for (const { request } of requests) talk.committed(request, {});
+    expect(talk.take('commit').length).toBe(5);
+  });
+
+  test('of standing still in the middle of a message', () => {
+    const talk = new Talk(TOKEN, sharedKey(TOKEN), { stallMs: 3_000 }).join();
+    talk.bytes(talk.client.bytesOf(frames(1, 2)).subarray(0, 30));
+    expect(talk.session.nextDeadline).toBe(1_000);
+    expect(talk.tick(2_999).ending()).toBeUndefined();
+    expect(talk.tick(3_000).ending()).toBe('timeout');
+  });
+
+  test('of all connections together: it waits, and is not taken for silent', () => {
+    const budget = new Budget({ bytesMax: 1_000, connectionsMax: 10 });
+    const crowd = budget.open(() => {});
+    crowd.hold(5_000);
+    const first = budget.open(() => {});
+    first.hold(500);
+    expect(crowd.mayTake() && !first.mayTake()).toBe(true);
+    const talk = new Talk(TOKEN, sharedKey(TOKEN), {}, budget).join();
+    talk.send(frames(1, 1)).send(frames(2, 2));
+    expect(talk.take('commit').length).toBe(1);
+    expect(talk.session.paused).toBe(true);
+    expect(talk.tick(60_000).ending()).toBeUndefined();
+    crowd.close();
+    budget.wake();
+    talk.drain();
+    expect(talk.take('commit').length).toBe(1);
+    expect(talk.session.paused).toBe(false);
+    expect(talk.tick(60_000 + 5_000).ending()).toBe('timeout');
   });
 });
 

@@ -1,0 +1,33 @@
+/**
+ * How many files and sockets this process may have open, and how many of them collectors may have.
+ *
+ * A listener that runs out of handles takes nobody; a store that runs out of them can't open what it
+ * needs. So the number of connections is fitted to the limit at the start, and the rest is left free.
+ */
+import { spareOf } from './places.ts';
+
+/** Connections that were sent away take a moment to go. */
+export const LEAVING_MAX = 64;
+
+/** The limit in force, as Node has raised it; undefined where there is none. */
+export function openFilesMax(): number | undefined {
+  const report = process.report.getReport() as {
+    readonly userLimits?: { readonly open_files?: { readonly soft?: number | string } };
+  };
+  const soft = Number(report.userLimits?.open_files?.soft);
+  return Number.isFinite(soft) ? soft : undefined;
+}
+
+/**
+ * How many collectors can be connected where so many files may be open and so many of them are not
+ * for collectors: as many as are wanted, or fewer; less than 1 where there is no room for any.
+ */
+export function connectionsWithin(
+  filesMax: number | undefined,
+  filesReserved: number,
+  wanted: number,
+): number {
+  if (filesMax === undefined) return wanted;
+  const room = filesMax - filesReserved - LEAVING_MAX;
+  return Math.min(wanted, room - spareOf(room));
+}
