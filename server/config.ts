@@ -51,6 +51,20 @@ export const SERVER_SETTINGS = {
     default: './holdfast-store',
     rule: 'a path',
   }),
+  retentionMs: integerSetting({
+    name: 'HOLDFAST_RETENTION_MS',
+    text: 'How long frames are kept after they were received, in milliseconds; 0 keeps them. Counted from their arrival, so that a long outage costs nothing, nor a wrong clock of a collector.',
+    default: 0,
+    min: 0,
+    max: 3_155_760_000_000,
+  }),
+  retentionBytes: integerSetting({
+    name: 'HOLDFAST_RETENTION_BYTES',
+    text: 'How much the store may take, in bytes, its log of some 8 to 32 MiB not counted; past it the frames that arrived first are removed. 0 keeps them.',
+    default: 0,
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+  }),
   token: optionalSecretSetting({
     name: 'HOLDFAST_TOKEN',
     text: 'Secret that all collectors and the server share. This or HOLDFAST_TOKENS_FILE must be given.',

@@ -26,6 +26,8 @@ import { Ingest } from './ingest.ts';
 import type { Connection } from './ingest-connection.ts';
 import { Metrics } from './metrics.ts';
 import { Registry } from './registry.ts';
+import { Retention } from './retention.ts';
+import type { CheckOutcome } from './store/check.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import { StoreError } from './store/store.ts';
 import { REAL_SURROUNDINGS, wallTime } from './surroundings.ts';
@@ -78,17 +80,19 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
       if (status.writable) log.info({ event: 'store_writable' }, 'the store takes commits again');
       else log.error({ event: 'store_unavailable' }, status.reason);
     },
-    onChecked: ({ frames, damaged, problems }) => {
-      metrics.onChecked(damaged);
-      if (damaged === 0) return log.info({ event: 'store_checked', frames }, 'the store is whole');
-      log.error(
-        { event: 'store_frames_damaged', frames, damaged, problems },
-        `${damaged} stored frames no longer match their CRC, so the store's disk has altered them. ` +
-          '`./holdfast server store salvage` (with the server stopped) takes them out; collectors send again what they still hold',
-      );
-    },
+    onChecked: (outcome) => tellChecked(outcome),
   });
   const events = new Events();
+  const tellChecked = ({ frames, damaged, problems }: CheckOutcome): void => {
+    metrics.onChecked(damaged);
+    if (damaged === 0) return log.info({ event: 'store_checked', frames }, 'the store is whole');
+    log.error(
+      { event: 'store_frames_damaged', frames, damaged, problems },
+      `${damaged} stored frames no longer match their CRC: the disk has altered them. With the server stopped, ` +
+        '`./holdfast server store salvage` takes them out; collectors then send again what they still hold',
+    );
+  };
+  if (store.checked !== undefined) tellChecked(store.checked);
   const ingest: Ingest = new Ingest({
     store,
     registry,
@@ -116,7 +120,15 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     listening: () => ingest.listening,
     eventClientsMax: settings.eventClientsMax,
   });
+  const retention = new Retention({
+    ageMs: settings.retentionMs,
+    bytes: settings.retentionBytes,
+    wallTime,
+    prune: (request) => store.prune(request),
+    onPruned: (frames) => metrics.onPruned(frames),
+  });
   const stop = async (): Promise<void> => {
+    retention.stop();
     access.close();
     await ingest.close();
     await api.close();

@@ -31,6 +31,7 @@ export class Metrics {
   readonly #commitFrames: Histogram;
   readonly #walBytes: Gauge;
   readonly #damagedFrames: Gauge;
+  readonly #pruned: Counter;
 
   constructor(sources: MetricSources) {
     const registers = [this.registry];
@@ -89,6 +90,11 @@ export class Metrics {
       help: 'Stored frames that no longer matched their CRC when the store was last read whole.',
       registers,
     });
+    this.#pruned = new Counter({
+      name: 'holdfast_store_pruned_frames_total',
+      help: 'Frames that retention has removed.',
+      registers,
+    });
     this.#addSources(sources);
     for (const result of FRAME_RESULTS) this.#frames.inc({ result }, 0);
     const reasons: readonly EndReason[] = ['goodbye', 'disconnected', ...byeReasons()];
@@ -123,6 +129,10 @@ export class Metrics {
     this.#commitSeconds.observe(durationMs / 1_000);
     this.#commitFrames.observe(frames);
     this.#walBytes.set(walBytes);
+  }
+
+  onPruned(frames: number): void {
+    this.#pruned.inc(frames);
   }
 
   onChecked(damagedFrames: number): void {

@@ -4,10 +4,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { parseTime } from '#server/api/time.ts';
 import { backupStore, restoreStore } from '#server/store/backup.ts';
 import type { LostFrames } from '#server/store/builder.ts';
 import { inspect, problemLines, type StoreReport } from '#server/store/inspection.ts';
 import { isStoreInUse } from '#server/store/lock.ts';
+import { pruneStore } from '#server/store/prune-store.ts';
 import { salvageStore } from '#server/store/salvage.ts';
 import { STORE_FILE } from '#server/store/sqlite-schema.ts';
 import { type CommandContext, CommandError, readSettingsOf } from './command.ts';
@@ -25,6 +27,8 @@ Each works on the store that HOLDFAST_STORE_PATH names (./holdfast-store when it
   A copy, with a server on it or without; and back again, the server stopped:
     ./holdfast server store backup /backups/today.db
     ./holdfast server store restore /backups/today.db
+  Remove what is old (HOLDFAST_RETENTION_MS and _BYTES have the server do it by itself):
+    ./holdfast server store prune --before 2026-01-31T00:00:00Z
 `;
 
 export function addStoreCommands(program: Command, context: CommandContext): void {
@@ -58,6 +62,44 @@ export function addStoreCommands(program: Command, context: CommandContext): voi
     .description("put a backup in the store's place, and set that aside; the server is stopped")
     .argument('<file>', 'a backup; it stays where it is')
     .action((file: string) => restore(directory(), file));
+  store
+    .command('prune')
+    .description('remove the frames that arrived first, while a server works on the store or not')
+    .option('--before <time>', 'those received before this time, as 2026-01-31T00:00:00Z')
+    .option('--keep-bytes <number>', 'as many as it takes for the store to take no more than this')
+    .action((options: PruneOptions) => prune(directory(), options));
+}
+
+interface PruneOptions {
+  readonly before?: string;
+  readonly keepBytes?: string;
+}
+
+function prune(directory: string, { before, keepBytes }: PruneOptions): void {
+  const receivedBefore = before === undefined ? undefined : parseTime(before);
+  if (before !== undefined && receivedBefore === undefined) {
+    throw new CommandError(
+      'usage',
+      `--before must be a time like 2026-01-31T00:00:00Z; got ${before}`,
+    );
+  }
+  if (keepBytes !== undefined && !/^\d{1,15}$/.test(keepBytes)) {
+    throw new CommandError(
+      'usage',
+      `--keep-bytes must be a whole number of bytes; got ${keepBytes}`,
+    );
+  }
+  if (before === undefined && keepBytes === undefined) {
+    throw new CommandError('usage', 'name what is to go: --before, --keep-bytes, or both');
+  }
+  const request = {
+    receivedBefore,
+    keepBytes: keepBytes === undefined ? undefined : Number(keepBytes),
+  };
+  const frames = pruneStore(directory, request, progress);
+  console.log(
+    `${frames} frames were removed; the audit calls them pruned, and they never return. Their room is used again for new frames, the file doesn't shrink`,
+  );
 }
 
 function salvage(directory: string, json: boolean): void {
@@ -154,5 +196,5 @@ let toldAt = performance.now();
 function progress(frames: number): void {
   if (performance.now() - toldAt < PROGRESS_MS) return;
   toldAt = performance.now();
-  console.error(`${frames} frames read`);
+  console.error(`${frames} frames so far`);
 }

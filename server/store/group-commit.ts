@@ -89,7 +89,7 @@ export class GroupCommit {
   }
 }
 
-/** Signs of life come once a second, whatever else is waiting: a lane of their own. */
+/** Signs of life and pruning come a little at a time, whatever else is waiting: a lane of their own. */
 function laneOf(asked: Asked): string {
   switch (asked.kind) {
     case 'announce':
@@ -97,6 +97,7 @@ function laneOf(asked: Asked): string {
     case 'batch':
       return asked.batch.collector;
     case 'heard':
+    case 'prune':
       return '';
   }
 }

@@ -33,10 +33,10 @@ export interface OpenedStore {
 }
 
 /**
- * Opens the store in a directory for a server; makes it when there is none.
+ * Opens the store in a directory to work on it; makes it from `fresh` when there is none.
  * Throws StoreError `path`, `foreign`, `newer`, `corrupt`, `busy`, `full`, `io`.
  */
-export function openStore(directory: string, fresh: NewStore): OpenedStore {
+export function openStore(directory: string, fresh?: NewStore): OpenedStore {
   prepareDirectory(directory);
   const lock = lockStore(directory);
   try {
@@ -48,12 +48,13 @@ export function openStore(directory: string, fresh: NewStore): OpenedStore {
   }
 }
 
-function prepareFile(directory: string, fresh: NewStore): CheckOutcome | undefined {
+function prepareFile(directory: string, fresh: NewStore | undefined): CheckOutcome | undefined {
   const path = join(directory, STORE_FILE);
   const mark = readMark(directory);
   if (mark?.movedTo !== undefined) throw replacingError(directory, mark);
   if (!existsSync(path)) {
     refuseHalf(path);
+    if (fresh === undefined) throw new StoreError('path', `there is no store in ${directory}`);
     create(directory, fresh);
     return outcomeOf(0, []);
   }

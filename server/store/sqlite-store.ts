@@ -26,6 +26,8 @@ import {
   type FrameQuery,
   type Heard,
   type KnownCollector,
+  type PruneOutcome,
+  type PruneRequest,
   type Store,
   type StoredFrame,
   StoreError,
@@ -56,7 +58,7 @@ export interface SqliteStoreOptions {
   readonly onCommit?: (report: CommitReport) => void;
   /** When commits begin to fail, and when they succeed again. */
   readonly onStatus?: (status: StoreStatus) => void;
-  /** When all of the store was read: at its opening, or on the side. */
+  /** When all of the store was read on the side; see `checked` for its opening. */
   readonly onChecked?: (outcome: CheckOutcome) => void;
 }
 
@@ -69,6 +71,8 @@ interface OpenedByWriter {
 export class SqliteStore implements Store {
   readonly storeId: string;
   readonly failed: Promise<StoreError>;
+  /** What reading all of it at its opening came to; undefined when that was put off. */
+  readonly checked: CheckOutcome | undefined;
   readonly #writer: WorkerCalls;
   readonly #reader: WorkerCalls;
   readonly #group: GroupCommit;
@@ -104,6 +108,7 @@ export class SqliteStore implements Store {
     options: SqliteStoreOptions,
   ) {
     this.storeId = storeId;
+    this.checked = checked;
     this.#writer = writer;
     this.#reader = reader;
     this.#options = options;
@@ -133,7 +138,6 @@ export class SqliteStore implements Store {
       },
       { readJustNow: checked !== undefined },
     );
-    if (checked !== undefined) onChecked?.(checked);
   }
 
   get status(): StoreStatus {
@@ -178,6 +182,11 @@ export class SqliteStore implements Store {
       if (last) return;
       place = frames.at(-1);
     }
+  }
+
+  async prune(request: PruneRequest): Promise<PruneOutcome> {
+    this.#checkOpen();
+    return (await this.#group.add({ kind: 'prune', request })) as PruneOutcome;
   }
 
   async close(): Promise<void> {

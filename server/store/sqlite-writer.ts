@@ -16,6 +16,7 @@ import {
   SettledRanges,
 } from '#protocol/settlement.ts';
 import { type PackedFrames, type PackedSlice, unpackFrames } from './packing.ts';
+import { Pruning } from './pruning.ts';
 import { SettledTable } from './settled-table.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { STORE_FILE } from './sqlite-schema.ts';
@@ -24,6 +25,8 @@ import type {
   Announcement,
   CommitOutcome,
   Heard,
+  PruneOutcome,
+  PruneRequest,
   StreamBatch,
   StreamId,
 } from './store.ts';
@@ -36,7 +39,8 @@ export type WriterItem =
       readonly batch: Omit<StreamBatch, 'frames'>;
       readonly frames: PackedSlice;
     }
-  | { readonly kind: 'heard'; readonly heard: readonly Heard[] };
+  | { readonly kind: 'heard'; readonly heard: readonly Heard[] }
+  | { readonly kind: 'prune'; readonly request: PruneRequest };
 
 export interface WriterJob {
   readonly items: readonly WriterItem[];
@@ -44,7 +48,7 @@ export interface WriterJob {
 }
 
 /** The answer to an item, at the item's place. */
-export type ItemResult = AnnounceAnswer | CommitOutcome | undefined;
+export type ItemResult = AnnounceAnswer | CommitOutcome | PruneOutcome | undefined;
 
 export interface JobResult {
   readonly results: readonly ItemResult[];
@@ -66,6 +70,12 @@ const WAL_BYTES_MAX = 33_554_432;
 const EMPTYING_WAIT_MS = 50;
 const COMMIT_WAIT_MS = 2_000;
 
+/**
+ * Frames that a job prunes at most, beside twice those that it brings: so that pruning keeps up with
+ * whatever comes, and takes some milliseconds where nothing does.
+ */
+const PRUNED_FRAMES = 1_000;
+
 /** The fate of a frame under whose identity another one is stored. */
 const CONFLICT = { state: 'rejected', code: REJECT_CODES.conflict } as const;
 
@@ -74,6 +84,7 @@ export class SqliteWriter {
   readonly #path: string;
   readonly #settled: SettledTable;
   readonly #streams: StreamTable;
+  readonly #pruning: Pruning;
   readonly #insertFrame: StatementSync;
   readonly #insertFrames: StatementSync;
   readonly #anyFrameWithin: StatementSync;
@@ -92,6 +103,7 @@ export class SqliteWriter {
     this.#path = join(directory, STORE_FILE);
     this.#settled = new SettledTable(database);
     this.#streams = new StreamTable(database);
+    this.#pruning = new Pruning(database, this.#settled);
     this.#insertFrame = database.prepare(`
       INSERT INTO frames (stream_id, seq, captured_at, received_at, crc, payload)
       VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`);
@@ -134,7 +146,7 @@ export class SqliteWriter {
       this.#database.exec('BEGIN IMMEDIATE');
       // A log that begins is counted: so that one beside a database that isn't its own shows.
       if (this.#logBegins) this.#countLog.run();
-      const results = job.items.map((item) => this.#apply(item, job.packed));
+      const results = job.items.map((item) => this.#apply(item, job));
       this.#database.exec('COMMIT');
       this.#logBegins = false;
       return { results, durationMs: performance.now() - startedAt, walBytes: this.#walBytes() };
@@ -173,7 +185,7 @@ export class SqliteWriter {
     }
   }
 
-  #apply(item: WriterItem, packed: PackedFrames): ItemResult {
+  #apply(item: WriterItem, { packed, items }: WriterJob): ItemResult {
     switch (item.kind) {
       case 'announce':
         return this.#announce(item.announcement);
@@ -182,6 +194,8 @@ export class SqliteWriter {
       case 'heard':
         for (const heard of item.heard) this.#streams.heard(heard);
         return undefined;
+      case 'prune':
+        return this.#pruning.prune(item.request, PRUNED_FRAMES + 2 * framesOf(items));
     }
   }
 
@@ -343,6 +357,10 @@ function without(ranges: readonly SettledRange[], seqs: readonly number[]): Sett
     if (from <= range.to) result.push({ ...range, from });
   }
   return result;
+}
+
+function framesOf(items: readonly WriterItem[]): number {
+  return items.reduce((sum, item) => sum + (item.kind === 'batch' ? item.frames.count : 0), 0);
 }
 
 function highestOf(ranges: readonly SettledRange[]): number {

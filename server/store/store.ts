@@ -3,7 +3,8 @@
  * implementation; the contract suite in `test/unit/server/store-contract.ts` is what any other one
  * is held to.
  *
- * Invariants: what `commit` and `announce` answer is on disk; a row, once stored, never changes;
+ * Invariants: what `commit`, `announce` and `prune` answer is on disk; a row, once stored, never
+ * changes until it is pruned;
  * (collector, epoch, seq) names one row at most; what is settled changes in the same transaction
  * as the rows. All times are microseconds since 1970 UTC.
  */
@@ -162,6 +163,21 @@ export interface FramePage {
   readonly last: boolean;
 }
 
+/** What is to go: the frames that arrived first, for either reason. Times and bytes as given. */
+export interface PruneRequest {
+  /** Those that arrived before the first one received at this time or later. */
+  readonly receivedBefore?: number | undefined;
+  /** As many as it takes for the store to be no larger than this, as it counts bytes. */
+  readonly keepBytes?: number | undefined;
+}
+
+export interface PruneOutcome {
+  /** How many went. */
+  readonly pruned: number;
+  /** There are more to go: ask again. */
+  readonly more: boolean;
+}
+
 /** Whether commits succeed, as of the last one. */
 export type StoreStatus =
   | { readonly writable: true }
@@ -192,6 +208,12 @@ export interface Store {
    * bounded size. Nothing of the store is held while a chunk is worked on.
    */
   export(filter: FrameFilter, after?: FramePosition): AsyncIterable<readonly StoredFrame[]>;
+  /**
+   * Removes the frames that arrived first, in the order of arrival; the newest of all stays. A bounded
+   * number, so that commits don't wait for it. Pruned seqs stay settled, and never return: a frame
+   * that comes again is a duplicate, whatever its bytes. Resolves when it is on disk.
+   */
+  prune(request: PruneRequest): Promise<PruneOutcome>;
   /** Commits what waits, then closes. */
   close(): Promise<void>;
 }

@@ -1,10 +1,13 @@
 /** The modelled store keeps the contract that every store keeps. */
 import { randomUUID } from 'node:crypto';
+import type { Store } from '#server/store/store.ts';
 import { storeContract } from '../unit/server/store-contract.ts';
 import { ModelStore, StoreDisk } from './model/store.ts';
 
-storeContract(async () => {
-  return new ModelStore(new StoreDisk(randomUUID()), {
+const disks = new WeakMap<Store, StoreDisk>();
+
+function open(disk = new StoreDisk(randomUUID())): Store {
+  const store = new ModelStore(disk, {
     after: (ms, call) => {
       const timer = setTimeout(call, ms);
       timer.unref();
@@ -14,4 +17,8 @@ storeContract(async () => {
     answerMs: () => 0,
     failure: () => undefined,
   });
-});
+  disks.set(store, disk);
+  return store;
+}
+
+storeContract({ open: async () => open(), reopen: async (store) => open(disks.get(store)) });

@@ -27,6 +27,8 @@ import {
   type FrameQuery,
   type Heard,
   type KnownCollector,
+  type PruneOutcome,
+  type PruneRequest,
   type Store,
   type StoredFrame,
   StoreError,
@@ -38,8 +40,9 @@ import {
 type Item =
   | { readonly kind: 'announce'; readonly announcement: Announcement }
   | { readonly kind: 'batch'; readonly batch: StreamBatch }
-  | { readonly kind: 'heard'; readonly heard: readonly Heard[] };
-type Result = AnnounceAnswer | CommitOutcome | undefined;
+  | { readonly kind: 'heard'; readonly heard: readonly Heard[] }
+  | { readonly kind: 'prune'; readonly request: PruneRequest };
+type Result = AnnounceAnswer | CommitOutcome | PruneOutcome | undefined;
 
 interface Stream {
   readonly id: StreamId;
@@ -69,6 +72,8 @@ export class StoreDisk {
   readonly streams: Stream[] = [];
   readonly #collectors = new Map<string, Collector>();
   readonly #byName = new Map<string, Stream>();
+  /** All rows, in the order of their arrival. */
+  readonly #arrivals: StoredFrame[] = [];
   readonly #jobs: (readonly Item[])[] = [];
   #synced = 0;
 
@@ -184,7 +189,28 @@ export class StoreDisk {
       case 'heard':
         for (const heard of item.heard) this.#hear(heard);
         return undefined;
+      case 'prune':
+        return this.#prune(item.request);
     }
+  }
+
+  #prune({ receivedBefore = 0, keepBytes = Number.POSITIVE_INFINITY }: PruneRequest): PruneOutcome {
+    const rows = this.#arrivals;
+    const first = rows.findIndex(({ receivedAt }) => receivedAt >= receivedBefore);
+    const boundary = first < 0 ? rows.length - 1 : first;
+    let bytes = rows.reduce((sum, { payload }) => sum + payload.length, 0);
+    let pruned = 0;
+    while (rows.length > 1 && (pruned < boundary || bytes > keepBytes)) {
+      if (pruned === PRUNED_FRAMES_MAX) return { pruned, more: true };
+      const row = rows.shift() as StoredFrame;
+      bytes -= row.payload.length;
+      pruned += 1;
+      const stream = this.find(row.collector, row.epoch) as Stream;
+      stream.frames.delete(row.seq);
+      stream.rows.splice(stream.rows.indexOf(row), 1);
+      stream.settled.add({ from: row.seq, to: row.seq, state: 'pruned', code: 0 });
+    }
+    return { pruned, more: false };
   }
 
   #hear({ collector, at, highest }: Heard): void {
@@ -294,11 +320,13 @@ export class StoreDisk {
   #insert(stream: Stream, frame: WireFrame, receivedAt: number): 'new' | 'duplicate' | 'conflict' {
     const { seq, capturedAt, crc, payload } = frame;
     const row = stream.frames.get(seq);
+    if (stream.settled.find(seq)?.state === 'pruned') return 'duplicate';
     if (row === undefined) {
       const { collector, epoch } = stream;
       const copy = new Uint8Array(payload);
       const taken = { collector, epoch, seq, capturedAt, receivedAt, crc, payload: copy };
       stream.rows.push(taken);
+      this.#arrivals.push(taken);
       stream.frames.set(seq, taken);
       return 'new';
     }
@@ -311,6 +339,9 @@ export class StoreDisk {
     return 'conflict';
   }
 }
+
+/** Frames that go in one step. */
+const PRUNED_FRAMES_MAX = 100;
 
 /** What the store runs on. */
 export interface StorePorts {
@@ -415,6 +446,10 @@ export class ModelStore implements Store {
     const limit = Number.POSITIVE_INFINITY;
     const { frames } = await this.frames({ ...filter, order: 'oldest', limit, after });
     if (frames.length > 0) yield frames;
+  }
+
+  async prune(request: PruneRequest): Promise<PruneOutcome> {
+    return (await this.#add({ kind: 'prune', request })) as PruneOutcome;
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,7 @@ import {
   SqliteStore,
   type SqliteStoreOptions,
 } from '#server/store/sqlite-store.ts';
+import type { Store } from '#server/store/store.ts';
 import {
   announce,
   batchOf,
@@ -45,7 +46,18 @@ afterEach(async () => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
 });
 
-describe('contract', () => storeContract(() => open()));
+const places = new WeakMap<Store, string>();
+
+describe('contract', () =>
+  storeContract({
+    open: async () => {
+      const directory = newDirectory();
+      const store = await open(directory);
+      places.set(store, directory);
+      return store;
+    },
+    reopen: (store) => open(places.get(store)),
+  }));
 
 test('a store opened again is the same, with what it held', async () => {
   const directory = newDirectory();

@@ -1,0 +1,73 @@
+/**
+ * Pruning from outside the server, once: on a stopped store, or beside the server that works on it. In
+ * the same small transactions as the server's own, with rests between them, for the two take turns.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { isStoreInUse } from './lock.ts';
+import { openStore } from './opening.ts';
+import { FramePacker } from './packing.ts';
+import { openForWriting, STORE_FILE } from './sqlite-schema.ts';
+import { SqliteWriter } from './sqlite-writer.ts';
+import { type PruneOutcome, type PruneRequest, StoreError } from './store.ts';
+
+/** In which a commit of the server's gets its turn. */
+const REST_MS = 25;
+/** The log is emptied past this. */
+const LOG_BYTES = 8_388_608;
+
+/** Prunes all that is to go. Answers how many frames went. Throws StoreError. */
+export function pruneStore(
+  directory: string,
+  request: PruneRequest,
+  onProgress: (frames: number) => void = () => {},
+): number {
+  const path = join(directory, STORE_FILE);
+  if (!existsSync(path)) {
+    throw new StoreError('path', `there is no store in ${directory}; HOLDFAST_STORE_PATH names it`);
+  }
+  if (isStoreInUse(directory)) {
+    const database = openForWriting(directory);
+    try {
+      // Its server empties the log.
+      return pruneAll(new SqliteWriter(database, directory), request, onProgress, () =>
+        rest(REST_MS),
+      );
+    } finally {
+      database.close();
+    }
+  }
+  const { database, lock } = openStore(directory);
+  const writer = new SqliteWriter(database, directory);
+  try {
+    return pruneAll(writer, request, onProgress, (walBytes) => {
+      if (walBytes > LOG_BYTES) writer.checkpoint();
+    });
+  } finally {
+    writer.close();
+    lock.release();
+  }
+}
+
+function pruneAll(
+  writer: SqliteWriter,
+  request: PruneRequest,
+  onProgress: (frames: number) => void,
+  between: (walBytes: number) => void,
+): number {
+  let frames = 0;
+  for (let more = true; more; ) {
+    const packed = new FramePacker(0, 0).finish();
+    const { results, walBytes } = writer.run({ items: [{ kind: 'prune', request }], packed });
+    const outcome = results[0] as PruneOutcome;
+    frames += outcome.pruned;
+    more = outcome.more;
+    onProgress(frames);
+    between(walBytes);
+  }
+  return frames;
+}
+
+function rest(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
