@@ -14,6 +14,7 @@ import {
   textSetting,
 } from '#protocol/settings.ts';
 import { parseServerAddress, SERVER_ADDRESS_RULE, type ServerAddress } from './producer/address.ts';
+import { TLS_SETTINGS } from './tls.ts';
 
 const KIB = 1_024;
 const MIB = 1_024 ** 2;
@@ -48,6 +49,7 @@ export const COLLECTOR_SETTINGS = {
     text: 'Secret that collectors and server share.',
     bytesMin: TOKEN_BYTES_MIN,
   }),
+  ...TLS_SETTINGS,
   collectorId,
   queuePath: textSetting({
     name: 'HOLDFAST_QUEUE_PATH',

@@ -29,6 +29,7 @@ import { Sampler } from './sampler/sampler.ts';
 import { HttpServer, ListenError } from './status/http-server.ts';
 import { statusRoutes } from './status/routes.ts';
 import type { Readiness, Snapshot } from './status/snapshot.ts';
+import { tlsOf } from './tls.ts';
 
 const EXIT = { stopped: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
@@ -113,9 +114,11 @@ class Collector {
     const { queuePath, queueLimitBytes, queueWhenFull, queueMaxAgeMs } = this.#settings;
     const { drainOrder, backlogSharePercent, flushIntervalMs, compression } = this.#settings;
     const { keepSettledBytes, keepSettledMs } = this.#settings;
+    const tls = tlsOf(this.#settings, readText);
     const producer = new Producer({
       server,
       token,
+      tls,
       queuePath,
       queueLimitBytes,
       queueWhenFull,
@@ -133,7 +136,7 @@ class Collector {
     const { collector, recovery } = await producer.opened();
     this.#producer = producer;
     this.#log.onOpened(collector, queuePath, recovery);
-    if (!isLoopback(server.host)) {
+    if (tls === undefined && !isLoopback(server.host)) {
       this.#logger.warn(
         { event: 'link_unprotected', server: `${server.host}:${server.port}` },
         'the link leaves this machine without TLS: both ends are proven, but the samples can be ' +
@@ -194,9 +197,15 @@ async function run(options: { printConfig?: boolean }): Promise<void> {
   }
 }
 
+function readText(path: string): string {
+  return readFileSync(path, 'utf8');
+}
+
 function settingsOrExit(): CollectorSettings {
   try {
-    return readSettings(COLLECTOR_SETTINGS, process.env, (path) => readFileSync(path, 'utf8'));
+    const settings = readSettings(COLLECTOR_SETTINGS, process.env, readText);
+    tlsOf(settings, readText);
+    return settings;
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
     console.error(error.message);

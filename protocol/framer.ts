@@ -25,6 +25,9 @@ export interface RawMessage {
   readonly body: Buffer;
 }
 
+/** The first bytes of a TLS handshake: the most likely mistake of all. */
+const TLS_HANDSHAKE = 0x1603;
+
 export class Framer {
   readonly #bodyBytesMaxAfterProof: number;
   #bodyBytesMax: number;
@@ -118,7 +121,9 @@ export class Framer {
   #lengthOf(bytes: Buffer): number {
     const magic = bytes.readUInt16BE(OFFSETS.magic);
     if (magic !== MAGIC) {
-      throw new ProtocolError('magic', `a message begins with ${magic}, not ${MAGIC}`);
+      const hint =
+        magic === TLS_HANDSHAKE ? ': the other side speaks TLS, and this one does not' : '';
+      throw new ProtocolError('magic', `a message begins with ${magic}, not ${MAGIC}${hint}`);
     }
     const version = bytes.readUInt16BE(OFFSETS.version);
     if (version !== PROTOCOL_VERSION) {

@@ -76,6 +76,24 @@ export const SERVER_SETTINGS = {
     rule: 'a path',
     pattern: /./,
   }),
+  tlsCertFile: optionalTextSetting({
+    name: 'HOLDFAST_TLS_CERT_FILE',
+    text: 'Certificate of the port for collectors, with what leads to its CA, in PEM. With it and its key collectors speak TLS 1.3. Read again when it changes and on SIGHUP, as the other two are.',
+    rule: 'a path',
+    pattern: /./,
+  }),
+  tlsKeyFile: optionalTextSetting({
+    name: 'HOLDFAST_TLS_KEY_FILE',
+    text: 'Private key of that certificate, in PEM, without a passphrase.',
+    rule: 'a path',
+    pattern: /./,
+  }),
+  tlsClientCaFile: optionalTextSetting({
+    name: 'HOLDFAST_TLS_CLIENT_CA_FILE',
+    text: 'With TLS: only collectors with a certificate of this CA come in, beside their token. In PEM.',
+    rule: 'a path',
+    pattern: /./,
+  }),
   logLevel: choiceSetting({
     name: 'HOLDFAST_LOG_LEVEL',
     text: 'Least serious level that is logged.',
@@ -184,6 +202,16 @@ export function assertConsistent(settings: ServerSettings): void {
   if (token === undefined && tokensFile === undefined) {
     const { name, rule } = SERVER_SETTINGS.token;
     problems.push({ name, rule: `${rule}, or HOLDFAST_TOKENS_FILE be given`, got: 'neither' });
+  }
+  const { tlsCertFile, tlsKeyFile, tlsClientCaFile } = settings;
+  if ((tlsCertFile === undefined) !== (tlsKeyFile === undefined)) {
+    const { name } =
+      tlsCertFile === undefined ? SERVER_SETTINGS.tlsCertFile : SERVER_SETTINGS.tlsKeyFile;
+    problems.push({ name, rule: 'given too: TLS needs a certificate and its key', got: 'nothing' });
+  } else if (tlsCertFile === undefined && tlsClientCaFile !== undefined) {
+    const { name } = SERVER_SETTINGS.tlsCertFile;
+    const rule = 'given too: client certificates are asked for in TLS alone';
+    problems.push({ name, rule, got: 'nothing' });
   }
   if (problems.length > 0) throw new SettingsError(problems);
 }

@@ -7,9 +7,10 @@
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from 'pino';
+import type { TlsDoor } from './access/tls.ts';
 import { Budget } from './budget.ts';
 import { LEAVING_MAX } from './file-handles.ts';
-import { Connection, type ConnectionOptions } from './ingest-connection.ts';
+import { Connection, type ConnectionOptions, type ConnectionSocket } from './ingest-connection.ts';
 import type { Metrics } from './metrics.ts';
 import { Places, spareOf } from './places.ts';
 import { HEARTBEAT_MS, termsFor } from './terms.ts';
@@ -26,6 +27,8 @@ export interface IngestOptions
   readonly connectionsPerAddressMax: number;
   /** What all connections together may hold in memory. */
   readonly bytesMax: number;
+  /** Collectors speak TLS where it is given. */
+  readonly tls?: TlsDoor | undefined;
 }
 
 /** Connections that the kernel may hold ready: a fleet that comes back comes at once. */
@@ -35,12 +38,15 @@ const SHUTDOWN_MS = 3_000;
 /** Refusals may come by the thousand: one line of the log tells of all in this time. */
 const TELL_EVERY_MS = 1_000;
 
+/** Whoever has a place: a connection, or a socket in its TLS handshake. */
+type Guest = Pick<Connection, 'destroy'>;
+
 export class Ingest {
   readonly #options: IngestOptions;
   readonly #log: Logger;
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
-  readonly #places: Places<Connection>;
+  readonly #places: Places<Guest>;
   readonly #budget: Budget;
   readonly #connectionOptions: ConnectionOptions;
   readonly #refusals: Summary;
@@ -82,8 +88,9 @@ export class Ingest {
     return this.#server.listening;
   }
 
+  /** Those in their TLS handshake too. */
   get connectionCount(): number {
-    return this.#connections.size;
+    return this.#connections.size + (this.#options.tls?.pending ?? 0);
   }
 
   /** Bytes that all connections together hold in memory. */
@@ -114,6 +121,7 @@ export class Ingest {
     if (this.#server.listening) this.#server.close();
     this.#refusals.stop();
     this.#failures.stop();
+    this.#options.tls?.close();
     for (const connection of this.#connections) connection.shutDown();
     if (this.#connections.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -129,9 +137,26 @@ export class Ingest {
 
   #onSocket(socket: Socket): void {
     this.#options.metrics.onOpened();
+    const address = socket.remoteAddress ?? '';
+    const { tls } = this.#options;
+    if (tls === undefined) return this.#begin(socket, address);
+    const arrival = { destroy: () => tls.drop(socket) };
+    socket.once('close', () => this.#places.leave(arrival));
+    this.#seat(arrival, address);
+    tls.admit(socket, (secured) => {
+      this.#places.leave(arrival);
+      this.#begin(secured, address);
+    });
+  }
+
+  #begin(socket: ConnectionSocket, address: string): void {
     const connection = new Connection(socket, this.#connectionOptions);
     this.#connections.add(connection);
-    for (const leaving of this.#places.arrive(connection, socket.remoteAddress ?? '')) {
+    this.#seat(connection, address);
+  }
+
+  #seat(guest: Guest, address: string): void {
+    for (const leaving of this.#places.arrive(guest, address)) {
       this.#onRefused();
       leaving.destroy();
     }

@@ -102,6 +102,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     surroundings: REAL_SURROUNDINGS,
     keys: access.keys,
     attempts: access.attempts,
+    tls: access.tls,
     host: settings.ingestHost,
     port: settings.ingestPort,
     connectionsMax: connectionsFor(settings, log),

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { COLLECTOR_SETTINGS } from '#collector/config.ts';
+import { TLS_SETTINGS } from '#collector/tls.ts';
 import { integerSetting, type Setting, type Settings, textSetting } from '#protocol/settings.ts';
 import type { SizeRange } from './payloads.ts';
 
@@ -38,6 +39,7 @@ const seed: Setting<number | undefined> = {
 export const SOURCE_SETTINGS = {
   server: COLLECTOR_SETTINGS.server,
   token: COLLECTOR_SETTINGS.token,
+  ...TLS_SETTINGS,
   collectorId: COLLECTOR_SETTINGS.collectorId,
   queuePath: COLLECTOR_SETTINGS.queuePath,
   queueLimitBytes: COLLECTOR_SETTINGS.queueLimitBytes,

@@ -17,6 +17,7 @@ import { Producer, type ProducerEvent } from '#collector/producer/producer.ts';
 import { HttpServer, ListenError } from '#collector/status/http-server.ts';
 import { statusRoutes } from '#collector/status/routes.ts';
 import type { Readiness, Snapshot } from '#collector/status/snapshot.ts';
+import { tlsOf } from '#collector/tls.ts';
 import {
   formatSettings,
   readSettings,
@@ -92,6 +93,7 @@ class Source {
     const producer = new Producer({
       server,
       token,
+      tls: tlsOf(this.#settings, readText),
       queuePath,
       queueLimitBytes,
       keepSettledBytes,
@@ -214,9 +216,15 @@ async function run(options: { printConfig?: boolean }): Promise<void> {
   }
 }
 
+function readText(path: string): string {
+  return readFileSync(path, 'utf8');
+}
+
 function settingsOrExit(): SourceSettings {
   try {
-    return readSettings(SOURCE_SETTINGS, process.env, (path) => readFileSync(path, 'utf8'));
+    const settings = readSettings(SOURCE_SETTINGS, process.env, readText);
+    tlsOf(settings, readText);
+    return settings;
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
     console.error(error.message);

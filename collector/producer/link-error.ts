@@ -18,6 +18,13 @@ export type LinkErrorCode =
   | 'reset'
   | 'closed'
   | 'socket'
+  | 'tls'
+  | 'tls_plain'
+  | 'tls_untrusted'
+  | 'tls_expired'
+  | 'tls_name'
+  | 'tls_refused'
+  | 'tls_files'
   | 'deadline'
   | 'no_progress'
   | 'protocol'
@@ -60,13 +67,96 @@ const SOCKET_CODES: Readonly<Record<string, LinkErrorCode>> = {
 
 /** Classes what a socket reported. With several addresses Node wraps the errors; one is enough. */
 export function socketError(error: unknown, address: string): LinkError {
-  const inner = error instanceof AggregateError ? error.errors[0] : error;
-  const systemCode =
-    inner instanceof Error && 'code' in inner && typeof inner.code === 'string'
-      ? inner.code
-      : 'unknown';
+  const systemCode = systemCodeOf(error);
   const code = SOCKET_CODES[systemCode] ?? 'socket';
   return new LinkError(code, `${address}: ${describe(code)} (${systemCode})`, { cause: error });
+}
+
+function systemCodeOf(error: unknown): string {
+  const inner = error instanceof AggregateError ? error.errors[0] : error;
+  const coded = inner instanceof Error && 'code' in inner && typeof inner.code === 'string';
+  return coded ? String(inner.code) : 'unknown';
+}
+
+/**
+ * Classes what a socket with TLS reported; `secured` tells whether the TLS handshake was over.
+ * undefined for a plain close: what it means depends on how far the link was, not on TLS.
+ */
+export function tlsError(error: unknown, address: string, secured: boolean): LinkError | undefined {
+  const systemCode = systemCodeOf(error);
+  // So Node says that the other side closed in the middle of the handshake.
+  if (!secured && systemCode === 'ECONNRESET' && isHangUp(error)) return undefined;
+  const code = tlsCode(systemCode, secured);
+  if (code === undefined) return socketError(error, address);
+  const { retry, text } = TLS_ADVICE[code];
+  const said = code === 'tls_name' && error instanceof Error ? ` (${error.message})` : '';
+  return new LinkError(code, `${address}: ${text} (${systemCode})${said}`, { retry, cause: error });
+}
+
+function isHangUp(error: unknown): boolean {
+  return error instanceof Error && !('syscall' in error);
+}
+
+type TlsCode = Extract<LinkErrorCode, `tls${string}`>;
+
+/** undefined where TLS has no part in it. */
+function tlsCode(systemCode: string, secured: boolean): TlsCode | undefined {
+  const code = TLS_CODES[systemCode];
+  if (code !== undefined) return code;
+  if (TRUST.test(systemCode)) return 'tls_untrusted';
+  if (!systemCode.startsWith('ERR_SSL_') && !systemCode.startsWith('ERR_TLS_')) return undefined;
+  if (REFUSALS.test(systemCode)) return 'tls_refused';
+  // Behind the handshake it is a damaged stream, as a wrong CRC would be without TLS.
+  return !secured && NOT_TLS.test(systemCode) ? 'tls_plain' : 'tls';
+}
+
+const TLS_CODES: Readonly<Record<string, TlsCode>> = {
+  CERT_HAS_EXPIRED: 'tls_expired',
+  CERT_NOT_YET_VALID: 'tls_expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'tls_name',
+};
+
+/** OpenSSL's words for a certificate that doesn't lead to one that is trusted. */
+const TRUST = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|CRL_|INVALID_CA|INVALID_PURPOSE|PATH_)/;
+const REFUSALS = /ALERT_(BAD_CERT|CERT|UNKNOWN_CA|UNSUPPORTED_CERT|ACCESS|PROTOCOL|HANDSHAKE_FAIL)/;
+const NOT_TLS = /(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|UNEXPECTED_MESSAGE|HTTP)/;
+
+const TLS_ADVICE: Readonly<Record<TlsCode, { retry: Retry; text: string }>> = {
+  tls: {
+    retry: 'transient',
+    text: 'TLS broke off; the bytes were damaged on the way, or somebody changed them',
+  },
+  tls_plain: {
+    retry: 'permanent',
+    text: 'what listens there speaks no TLS, and here it is switched on: switch it on at the server (HOLDFAST_TLS_CERT_FILE, HOLDFAST_TLS_KEY_FILE), or see whether this is its address',
+  },
+  tls_untrusted: {
+    retry: 'permanent',
+    text: "the server's certificate leads to no CA that is trusted here, so nothing was sent to it; give the CA that has signed it (HOLDFAST_TLS_CA_FILE), and see that this is your server",
+  },
+  tls_expired: {
+    retry: 'permanent',
+    text: "the server's certificate is not valid today: renew it, or set the clock of this machine right",
+  },
+  tls_name: {
+    retry: 'permanent',
+    text: "the server's certificate is for another name; dial it by a name that is in there, or say by which it goes (HOLDFAST_TLS_SERVERNAME), and see that this is your server",
+  },
+  tls_refused: {
+    retry: 'permanent',
+    text: "the server refuses our TLS handshake: see to our certificate (HOLDFAST_TLS_CERT_FILE), and to the server's log",
+  },
+  tls_files: {
+    retry: 'permanent',
+    text: 'the files for TLS can not be used, so nothing was dialled; mend them, they are read again with each dial',
+  },
+};
+
+/** What TLS is to be done with can't be read, or is no certificate and key. */
+export function tlsFilesError(error: unknown, address: string): LinkError {
+  const { retry, text } = TLS_ADVICE.tls_files;
+  const why = error instanceof Error ? error.message : String(error);
+  return new LinkError('tls_files', `${address}: ${text} (${why})`, { retry, cause: error });
 }
 
 function describe(code: LinkErrorCode): string {
@@ -93,7 +183,7 @@ const CLOSED_TEXTS: Readonly<Record<Phase | 'ready', string>> = {
   dialing: 'the connection was closed before it was open',
   greeting:
     'the connection was accepted, and closed before the server spoke: a proxy accepts although ' +
-    'its server is away; or the server has no room, or is none of ours',
+    'its server is away; or the server has no room, is none of ours, or speaks no TLS 1.3 with us',
   welcome: 'the connection was closed on our HELLO, without a word',
   ready: 'the connection was closed by the other side or by something on the way',
 };
@@ -107,19 +197,26 @@ const DEADLINE_TEXTS: Readonly<Record<Phase, string>> = {
   dialing: 'no answer to the dial: the way is cut, a firewall drops it, or it is very long',
   greeting:
     'the connection was accepted, but the server says nothing: a proxy accepts although its ' +
-    'server is away, the way is cut or very long, or this is no server of ours',
+    'server is away, the way is cut or very long, this is no server of ours, or it speaks TLS and ' +
+    'this end does not (HOLDFAST_TLS), or the other way round',
   welcome: 'the server does not answer our HELLO: it or its store hangs, or the way is cut',
 };
 
-/** The server's BYE as the reason why this connection ended. */
-export function byeError(bye: Bye): LinkError {
+/** The server's BYE as the reason why this connection ended; without our HELLO it is not about the token. */
+export function byeError(bye: Bye, saidHello = true): LinkError {
   const said = bye.text === '' ? '' : `. It said: ${JSON.stringify(bye.text)}`;
-  const advice = BYE_ADVICE[bye.reason];
+  const advice =
+    bye.reason === 'unauthorized' && !saidHello ? CERTIFICATE_ADVICE : BYE_ADVICE[bye.reason];
   return new LinkError(`bye_${bye.reason}`, `the server said goodbye: ${advice.text}${said}`, {
     retry: advice.retry,
     retryAfterMs: bye.retryAfterMs,
   });
 }
+
+const CERTIFICATE_ADVICE: { readonly retry: Retry; readonly text: string } = {
+  retry: 'permanent',
+  text: 'it wants a client certificate of a CA that it trusts, and ours is not, or has expired, or there is none; see HOLDFAST_TLS_CERT_FILE and HOLDFAST_TLS_KEY_FILE here, and the log there',
+};
 
 const BYE_ADVICE: Readonly<Record<ByeReason, { retry: Retry; text: string }>> = {
   shutdown: { retry: 'transient', text: 'it is stopping' },

@@ -6,8 +6,9 @@
  * proxy that would cut off what is still on its way.
  */
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { ServerAddress } from './address.ts';
-import { type LinkError, socketError } from './link-error.ts';
+import { type LinkError, socketError, tlsError, tlsFilesError } from './link-error.ts';
 import type { Connection } from './sender.ts';
 
 /** What the link uses of a socket. */
@@ -16,16 +17,47 @@ export type LinkSocket = Pick<
   'on' | 'write' | 'destroy' | 'connecting' | 'destroyed' | 'writableLength'
 >;
 
+/** How the link is secured, by TLS 1.3. All but the name in PEM. */
+export interface LinkTls {
+  /** What the server's certificate must lead to. By default the CAs that Node knows. */
+  readonly ca?: string | undefined;
+  /** The name that the server's certificate must have. By default the host that is dialled. */
+  readonly servername?: string | undefined;
+  /** Our own certificate and its key, for a server that wants one. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+/** Where the link leads. */
+export interface LinkTarget extends ServerAddress {
+  /**
+   * As a function it is called for each dial, so that renewed certificates count without a new
+   * start; what it throws is a failure of that dial.
+   */
+  readonly tls?: LinkTls | (() => LinkTls) | undefined;
+}
+
 /** What the link needs from outside. */
 export interface LinkPorts {
-  readonly dial: (server: ServerAddress) => LinkSocket;
+  /** Throws where what TLS is to be done with can't be used. */
+  readonly dial: (target: LinkTarget) => LinkSocket;
   /** Calls once, after that many milliseconds. Answers how to call it off. */
   readonly after: (ms: number, call: () => void) => () => void;
 }
 
-/** Begins a TCP connection. */
-export function dialTcp({ host, port }: ServerAddress): Socket {
-  return connect({ host, port, noDelay: true });
+/** Begins a connection. `connect` comes as it is open, before it is secured. */
+export function dial({ host, port, tls }: LinkTarget): Socket | TLSSocket {
+  const address = { host, port, noDelay: true };
+  if (tls === undefined) return connect(address);
+  const { ca, servername, cert, key } = typeof tls === 'function' ? tls() : tls;
+  return connectTls({
+    ...address,
+    ...(ca === undefined ? {} : { ca }),
+    ...(servername === undefined ? {} : { servername }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    minVersion: 'TLSv1.3',
+  });
 }
 
 export interface LinkEvents {
@@ -39,33 +71,56 @@ export interface LinkEvents {
 const GOODBYE_MS = 500;
 
 export class Link {
-  readonly #server: ServerAddress;
+  readonly #target: LinkTarget;
   readonly #events: LinkEvents;
   readonly #ports: LinkPorts;
   readonly #sockets = new Map<Connection, LinkSocket>();
+  /** A dial that could not even begin, and whose end is still to be told. */
+  #failing: Connection | undefined;
 
-  constructor(server: ServerAddress, events: LinkEvents, ports: LinkPorts) {
-    this.#server = server;
+  constructor(target: LinkTarget, events: LinkEvents, ports: LinkPorts) {
+    this.#target = target;
     this.#events = events;
     this.#ports = ports;
   }
 
   dial(connection: Connection): void {
-    const { host, port } = this.#server;
-    const socket = this.#ports.dial(this.#server);
+    const { host, port, tls } = this.#target;
+    const address = `${host}:${port}`;
+    let socket: LinkSocket;
+    try {
+      socket = this.#ports.dial(this.#target);
+    } catch (error) {
+      if (tls === undefined) throw error;
+      return this.#failLater(connection, tlsFilesError(error, address));
+    }
     this.#sockets.set(connection, socket);
+    let secured = false;
     let failure: LinkError | undefined;
     socket.on('error', (error) => {
-      failure = socketError(error, `${host}:${port}`);
+      failure = tls ? tlsError(error, address, secured) : socketError(error, address);
     });
     socket.on('connect', () => {
       if (this.#sockets.has(connection)) this.#events.onConnected(connection);
+    });
+    socket.on('secureConnect', () => {
+      secured = true;
     });
     socket.on('data', (bytes: Buffer) => {
       if (this.#sockets.has(connection)) this.#events.onBytes(connection, bytes);
     });
     socket.on('close', () => {
       if (this.#sockets.delete(connection)) this.#events.onClosed(connection, failure);
+    });
+  }
+
+  /** As for a socket that fails: not before whoever dials has done so. */
+  #failLater(connection: Connection, error: LinkError): void {
+    this.#failing = connection;
+    this.#ports.after(0, () => {
+      if (this.#failing !== connection) return;
+      this.#failing = undefined;
+      this.#events.onClosed(connection, error);
     });
   }
 
@@ -76,6 +131,7 @@ export class Link {
 
   /** Closes wholly, after what was written has left or half a second has passed. */
   close(connection: Connection): void {
+    if (this.#failing === connection) this.#failing = undefined;
     const socket = this.#sockets.get(connection);
     if (socket === undefined) return;
     this.#sockets.delete(connection);

@@ -7,6 +7,7 @@ import { TOKEN_BYTES_MIN } from '#protocol/limits.ts';
 import { isPort, parseServerAddress, SERVER_ADDRESS_RULE, type ServerAddress } from './address.ts';
 import { ArgumentError, type OptionProblem, OptionsError } from './errors.ts';
 import type { DrainOrder } from './lanes.ts';
+import type { LinkTls } from './link.ts';
 import type { WhenFull } from './queue/queue.ts';
 
 export interface ProducerOptions {
@@ -14,6 +15,13 @@ export interface ProducerOptions {
   readonly server: string | ServerAddress;
   /** The secret shared with the server: 16 bytes or more; text counts in UTF-8. */
   readonly token: string | Uint8Array;
+  /**
+   * TLS 1.3 on the link, and what it is done with: `ca`, `servername`, `cert` and `key`, none of which
+   * must be given. As a function it is asked for each dial, so that renewed certificates count
+   * without a new start. By default there is no TLS: both ends are proven, and what they say can be
+   * read and forged by who controls the way.
+   */
+  readonly tls?: LinkTls | (() => LinkTls) | undefined;
   /** The queue's own directory; made when missing. One producer at a time. */
   readonly queuePath: string;
   /** Without one the id that the queue's directory keeps is used, made at its first opening. */
@@ -54,6 +62,7 @@ export interface ProducerOptions {
 export interface CompleteOptions {
   readonly server: ServerAddress;
   readonly token: Uint8Array;
+  readonly tls: LinkTls | (() => LinkTls) | undefined;
   readonly queuePath: string;
   readonly collectorId: string | undefined;
   readonly queueLimitBytes: number;
@@ -94,6 +103,7 @@ const CHOICES = {
 const NAMES: ReadonlySet<string> = new Set([
   'server',
   'token',
+  'tls',
   'queuePath',
   'collectorId',
   ...Object.keys(NUMBERS),
@@ -106,6 +116,7 @@ export function checkOptions(options: ProducerOptions): CompleteOptions {
   const complete = {
     server: check.server(),
     token: check.token(),
+    tls: check.tls(),
     queuePath: check.queuePath(),
     collectorId: check.collectorId(),
     queueLimitBytes: check.number('queueLimitBytes'),
@@ -148,6 +159,14 @@ class OptionsCheck {
     const got = bytes instanceof Uint8Array ? `${bytes.length} bytes` : kindOf(token);
     this.#note('token', `text or bytes, ${TOKEN_BYTES_MIN} bytes or more`, got);
     return Buffer.alloc(0);
+  }
+
+  tls(): LinkTls | (() => LinkTls) | undefined {
+    const { tls } = this.#given;
+    if (tls === undefined || isTlsSource(tls)) return tls;
+    const rule = `an object with none but ${TLS_PARTS.join(', ')}, texts all, cert and key together; or a function that answers one`;
+    this.#note('tls', rule, kindOf(tls));
+    return undefined;
   }
 
   queuePath(): string {
@@ -224,6 +243,19 @@ function isServerAddress(address: unknown): address is ServerAddress {
   if (typeof address !== 'object' || address === null) return false;
   const { host, port }: Partial<Record<keyof ServerAddress, unknown>> = address;
   return typeof host === 'string' && host !== '' && typeof port === 'number' && isPort(port);
+}
+
+const TLS_PARTS: readonly (keyof LinkTls)[] = ['ca', 'servername', 'cert', 'key'];
+
+function isTlsSource(tls: unknown): tls is LinkTls | (() => LinkTls) {
+  if (typeof tls === 'function') return true;
+  if (typeof tls !== 'object' || tls === null) return false;
+  const parts = Object.entries(tls).filter(([, value]) => value !== undefined);
+  const known = parts.every(
+    ([name, value]) => TLS_PARTS.some((part) => part === name) && typeof value === 'string',
+  );
+  const given = new Set(parts.map(([name]) => name));
+  return known && given.has('cert') === given.has('key');
 }
 
 function isWholeNumber(value: unknown, min: number, max: number): value is number {

@@ -137,7 +137,7 @@ export class Pipeline {
       onClosed: (connection, error) =>
         this.#drive((now) => this.#sender.onClosed(connection, error, now)),
     };
-    this.#link = new Link(options.server, events, surroundings);
+    this.#link = new Link({ ...options.server, tls: options.tls }, events, surroundings);
     this.#burial = new Burial({
       ...surroundings,
       queue,

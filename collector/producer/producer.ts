@@ -31,6 +31,7 @@ import { REAL_SURROUNDINGS, type Surroundings } from './surroundings.ts';
 import { Deadline, unlessAborted } from './waiting.ts';
 
 export * from './errors.ts';
+export type { LinkTls } from './link.ts';
 export { LinkError, type LinkErrorCode } from './link-error.ts';
 export {
   CollectorIdError,

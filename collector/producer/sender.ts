@@ -357,7 +357,8 @@ export class Sender {
 
   #onMessage(conversation: Conversation, raw: RawMessage, now: number): void {
     const message = decodeBody(raw.kind, raw.flags, raw.body);
-    if (message.kind === 'bye') return this.#fail(byeError(message), now);
+    if (message.kind === 'bye')
+      return this.#fail(byeError(message, conversation.hello !== undefined), now);
     if (conversation.proven) return this.#onProvenMessage(conversation.proven, message, now);
     if (message.kind === 'greeting' && !conversation.greeting) {
       return this.#onGreeting(conversation, message, raw.body, now);

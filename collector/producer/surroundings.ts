@@ -4,9 +4,8 @@
  * modelled ones. Nothing else in this room asks the operating system for any of these.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { ServerAddress } from './address.ts';
 import { type DeadLetter, keepDeadLetter } from './dead-letters.ts';
-import { dialTcp, type LinkSocket } from './link.ts';
+import { dial, type LinkSocket, type LinkTarget } from './link.ts';
 import { wallTime } from './older-node.ts';
 import { startThread } from './queue/queue-thread.ts';
 import type { StartThread } from './queue/thread.ts';
@@ -22,7 +21,7 @@ export interface Surroundings {
   readonly random: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly randomUuid: () => string;
-  readonly dial: (server: ServerAddress) => LinkSocket;
+  readonly dial: (target: LinkTarget) => LinkSocket;
   readonly startQueueThread: StartThread;
   /** On disk when it resolves; rejects with the file system's error. */
   readonly keepDeadLetter: (queuePath: string, letter: DeadLetter) => Promise<void>;
@@ -38,7 +37,7 @@ export const REAL_SURROUNDINGS: Surroundings = {
   random: Math.random,
   randomBytes,
   randomUuid: randomUUID,
-  dial: dialTcp,
+  dial,
   startQueueThread: startThread,
   keepDeadLetter,
 };

@@ -1,20 +1,28 @@
 /**
  * Who may talk to this server, wired: the keys of the collectors from the shared token or from the
- * tokens file, and what is told of those who failed to come in. Tells what was reloaded and what was
- * refused; the files are `watched.ts`.
+ * tokens file, TLS from its files, and what is told of those who failed to come in. Says what was
+ * reloaded and what was refused; how files are watched is `watched.ts`.
  */
+import type { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 import { Attempts } from './attempts.ts';
 import { collectorKeys, type Keys, sharedKey } from './keys.ts';
+import { checkTlsFiles, TlsDoor, type TlsFiles } from './tls.ts';
 import { TokensFile, TokensFileError } from './tokens-file.ts';
 import { Watched } from './watched.ts';
+
+/** As long as the session waits for HELLO afterwards, for the same slow paths. */
+const HANDSHAKE_MS = 60_000;
 
 export interface AccessSettings {
   /** For all collectors; counts only where no tokens file is given. */
   readonly token: Buffer | undefined;
   readonly tokensFile: string | undefined;
+  readonly tlsCertFile: string | undefined;
+  readonly tlsKeyFile: string | undefined;
+  readonly tlsClientCaFile: string | undefined;
 }
 
 export interface AccessOptions {
@@ -29,6 +37,8 @@ export interface AccessOptions {
 export class Access {
   readonly keys: Keys;
   readonly attempts: Attempts;
+  /** Where collectors speak TLS. */
+  readonly tls: TlsDoor | undefined;
   readonly #options: AccessOptions;
   readonly #watched: Pick<Watched<unknown>, 'reload' | 'close'>[] = [];
   readonly #reloaded: Gauge<'what'>;
@@ -45,6 +55,7 @@ export class Access {
       registers: [registry],
     });
     this.keys = this.#openKeys(settings);
+    this.tls = this.#openTls(settings);
   }
 
   /** True where `reload` has something to do. */
@@ -86,6 +97,58 @@ export class Access {
       candidates: (collector) => keys.candidates(collector),
       knows: (collector) => keys.knows(collector),
     };
+  }
+
+  #openTls(settings: AccessSettings): TlsDoor | undefined {
+    const { tlsCertFile, tlsKeyFile, tlsClientCaFile } = settings;
+    if (tlsCertFile === undefined || tlsKeyFile === undefined) return undefined;
+    const expiry = new Gauge({
+      name: 'holdfast_access_certificate_expiry_timestamp_seconds',
+      help: 'When the certificate of the port for collectors expires, in seconds since 1970 UTC.',
+      registers: [this.#options.registry],
+    });
+    const paths = [tlsCertFile, tlsKeyFile, ...(tlsClientCaFile ? [tlsClientCaFile] : [])];
+    const load = (): TlsFiles => {
+      const files = {
+        cert: readText(tlsCertFile, 'HOLDFAST_TLS_CERT_FILE'),
+        key: readText(tlsKeyFile, 'HOLDFAST_TLS_KEY_FILE'),
+        clientCa: tlsClientCaFile && readText(tlsClientCaFile, 'HOLDFAST_TLS_CLIENT_CA_FILE'),
+      };
+      const { validFromDate, validToDate } = this.#checked(files, paths);
+      expiry.set(validToDate.getTime() / 1_000);
+      this.#tellCertificate(paths, { validFromDate, validToDate });
+      return files;
+    };
+    const files = this.#watch('tls', paths, load, (replaced) => door.replace(replaced));
+    const { attempts } = this;
+    const door = new TlsDoor({ files, attempts, handshakeMs: HANDSHAKE_MS });
+    return door;
+  }
+
+  #checked(files: TlsFiles, paths: readonly string[]): X509Certificate {
+    try {
+      return checkTlsFiles(files);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new AccessFileError(`${paths.join(', ')}: ${why}`, { cause });
+    }
+  }
+
+  /** One that doesn't count is used all the same: collectors say what is wrong with it. */
+  #tellCertificate(
+    paths: readonly string[],
+    { validFromDate, validToDate }: Pick<X509Certificate, 'validFromDate' | 'validToDate'>,
+  ): void {
+    const { log } = this.#options;
+    const now = Date.now();
+    const about = { event: 'certificate_loaded', paths, valid_to: validToDate.toISOString() };
+    if (validFromDate.getTime() > now) {
+      log.error(about, `the certificate is not valid before ${validFromDate.toISOString()}`);
+    } else if (validToDate.getTime() <= now) {
+      log.error(about, 'the certificate has expired: no collector will come in by it');
+    } else {
+      log.info(about, `collectors speak TLS; the certificate is valid to ${about.valid_to}`);
+    }
   }
 
   #watch<T>(

@@ -14,7 +14,7 @@ import { MAC_KEY_BYTES } from '#protocol/limits.ts';
 export const KEYS_PER_COLLECTOR_MAX = 2;
 
 /** Always KEYS_PER_COLLECTOR_MAX; those that a collector doesn't have are nobody's. */
-export type Candidates = readonly [MacKey, MacKey];
+type Candidates = readonly [MacKey, MacKey];
 
 export interface Keys {
   candidates(collector: string): Candidates;

@@ -38,7 +38,7 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
 const PARTS: readonly { part: RegExp; may: RegExp }[] = [
   {
     part: /^chaos\/source\//,
-    may: /^(#protocol\/settings|#collector\/(producer\/producer|config|status\/)|\.\.\/ledger\/|\.\/)/,
+    may: /^(#protocol\/settings|#collector\/(producer\/producer|config|tls|status\/)|\.\.\/ledger\/|\.\/)/,
   },
   { part: /^chaos\/oracle\//, may: /^(\.\.\/ledger\/|\.\/)/ },
   { part: /^chaos\/ledger\//, may: /^\.\// },
@@ -54,8 +54,9 @@ const PARTS: readonly { part: RegExp; may: RegExp }[] = [
 const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
   {
     what: 'sockets',
-    shows: /from 'node:net'/,
-    owners: /^(collector\/producer\/link|server\/ingest|bench\/(wire|fleet)\/|lab\/|test\/)/,
+    shows: /from 'node:(net|tls)'/,
+    owners:
+      /^(collector\/producer\/link|server\/(ingest|access\/tls)|bench\/(wire|fleet)\/|lab\/|test\/)/,
   },
   {
     what: 'SQLite',

@@ -28,6 +28,7 @@ describe("the collector's settings", () => {
     expect(read({ HOLDFAST_TOKEN: TOKEN })).toEqual({
       server: { host: '127.0.0.1', port: 9_004 },
       token: Buffer.from(TOKEN),
+      tls: 'off',
       queuePath: './holdfast-queue',
       queueLimitBytes: 1_073_741_824,
       queueWhenFull: 'drop-oldest',

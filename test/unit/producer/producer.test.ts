@@ -14,6 +14,7 @@ import {
   type ProducerOptions,
 } from '#collector/producer/producer.ts';
 import type { Surroundings } from '#collector/producer/surroundings.ts';
+import { issue, makeAuthority, validFor } from '#lab/certificates.ts';
 import { type Serving, serve, stopServing } from '../server/serving.ts';
 import { TOKEN } from '../server/wire-client.ts';
 import { ModelledQueue } from './modelled-queue.ts';
@@ -73,6 +74,7 @@ describe('options', () => {
     const wrong = {
       server: 'nowhere',
       token: 'a secret word',
+      tls: { ca: 'a CA', cert: 'without its key' },
       queuePath: '',
       collectorId: 'No Such Name',
       queueLimitBytes: 1,
@@ -98,6 +100,52 @@ describe('options', () => {
     const server = { host: '::1', port: 9_004 };
     expect(() => new Producer({} as ProducerOptions)).toThrow(/server.*\n.*token.*\n.*queuePath/);
     expect(() => make({ server, token: '0123456789abcdef' })).not.toThrow();
+    expect(() => make({ tls: { ca: 'a CA' }, queuePath: join(folder, 'other') })).not.toThrow();
+  });
+});
+
+describe('over TLS', () => {
+  test('a link that breaks again and again drains whole, each frame once', async () => {
+    const ca = makeAuthority('a CA', validFor(1));
+    const server = issue(ca, 'server', ['server'], validFor(1));
+    const client = issue(ca, 'client', ['client'], validFor(1));
+    const serving = await serve({ tls: { ...server, clientCa: ca.cert } });
+    const { relay, server: address } = await relayed();
+    const producer = make({
+      server: address,
+      collectorId: 'c1',
+      tls: () => ({ ca: ca.cert, servername: 'server', ...client }),
+    });
+    for (let round = 0; round < 5; round += 1) {
+      relay.upstreamPort = serving.port;
+      const receipts = await Promise.all(
+        Array.from({ length: 100 }, () => producer.send('x'.repeat(1_000))),
+      );
+      await receipts[round * 20]?.settled;
+      relay.cut();
+    }
+    relay.upstreamPort = serving.port;
+    await producer.flush();
+    const stored = await rows(serving);
+    expect(stored.map(({ seq }) => seq)).toEqual(Array.from({ length: 500 }, (_, n) => n + 1));
+    const [audit] = await serving.store.audit('c1');
+    expect(audit?.epochs).toMatchObject([{ stored: 500, pending: [], missing: [], declared: [] }]);
+  });
+
+  test('a name that is not the server’s keeps frames back, and says what is wrong', async () => {
+    const ca = makeAuthority('a CA', validFor(1));
+    const server = issue(ca, 'server', ['server'], validFor(1));
+    const serving = await serve({ tls: { ...server, clientCa: undefined } });
+    const producer = make({ server: serverOf(serving), tls: { ca: ca.cert } });
+    await producer.send('x');
+    await expect
+      .poll(() => producer.status().lastError, DEADLINE)
+      .toMatchObject({
+        code: 'tls_name',
+        retry: 'permanent',
+        message: expect.stringContaining('127.0.0.1'),
+      });
+    expect(await rows(serving)).toEqual([]);
   });
 });
 

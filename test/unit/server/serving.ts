@@ -13,6 +13,7 @@ import { expect } from 'vitest';
 import type { EpochAnnouncement, Hello, Message } from '#protocol/messages.ts';
 import { Attempts } from '#server/access/attempts.ts';
 import { type Keys, sharedKey } from '#server/access/keys.ts';
+import { TlsDoor, type TlsFiles } from '#server/access/tls.ts';
 import { DEFAULT_CAPS } from '#server/caps.ts';
 import { Events } from '#server/events.ts';
 import { Ingest } from '#server/ingest.ts';
@@ -36,6 +37,7 @@ export interface Serving {
   readonly port: number;
   /** Lines that were logged. */
   readonly logged: Record<string, unknown>[];
+  readonly door: TlsDoor | undefined;
 }
 
 const undo: (() => Promise<void>)[] = [];
@@ -64,6 +66,8 @@ export async function serve(
     bytesMax?: number;
     windowBytes?: number;
     payloadBytesMax?: number;
+    tls?: TlsFiles;
+    tlsHandshakeMs?: number;
   } = {},
 ): Promise<Serving> {
   const store = options.store ?? (await openStore());
@@ -81,6 +85,8 @@ export async function serve(
   const { after } = REAL_SURROUNDINGS;
   const attempts = new Attempts({ log, registry: metrics.registry, after });
   undo.push(async () => attempts.close());
+  const { tls: files, tlsHandshakeMs: handshakeMs = 60_000 } = options;
+  const door = files && new TlsDoor({ files, attempts, handshakeMs });
   const ingest: Ingest = new Ingest({
     store,
     registry,
@@ -90,6 +96,7 @@ export async function serve(
     surroundings: REAL_SURROUNDINGS,
     keys: options.keys ?? sharedKey(TOKEN),
     attempts,
+    tls: door,
     host: '127.0.0.1',
     port: 0,
     connectionsMax: options.connectionsMax ?? 100,
@@ -103,7 +110,7 @@ export async function serve(
   });
   undo.push(() => ingest.close());
   const { port } = await ingest.listen();
-  return { store, ingest, registry, events, metrics, log, port, logged };
+  return { store, ingest, registry, events, metrics, log, port, logged, door };
 }
 
 /** A collector on a socket. */
@@ -112,9 +119,9 @@ export class TestCollector {
   readonly socket: Socket;
   closed = false;
 
-  constructor(port: number, token?: Uint8Array) {
+  constructor(port: number, token?: Uint8Array, socket: Socket = connect(port, '127.0.0.1')) {
     this.wire = new WireClient(token);
-    this.socket = connect(port, '127.0.0.1');
+    this.socket = socket;
     this.socket.on('error', () => {});
     this.socket.on('close', () => {
       this.closed = true;
