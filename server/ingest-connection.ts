@@ -19,7 +19,7 @@ import type { CommitRequest } from './intake.ts';
 import type { Metrics } from './metrics.ts';
 import type { Member, Registry } from './registry.ts';
 import { Session, type SessionAction } from './session.ts';
-import type { Ending } from './session-state.ts';
+import type { Ending, SessionState } from './session-state.ts';
 import { type CommitOutcome, type Store, StoreError } from './store/store.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -45,7 +45,10 @@ export interface ConnectionOptions {
   readonly store: Store;
   readonly registry: Registry<Connection>;
   readonly events: Events;
-  readonly metrics: Pick<Metrics, 'onReceived' | 'onFrames' | 'onDeclared' | 'onClosed'>;
+  readonly metrics: Pick<
+    Metrics,
+    'onReceived' | 'onFrames' | 'onStored' | 'onDeclared' | 'onAcked' | 'onClosed'
+  >;
   readonly log: Logger;
   readonly surroundings: Surroundings;
   readonly keys: Keys;
@@ -63,8 +66,8 @@ export interface ConnectionOptions {
 
 /** What metrics, events and the log say of a batch. */
 interface BatchSummary extends Pick<CommitRequest, 'epoch' | 'gaps' | 'rejects'> {
-  /** How many. */
-  readonly frames: number;
+  /** Of its frames, in their order. */
+  readonly capturedAt: Float64Array;
   readonly newest: Pick<WireFrame, 'seq' | 'capturedAt'> | undefined;
 }
 
@@ -136,8 +139,12 @@ export class Connection implements Member {
     return this.#heardAt;
   }
 
+  get state(): SessionState['name'] {
+    return this.#session.state.name;
+  }
+
   get open(): boolean {
-    return this.#session.state.name === 'open';
+    return this.state === 'open';
   }
 
   isLive(): boolean {
@@ -287,18 +294,28 @@ export class Connection implements Member {
 
   /** Doesn't hold on to the frames while they are committed: the store has them. */
   #commit({ request, epoch, ...batch }: CommitRequest): void {
-    const { store, surroundings } = this.#options;
+    const { store, surroundings, metrics } = this.#options;
     const { collector } = this;
     const { gaps, rejects, frames } = batch;
-    const summary = { epoch, gaps, rejects, frames: frames.length, newest: newestOf(frames) };
+    const capturedAt = Float64Array.from(frames, (frame) => frame.capturedAt);
+    const summary = { epoch, gaps, rejects, capturedAt, newest: newestOf(frames) };
+    const startedAt = surroundings.now();
     store
       .commit({ ...batch, collector, receivedAt: surroundings.wallTime() })
       .then((outcome) => {
         this.#tell(summary, outcome);
         this.#session.onCommitted(request, outcome, surroundings.now());
       })
-      .catch((error: unknown) => this.#onStoreError(error))
-      .then(() => this.#pump());
+      .then(
+        () => {
+          this.#pump();
+          metrics.onAcked(surroundings.now() - startedAt);
+        },
+        (error: unknown) => {
+          this.#onStoreError(error);
+          this.#pump();
+        },
+      );
   }
 
   /** Whatever ended the store is told by the store; the collector has only to wait. */
@@ -309,13 +326,16 @@ export class Connection implements Member {
 
   /** Metrics, events and the log: what became of a batch. */
   #tell(
-    { epoch, frames, newest, gaps, rejects }: BatchSummary,
+    { epoch, capturedAt, newest, gaps, rejects }: BatchSummary,
     { conflicts, duplicates }: CommitOutcome,
   ): void {
-    const { metrics, events, log } = this.#options;
+    const { metrics, events, log, surroundings } = this.#options;
     const { collector } = this;
-    const stored = frames - duplicates - conflicts.length;
+    const again = duplicates + conflicts.length;
+    const stored = capturedAt.length - again;
     metrics.onFrames('stored', stored);
+    // What is sent again is sent first.
+    metrics.onStored(collector, capturedAt.subarray(again), surroundings.wallTime());
     metrics.onFrames('duplicate', duplicates);
     metrics.onFrames('conflict', conflicts.length);
     metrics.onFrames('rejected', rejects.length);

@@ -13,6 +13,7 @@ import { LEAVING_MAX } from './file-handles.ts';
 import { Connection, type ConnectionOptions, type ConnectionSocket } from './ingest-connection.ts';
 import type { Metrics } from './metrics.ts';
 import { Places, spareOf } from './places.ts';
+import type { ConnectionState } from './session-state.ts';
 import { HEARTBEAT_MS, termsFor } from './terms.ts';
 
 export interface IngestOptions
@@ -88,14 +89,16 @@ export class Ingest {
     return this.#server.listening;
   }
 
-  /** Those in their TLS handshake too. */
-  get connectionCount(): number {
-    return this.#connections.size + (this.#options.tls?.pending ?? 0);
-  }
-
   /** Bytes that all connections together hold in memory. */
   get bytesHeld(): number {
     return this.#budget.held;
+  }
+
+  /** How many are in each state; `tls`: in their TLS handshake. */
+  connectionStates(): Map<ConnectionState, number> {
+    const states = new Map<ConnectionState, number>([['tls', this.#options.tls?.pending ?? 0]]);
+    for (const { state } of this.#connections) states.set(state, (states.get(state) ?? 0) + 1);
+    return states;
   }
 
   /** Rejects with the system's error when the address can't be had. */
@@ -175,7 +178,7 @@ export class Ingest {
   }
 
   #onRefused(): void {
-    this.#options.metrics.onRefused();
+    this.#options.metrics.onRefused('connections_max');
     this.#refusals.add();
   }
 

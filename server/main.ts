@@ -58,10 +58,12 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
   const registry = new Registry<Connection>();
   const metrics: Metrics = new Metrics({
     version: VERSION,
-    connections: () => ingest.connectionCount,
     ingestBytesHeld: () => ingest.bytesHeld,
+    connectionStates: () => ingest.connectionStates(),
     collectorsConnected: () => registry.connectedCount,
     storeWritable: () => store.status.writable,
+    storeSummary: (silentSince) => store.summary(silentSince),
+    wallTime,
   });
   // First of all that can refuse: nothing is opened for a server that nobody may talk to.
   const access = new Access({
@@ -118,6 +120,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     log,
     wallTime,
     connected: (collector) => registry.connected(collector),
+    deliveryLag: (collector) => metrics.deliveryLag.of(collector, wallTime()),
     listening: () => ingest.listening,
     eventClientsMax: settings.eventClientsMax,
   });

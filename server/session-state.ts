@@ -41,6 +41,9 @@ export type SessionState =
   | { readonly name: 'draining'; readonly ending: Ending; readonly deadline: number }
   | { readonly name: 'closed'; readonly ending: Ending };
 
+/** A connection's, as it is counted: those whose session is yet to come included. */
+export type ConnectionState = SessionState['name'] | 'tls';
+
 /** From each state, the states that may follow. */
 export const LEGAL_STEPS: Readonly<Record<SessionState['name'], readonly SessionState['name'][]>> =
   {

@@ -3,8 +3,9 @@
  */
 import type { z } from 'zod';
 import { formatTime } from '#protocol/identity.ts';
-import { count } from '#server/store/audit.ts';
-import type { CollectorAudit, EpochAudit, KnownCollector } from '#server/store/store.ts';
+import type { LagSummary } from '#server/delivery-lag.ts';
+import { totalsOf } from '#server/store/audit.ts';
+import type { CollectorAudit, KnownCollector } from '#server/store/store.ts';
 import type { auditResponse, collectorsResponse } from './schemas.ts';
 
 type CollectorAnswer = z.infer<typeof collectorsResponse>['collectors'][number];
@@ -20,6 +21,7 @@ export interface ConnectedSession {
 export function collectorAnswer(
   known: KnownCollector,
   session: ConnectedSession | undefined,
+  lag: LagSummary | undefined,
 ): CollectorAnswer {
   const { collector, newest } = known;
   return {
@@ -36,6 +38,15 @@ export function collectorAnswer(
           received_at: formatTime(newest.receivedAt),
         }
       : null,
+    delivery_lag: lag
+      ? {
+          since: formatTime(lag.since),
+          frames: lag.frames,
+          p50_ms: Math.round(lag.p50Ms),
+          p99_ms: Math.round(lag.p99Ms),
+          max_ms: Math.round(lag.maxMs),
+        }
+      : null,
   };
 }
 
@@ -44,21 +55,15 @@ export function auditAnswer(
   session: ConnectedSession | undefined,
 ): AuditAnswer {
   const { collector, epochs } = audit;
-  const total = (of: (epoch: EpochAudit) => number): number =>
-    epochs.reduce((sum, epoch) => sum + of(epoch), 0);
+  const { duplicatesRefused, conflictsRefused, ...totals } = totalsOf(epochs);
   return {
     collector,
     connected: session !== undefined,
     ...heardOf(audit, session),
     totals: {
-      stored: total((epoch) => epoch.stored),
-      declared: total((epoch) => count(epoch.declared)),
-      rejected: total((epoch) => count(epoch.rejected)),
-      pruned: total((epoch) => count(epoch.pruned)),
-      pending: total((epoch) => count(epoch.pending)),
-      missing: total((epoch) => count(epoch.missing)),
-      duplicates_refused: total((epoch) => epoch.duplicatesRefused),
-      conflicts_refused: total((epoch) => epoch.conflictsRefused),
+      ...totals,
+      duplicates_refused: duplicatesRefused,
+      conflicts_refused: conflictsRefused,
     },
     epochs: epochs.map((epoch) => ({
       epoch: epoch.epoch,

@@ -65,7 +65,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     addCollectorRoutes(app, options);
     addFrameRoutes(app, options);
     addExportRoutes(app, options);
-    addEventRoutes(app, stream);
+    addEventRoutes(app, options, stream);
     addPage(app);
     app.get('/api/v1/openapi.json', { schema: { hide: true, querystring: noQuery } }, () =>
       app.swagger(),

@@ -9,7 +9,7 @@ import { auditQuery, auditResponse, collectorsResponse, noQuery } from './schema
 
 export function addCollectorRoutes(
   root: FastifyInstance,
-  { store, connected, wallTime }: ApiOptions,
+  { store, connected, deliveryLag, wallTime }: ApiOptions,
 ): void {
   const app = root.withTypeProvider<ZodTypeProvider>();
   app.get(
@@ -25,8 +25,8 @@ export function addCollectorRoutes(
       const known = await store.collectors();
       return {
         as_of: formatTime(wallTime()),
-        collectors: known.map((collector) =>
-          collectorAnswer(collector, connected(collector.collector)),
+        collectors: known.map((one) =>
+          collectorAnswer(one, connected(one.collector), deliveryLag(one.collector)),
         ),
       };
     },

@@ -1,8 +1,10 @@
 /** /api/v1/events: the way into the stream of `event-stream.ts`. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { Gauge } from 'prom-client';
 import { z } from 'zod';
 import { EVENTS_TYPE, type EventStream } from './event-stream.ts';
+import type { ApiOptions } from './options.ts';
 import { BAD_REQUEST, NOT_NOW, sendProblem } from './problems.ts';
 import { noQuery } from './schemas.ts';
 
@@ -21,7 +23,19 @@ const SCHEMA = {
   },
 };
 
-export function addEventRoutes(root: FastifyInstance, stream: EventStream): void {
+export function addEventRoutes(
+  root: FastifyInstance,
+  { metrics }: Pick<ApiOptions, 'metrics'>,
+  stream: EventStream,
+): void {
+  new Gauge({
+    name: 'holdfast_api_event_clients',
+    help: 'Readers of /api/v1/events that are connected.',
+    registers: [metrics],
+    collect() {
+      this.set(stream.clientCount);
+    },
+  });
   const app = root.withTypeProvider<ZodTypeProvider>();
   const answer = (lastEventId: string | undefined, reply: FastifyReply) => {
     if (stream.full) {

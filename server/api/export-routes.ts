@@ -9,6 +9,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
+import { Gauge } from 'prom-client';
 import { z } from 'zod';
 import { formatTime } from '#protocol/identity.ts';
 import type { StoredFrame } from '#server/store/store.ts';
@@ -50,9 +51,17 @@ const SCHEMA = {
 };
 
 export function addExportRoutes(root: FastifyInstance, options: ApiOptions): void {
-  const { store, wallTime, log } = options;
+  const { store, wallTime, log, metrics } = options;
   const app = root.withTypeProvider<ZodTypeProvider>();
   let readers = 0;
+  new Gauge({
+    name: 'holdfast_api_exports',
+    help: 'Exports that are under way.',
+    registers: [metrics],
+    collect() {
+      this.set(readers);
+    },
+  });
   const answer = (query: z.output<typeof exportQuery>, reply: FastifyReply) => {
     const { collector, epoch, from, to, format } = query;
     const after = query.after === undefined ? undefined : positionOfLine(query.after);

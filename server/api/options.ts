@@ -1,6 +1,7 @@
 /** What the API works with; `main.ts` brings it. */
 import type { Logger } from 'pino';
 import type { Registry as MetricsRegistry } from 'prom-client';
+import type { LagSummary } from '#server/delivery-lag.ts';
 import type { Events } from '#server/events.ts';
 import type { Store } from '#server/store/store.ts';
 import type { ConnectedSession } from './answers.ts';
@@ -15,6 +16,7 @@ export interface ApiOptions {
   readonly wallTime: () => number;
   /** The welcomed session of a collector. */
   readonly connected: (collector: string) => ConnectedSession | undefined;
+  readonly deliveryLag: (collector: string) => LagSummary | undefined;
   /** Whether collectors can connect. */
   readonly listening: () => boolean;
   readonly eventClientsMax: number;

@@ -96,6 +96,14 @@ export const healthResponse = z.object({ status: z.literal('ok') });
 
 const newest = z.object({ epoch, seq, captured_at: time, received_at: time });
 
+const deliveryLag = z.object({
+  since: time.describe('Of frames that were committed from then on.'),
+  frames: z.number().int().describe('How many; a backlog that drains is among them.'),
+  p50_ms: z.number().int().describe('Half of them took so long at most; up to 19 % too high.'),
+  p99_ms: z.number().int(),
+  max_ms: z.number().int(),
+});
+
 export const collectorsResponse = z.object({
   as_of: time,
   collectors: z.array(
@@ -107,6 +115,11 @@ export const collectorsResponse = z.object({
       last_heard_at: time,
       silent_since: time.nullable().describe('null while it is connected.'),
       newest: newest.nullable().describe('The newest frame that is stored.'),
+      delivery_lag: deliveryLag
+        .nullable()
+        .describe(
+          'From capture, by the clock of the collector, to commit, by that of the server; of the last five to ten minutes. null where nothing was committed since the start.',
+        ),
     }),
   ),
 });

@@ -9,7 +9,7 @@
  * announced.
  */
 import { type SettledRange, SettledRanges, settledReason } from '#protocol/settlement.ts';
-import type { AuditRange, EpochAudit } from './store.ts';
+import type { AuditRange, AuditTotals, EpochAudit } from './store.ts';
 
 /** A row of the table `streams`. */
 export interface StreamFacts {
@@ -50,6 +50,22 @@ export function auditEpoch(stream: StreamFacts, settled: readonly SettledRange[]
     missing,
     duplicatesRefused: stream.duplicatesRefused,
     conflictsRefused: stream.conflictsRefused,
+  };
+}
+
+/** Over all of these epochs. */
+export function totalsOf(epochs: readonly EpochAudit[]): AuditTotals {
+  const total = (of: (epoch: EpochAudit) => number): number =>
+    epochs.reduce((sum, epoch) => sum + of(epoch), 0);
+  return {
+    stored: total((epoch) => epoch.stored),
+    declared: total((epoch) => count(epoch.declared)),
+    rejected: total((epoch) => count(epoch.rejected)),
+    pruned: total((epoch) => count(epoch.pruned)),
+    pending: total((epoch) => count(epoch.pending)),
+    missing: total((epoch) => count(epoch.missing)),
+    duplicatesRefused: total((epoch) => epoch.duplicatesRefused),
+    conflictsRefused: total((epoch) => epoch.conflictsRefused),
   };
 }
 

@@ -40,6 +40,7 @@ answerCalls(parentPort, {
   },
   collectors: () => opened().collectors(),
   audit: (collector: string | undefined) => opened().audit(collector),
+  summary: (silentSince: readonly number[]) => opened().summary(silentSince),
   frames: (query: FrameQuery) => {
     const { frames, last } = opened().frames(query);
     const packed = packStored(frames);

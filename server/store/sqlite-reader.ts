@@ -6,7 +6,7 @@
  * reader that stays keeps the write-ahead log from being emptied; it never writes.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { auditEpoch, type StreamFacts } from './audit.ts';
+import { auditEpoch, type StreamFacts, totalsOf } from './audit.ts';
 import { settledRangeOf } from './settled-table.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import type {
@@ -16,6 +16,7 @@ import type {
   KnownCollector,
   NewestFrame,
   StoredFrame,
+  StoreSummary,
 } from './store.ts';
 
 /** A page ends after the frame that brings it to this. */
@@ -61,6 +62,21 @@ export class SqliteReader {
           epochs: this.#auditOf(String(row.collector)),
         })),
     );
+  }
+
+  summary(silentSince: readonly number[]): StoreSummary {
+    return this.#transaction('summing up', () => {
+      const heard = this.#prepared('SELECT collector, last_heard_at FROM collectors').all();
+      const pages = (name: string) => Number(this.#prepared(`PRAGMA ${name}`).get()?.[name]);
+      return {
+        totals: totalsOf(heard.flatMap(({ collector }) => this.#auditOf(String(collector)))),
+        collectors: heard.length,
+        silent: silentSince.map(
+          (since) => heard.filter((row) => Number(row.last_heard_at) < since).length,
+        ),
+        bytes: pages('page_count') * pages('page_size'),
+      };
+    });
   }
 
   /** A page in the order of capture. */

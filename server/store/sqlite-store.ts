@@ -32,6 +32,7 @@ import {
   type StoredFrame,
   StoreError,
   type StoreStatus,
+  type StoreSummary,
   type StreamBatch,
 } from './store.ts';
 import { WorkerCalls } from './worker-calls.ts';
@@ -165,6 +166,10 @@ export class SqliteStore implements Store {
 
   audit(collector?: string): Promise<readonly CollectorAudit[]> {
     return this.#read('audit', collector);
+  }
+
+  summary(silentSince: readonly number[]): Promise<StoreSummary> {
+    return this.#read('summary', silentSince);
   }
 
   async frames(query: FrameQuery): Promise<FramePage> {

@@ -126,6 +126,28 @@ export interface CollectorAudit {
   readonly epochs: readonly EpochAudit[];
 }
 
+/** How many frames have which fate. */
+export interface AuditTotals {
+  readonly stored: number;
+  readonly declared: number;
+  readonly rejected: number;
+  readonly pruned: number;
+  readonly pending: number;
+  readonly missing: number;
+  readonly duplicatesRefused: number;
+  readonly conflictsRefused: number;
+}
+
+/** The whole store in a few numbers. */
+export interface StoreSummary {
+  readonly totals: AuditTotals;
+  readonly collectors: number;
+  /** How many of them were heard last before each of the times that were asked for. */
+  readonly silent: readonly number[];
+  /** What the rows take on disk, with room that is free among them; without the write-ahead log. */
+  readonly bytes: number;
+}
+
 export interface StoredFrame extends Frame {
   readonly collector: string;
   readonly receivedAt: number;
@@ -202,6 +224,7 @@ export interface Store {
   collectors(): Promise<readonly KnownCollector[]>;
   /** Of all collectors, or of one; empty when it isn't known. */
   audit(collector?: string): Promise<readonly CollectorAudit[]>;
+  summary(silentSince: readonly number[]): Promise<StoreSummary>;
   frames(query: FrameQuery): Promise<FramePage>;
   /**
    * Everything that matches behind a place, by collector, epoch, capture time and seq, in chunks of

@@ -180,6 +180,8 @@ export class ServerHost implements Listener {
       events: new Events(),
       metrics: {
         onReceived: () => {},
+        onStored: () => {},
+        onAcked: () => {},
         onDeclared: (count) => {
           if (count > 0) world.meet('server: gap taken');
         },

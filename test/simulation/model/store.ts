@@ -15,7 +15,7 @@ import {
   type SettledRange,
   SettledRanges,
 } from '#protocol/settlement.ts';
-import { auditEpoch } from '#server/store/audit.ts';
+import { auditEpoch, totalsOf } from '#server/store/audit.ts';
 import {
   type AnnounceAnswer,
   type Announcement,
@@ -33,6 +33,7 @@ import {
   type StoredFrame,
   StoreError,
   type StoreStatus,
+  type StoreSummary,
   type StreamBatch,
   type StreamId,
 } from '#server/store/store.ts';
@@ -421,6 +422,18 @@ export class ModelStore implements Store {
 
   async audit(collector?: string): Promise<readonly CollectorAudit[]> {
     return this.#disk.audit(collector);
+  }
+
+  async summary(silentSince: readonly number[]): Promise<StoreSummary> {
+    const audits = this.#disk.audit(undefined);
+    return {
+      totals: totalsOf(audits.flatMap(({ epochs }) => epochs)),
+      collectors: audits.length,
+      silent: silentSince.map(
+        (since) => audits.filter(({ lastHeardAt }) => lastHeardAt < since).length,
+      ),
+      bytes: 0,
+    };
   }
 
   async frames(query: FrameQuery): Promise<FramePage> {

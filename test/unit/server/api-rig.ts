@@ -26,6 +26,7 @@ export async function startApi(
     log,
     wallTime: () => 1_000_000,
     connected: (collector) => registry.connected(collector),
+    deliveryLag: () => undefined,
     listening: () => ingest.listening,
     eventClientsMax: 2,
     ...more,

@@ -27,6 +27,7 @@ describe('answers', () => {
             captured_at: formatTime(frameOf(EPOCH_A, 3).capturedAt),
             received_at: '1970-01-01T00:00:00.000005Z',
           },
+          delivery_lag: null,
         },
       ],
     });
@@ -46,6 +47,19 @@ describe('answers', () => {
     expect((await get(app, '/api/v1/audit')).collectors[0]).toMatchObject({
       connected: true,
       silent_since: null,
+    });
+  });
+
+  test('the delivery lag is that of the last minutes', async () => {
+    const deliveryLag = () => ({ since: 5, frames: 7, p50Ms: 1.4, p99Ms: 2_000.6, maxMs: 3_000 });
+    const { app, ...serving } = await startApi({ deliveryLag });
+    await fill(serving);
+    expect((await get(app, '/api/v1/collectors')).collectors[0].delivery_lag).toEqual({
+      since: '1970-01-01T00:00:00.000005Z',
+      frames: 7,
+      p50_ms: 1,
+      p99_ms: 2_001,
+      max_ms: 3_000,
     });
   });
 

@@ -49,6 +49,7 @@ function askAll(): void {
   reader.collectors();
   reader.audit(undefined);
   reader.audit('c1');
+  reader.summary([1]);
   const place = { collector: 'c1', epoch: EPOCH_A, seq: 3 };
   const after = { ...place, capturedAt: frameOf(EPOCH_A, 3).capturedAt };
   for (const order of ['oldest', 'newest'] as const) {
@@ -68,7 +69,8 @@ function planOf(sql: string): string[] {
 
 test('no question walks a large table or sorts what it finds', () => {
   askAll();
-  const plans = [...asked].map((sql) => ({ sql, plan: planOf(sql) }));
+  const questions = [...asked].filter((sql) => !sql.startsWith('PRAGMA'));
+  const plans = questions.map((sql) => ({ sql, plan: planOf(sql) }));
   expect(plans.length).toBeGreaterThan(10);
   for (const { sql, plan } of plans) {
     for (const step of plan) {

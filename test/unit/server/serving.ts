@@ -22,7 +22,7 @@ import { Metrics } from '#server/metrics.ts';
 import { Registry } from '#server/registry.ts';
 import { SqliteStore, type SqliteStoreOptions } from '#server/store/sqlite-store.ts';
 import type { Store } from '#server/store/store.ts';
-import { REAL_SURROUNDINGS } from '#server/surroundings.ts';
+import { REAL_SURROUNDINGS, wallTime } from '#server/surroundings.ts';
 import { TOKEN, WireClient } from './wire-client.ts';
 
 export const DEADLINE = { timeout: 10_000, interval: 10 };
@@ -77,10 +77,12 @@ export async function serve(
   const log = pino({ level: 'debug' }, { write: (line) => logged.push(JSON.parse(line)) });
   const metrics = new Metrics({
     version: 'test',
-    connections: () => ingest.connectionCount,
     ingestBytesHeld: () => ingest.bytesHeld,
+    connectionStates: () => ingest.connectionStates(),
     collectorsConnected: () => registry.connectedCount,
     storeWritable: () => store.status.writable,
+    storeSummary: (silentSince) => store.summary(silentSince),
+    wallTime,
   });
   const { after } = REAL_SURROUNDINGS;
   const attempts = new Attempts({ log, registry: metrics.registry, after });
@@ -175,4 +177,9 @@ export class TestCollector {
   async untilClosed(): Promise<void> {
     await expect.poll(() => this.closed, DEADLINE).toBe(true);
   }
+}
+
+/** Connections in whatever state, those in their TLS handshake included. */
+export function connectionCount(ingest: Ingest): number {
+  return [...ingest.connectionStates().values()].reduce((sum, count) => sum + count, 0);
 }

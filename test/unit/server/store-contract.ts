@@ -388,6 +388,26 @@ export function storeContract({ open, reopen }: StoreMaker): void {
     });
   });
 
+  test('a summary adds up what the audit says, and counts the silent', async () => {
+    const store = await open();
+    const stream = await streamOf(store, epochOf(EPOCH_A, 1, 9));
+    const gaps = [{ from: 4, to: 5, reason: 'evicted' } as const];
+    await store.commit(batchOf(stream, { frames: framesOf(EPOCH_A, 1, 3), gaps }));
+    await announce(store, [epochOf(EPOCH_B, 1, 2)], { collector: 'c2', at: 2_000 });
+    const { totals, collectors, silent } = await store.summary([1_000, 1_001, 2_001]);
+    expect(totals).toEqual({
+      stored: 3,
+      declared: 2,
+      rejected: 0,
+      pruned: 0,
+      pending: 6,
+      missing: 0,
+      duplicatesRefused: 0,
+      conflictsRefused: 0,
+    });
+    expect([collectors, silent]).toEqual([2, [0, 1, 2]]);
+  });
+
   test('an export keeps to its filter, and goes on behind a place', async () => {
     const store = await open();
     const [a = -1, b = -1] = (

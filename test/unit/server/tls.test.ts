@@ -20,7 +20,14 @@ import { decodeBody } from '#protocol/codec.ts';
 import { Framer } from '#protocol/framer.ts';
 import type { Bye, Message } from '#protocol/messages.ts';
 import { checkTlsFiles, type TlsFiles } from '#server/access/tls.ts';
-import { DEADLINE, type Serving, serve, stopServing, TestCollector } from './serving.ts';
+import {
+  connectionCount,
+  DEADLINE,
+  type Serving,
+  serve,
+  stopServing,
+  TestCollector,
+} from './serving.ts';
 import { EPOCH_A, epochOf, frameOf, stored } from './store-contract.ts';
 import { ping } from './wire-client.ts';
 
@@ -92,7 +99,7 @@ describe('a secured link', () => {
     collector.send({ kind: 'frames', epochIndex: 0, frames });
     expect((await collector.next('ack')).settled).toEqual([{ epochIndex: 0, ...stored(1, 3) }]);
     expect(serving.registry.connectedCount).toBe(1);
-    expect(serving.ingest.connectionCount).toBe(1);
+    expect(connectionCount(serving.ingest)).toBe(1);
   });
 
   test('counts the bytes of the messages, not those of TLS', async () => {
@@ -277,7 +284,7 @@ describe('a collector is told', () => {
       address: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
       msg: expect.stringMatching(words),
     });
-    await expect.poll(() => serving.ingest.connectionCount, DEADLINE).toBe(0);
+    await expect.poll(() => connectionCount(serving.ingest), DEADLINE).toBe(0);
   });
 });
 
@@ -327,7 +334,7 @@ describe('a server bounds', () => {
     const sockets: Socket[] = [];
     for (let n = 1; n <= 3; n += 1) {
       sockets.push(silent(serving).resume());
-      await expect.poll(() => serving.ingest.connectionCount, DEADLINE).toBe(n);
+      await expect.poll(() => connectionCount(serving.ingest), DEADLINE).toBe(n);
     }
     const collector = collectorOf(serving);
     await collector.join();
@@ -338,16 +345,16 @@ describe('a server bounds', () => {
   test('whoever only looks whether the port is open is not told of', async () => {
     const serving = await serve({ tls: ONE_SIDED });
     const socket = silent(serving);
-    await expect.poll(() => serving.ingest.connectionCount, DEADLINE).toBe(1);
+    await expect.poll(() => connectionCount(serving.ingest), DEADLINE).toBe(1);
     socket.destroy();
-    await expect.poll(() => serving.ingest.connectionCount, DEADLINE).toBe(0);
+    await expect.poll(() => connectionCount(serving.ingest), DEADLINE).toBe(0);
     expect(attempt(serving)()).toBeUndefined();
   });
 
   test('its own end: handshakes are closed when it stops', async () => {
     const serving = await serve({ tls: ONE_SIDED });
     const socket = silent(serving).resume();
-    await expect.poll(() => serving.ingest.connectionCount, DEADLINE).toBe(1);
+    await expect.poll(() => connectionCount(serving.ingest), DEADLINE).toBe(1);
     await serving.ingest.close();
     await expect.poll(() => socket.destroyed, DEADLINE).toBe(true);
   });
