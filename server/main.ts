@@ -17,6 +17,7 @@ import {
 import { Access, AccessFileError } from './access/access.ts';
 import { createApi } from './api/api.ts';
 import { type CommandContext, EXIT, endingOf } from './commands/command.ts';
+import { addDataCommands } from './commands/data.ts';
 import { addStoreCommands } from './commands/store.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { assertConsistent, SERVER_SETTINGS, type ServerSettings } from './config.ts';
@@ -257,6 +258,9 @@ Examples:
     curl -s http://127.0.0.1:8080/api/v1/audit
   Let a collector in by a token of its own:
     HOLDFAST_TOKENS_FILE=./tokens ./holdfast server token add edge-1 > edge-1.token
+  Export what it has stored, and ask whether anything is missing (the exit code says):
+    HOLDFAST_STORE_PATH=./store ./holdfast server export --output frames.ndjson
+    HOLDFAST_STORE_PATH=./store ./holdfast server audit
   Look at the store that it works on, or worked on:
     HOLDFAST_STORE_PATH=./store ./holdfast server store check
 `;
@@ -273,6 +277,7 @@ async function main(): Promise<void> {
     .option('--print-config', 'print the settings in force, secrets masked, and end')
     .addHelpText('after', EXAMPLES)
     .action((options: { printConfig?: boolean }) => (options.printConfig ? printConfig() : run()));
+  addDataCommands(program, CONTEXT);
   addStoreCommands(program, CONTEXT);
   addTokenCommands(program, CONTEXT);
   try {

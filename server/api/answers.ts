@@ -54,12 +54,18 @@ export function auditAnswer(
   audit: CollectorAudit,
   session: ConnectedSession | undefined,
 ): AuditAnswer {
-  const { collector, epochs } = audit;
-  const { duplicatesRefused, conflictsRefused, ...totals } = totalsOf(epochs);
   return {
-    collector,
+    collector: audit.collector,
     connected: session !== undefined,
     ...heardOf(audit, session),
+    ...accountOf(audit),
+  };
+}
+
+/** What is known of its frames, whether or not it is connected. */
+export function accountOf({ epochs }: CollectorAudit): Pick<AuditAnswer, 'totals' | 'epochs'> {
+  const { duplicatesRefused, conflictsRefused, ...totals } = totalsOf(epochs);
+  return {
     totals: {
       ...totals,
       duplicates_refused: duplicatesRefused,

@@ -13,25 +13,21 @@ import { Gauge } from 'prom-client';
 import { z } from 'zod';
 import { formatTime } from '#protocol/identity.ts';
 import type { StoredFrame } from '#server/store/store.ts';
-import { CSV_HEADER, frameCsv, frameJson, isIntact } from './frame-text.ts';
+import { type ExportFormat, exportText } from './export-text.ts';
 import type { ApiOptions } from './options.ts';
 import { positionOfLine } from './position.ts';
 import { BAD_REQUEST, NOT_NOW, sendProblem } from './problems.ts';
-import { type EXPORT_FORMATS, exportQuery } from './schemas.ts';
+import { exportQuery } from './schemas.ts';
 
-type Format = (typeof EXPORT_FORMATS)[number];
-
-const FORMATS = {
-  ndjson: { type: 'application/x-ndjson; charset=utf-8', header: '', line: ndjsonLine },
-  csv: { type: 'text/csv; charset=utf-8; header=present', header: CSV_HEADER, line: frameCsv },
-} as const;
+const TYPES: Readonly<Record<ExportFormat, string>> = {
+  ndjson: 'application/x-ndjson; charset=utf-8',
+  csv: 'text/csv; charset=utf-8; header=present',
+};
 
 /** Exports at a time. Each holds a chunk of some MiB while its reader is slow. */
 const READERS_MAX = 16;
 /** A reader that has taken nothing for so long is given up; it can go on by `after`. */
 const STALLED_MS = 60_000;
-/** Small pieces die young: long ones would stay in memory until a full collection. */
-const PIECE_CHARS = 65_536;
 
 const SCHEMA = {
   summary:
@@ -73,7 +69,7 @@ export function addExportRoutes(root: FastifyInstance, options: ApiOptions): voi
       );
     }
     reply
-      .type(FORMATS[format].type)
+      .type(TYPES[format])
       .header('content-disposition', `attachment; filename="${fileName(query, wallTime())}"`);
     if (reply.request.method === 'HEAD') return reply.send();
     if (readers >= READERS_MAX) {
@@ -89,7 +85,8 @@ export function addExportRoutes(root: FastifyInstance, options: ApiOptions): voi
     const filter = { collector, epoch, capturedFrom: from, capturedBefore: to };
     const chunks = store.export(filter, after);
     // The stream pulls: the next chunk is read when the reader has taken the one before.
-    return reply.send(Readable.from(pieces(chunks, format, log), { objectMode: false }));
+    const pieces = exportText(chunks, format, (frame) => tellDamage(frame, log));
+    return reply.send(Readable.from(logged(pieces, log), { objectMode: false }));
   };
   app.get(
     '/api/v1/export',
@@ -103,36 +100,18 @@ export function addExportRoutes(root: FastifyInstance, options: ApiOptions): voi
   );
 }
 
-async function* pieces(
-  chunks: AsyncIterable<readonly StoredFrame[]>,
-  format: Format,
-  log: Logger,
-): AsyncGenerator<string> {
-  const { header, line } = FORMATS[format];
-  let text: string = header;
+/** Its reader sees an answer without an end; one that has not begun is told in words. */
+async function* logged(pieces: AsyncIterable<string>, log: Logger): AsyncGenerator<string> {
   let begun = false;
   try {
-    for await (const frames of chunks) {
-      for (const frame of frames) {
-        const intact = isIntact(frame);
-        if (!intact) tellDamage(frame, log);
-        text += line(frame, intact);
-        if (text.length < PIECE_CHARS) continue;
-        yield text;
-        begun = true;
-        text = '';
-      }
+    for await (const piece of pieces) {
+      yield piece;
+      begun = true;
     }
-    if (text !== '') yield text;
   } catch (error) {
-    // Its reader sees an answer without an end. One that has not begun is told in words.
     if (begun) log.error({ event: 'export_broken_off', err: error }, 'an export was broken off');
     throw error;
   }
-}
-
-function ndjsonLine(frame: StoredFrame, intact: boolean): string {
-  return `${frameJson(frame, intact)}\n`;
 }
 
 function tellDamage({ collector, epoch, seq }: StoredFrame, log: Logger): void {

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { COLLECTOR_ID, COLLECTOR_ID_RULE, UUID } from '#protocol/identity.ts';
+import { EXPORT_FORMATS } from './export-text.ts';
 import { parseTime } from './time.ts';
 
 /** Longer than any place in the order of frames. */
@@ -55,8 +56,6 @@ function numberOf(text: unknown): unknown {
 export const noQuery = z.strictObject({});
 
 export const auditQuery = z.strictObject({ collector: collectorQuery });
-
-export const EXPORT_FORMATS = ['ndjson', 'csv'] as const;
 
 export const exportQuery = z.strictObject({
   ...frameFilter,

@@ -20,6 +20,7 @@ import {
   type Announcement,
   type CollectorAudit,
   type CommitOutcome,
+  EXPORT_CHUNK_FRAMES,
   type FrameFilter,
   type FramePage,
   type FramePosition,
@@ -39,8 +40,6 @@ import { WorkerCalls } from './worker-calls.ts';
 
 /** The log is checkpointed past this. Smaller: more fsyncs; larger: commits that wait for longer. */
 const WAL_BYTES = 8_388_608;
-/** Frames of an export that are read at a time. */
-const CHUNK_FRAMES_MAX = 1_000;
 /** How long a sign of life may wait to be kept, and how often a failing store is tried again. */
 const TICK_MS = 1_000;
 
@@ -179,7 +178,7 @@ export class SqliteStore implements Store {
   }
 
   async *export(filter: FrameFilter, after?: FramePosition): AsyncIterable<readonly StoredFrame[]> {
-    const query = { ...filter, order: 'oldest', limit: CHUNK_FRAMES_MAX } as const;
+    const query = { ...filter, order: 'oldest', limit: EXPORT_CHUNK_FRAMES } as const;
     let place = after;
     for (;;) {
       const { frames, last } = await this.frames({ ...query, after: place });

@@ -1,0 +1,61 @@
+/**
+ * A store opened for reading by another program than the server: one that has stopped, or one that
+ * a server works on meanwhile. Changes nothing in it.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { storeErrorOf } from './sqlite-errors.ts';
+import { SqliteReader } from './sqlite-reader.ts';
+import { checkHeader, openForReading, readStoreId, STORE_FILE } from './sqlite-schema.ts';
+import {
+  EXPORT_CHUNK_FRAMES,
+  type FrameFilter,
+  type FramePosition,
+  type StoredFrame,
+  StoreError,
+} from './store.ts';
+
+export interface StoreBeingRead {
+  readonly storeId: string;
+  readonly reader: SqliteReader;
+}
+
+/** Reads a store, and closes it whatever comes of it. Throws StoreError. */
+export async function readingStore<T>(
+  directory: string,
+  read: (store: StoreBeingRead) => T | Promise<T>,
+): Promise<T> {
+  const path = join(directory, STORE_FILE);
+  if (!existsSync(path)) {
+    throw new StoreError('path', `there is no store at ${path}; HOLDFAST_STORE_PATH names it`);
+  }
+  checkHeader(path);
+  let store: StoreBeingRead;
+  try {
+    const database = openForReading(directory);
+    store = { storeId: readStoreId(database), reader: new SqliteReader(database) };
+  } catch (error) {
+    throw storeErrorOf(error, `reading the store ${path}`);
+  }
+  try {
+    return await read(store);
+  } finally {
+    store.reader.close();
+  }
+}
+
+/** Everything that matches behind a place, as the store's port exports it. */
+export function* exportFrom(
+  reader: SqliteReader,
+  filter: FrameFilter,
+  after?: FramePosition,
+): Generator<readonly StoredFrame[]> {
+  const query = { ...filter, order: 'oldest', limit: EXPORT_CHUNK_FRAMES } as const;
+  let place = after;
+  for (;;) {
+    const { frames, last } = reader.frames({ ...query, after: place });
+    if (frames.length > 0) yield frames;
+    if (last) return;
+    place = frames.at(-1);
+  }
+}
