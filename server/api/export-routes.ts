@@ -15,7 +15,6 @@ import { formatTime } from '#protocol/identity.ts';
 import type { StoredFrame } from '#server/store/store.ts';
 import { type ExportFormat, exportText } from './export-text.ts';
 import type { ApiOptions } from './options.ts';
-import { positionOfLine } from './position.ts';
 import { BAD_REQUEST, NOT_NOW, sendProblem } from './problems.ts';
 import { exportQuery } from './schemas.ts';
 
@@ -59,15 +58,7 @@ export function addExportRoutes(root: FastifyInstance, options: ApiOptions): voi
     },
   });
   const answer = (query: z.output<typeof exportQuery>, reply: FastifyReply) => {
-    const { collector, epoch, from, to, format } = query;
-    const after = query.after === undefined ? undefined : positionOfLine(query.after);
-    if (query.after !== undefined && after === undefined) {
-      return sendProblem(
-        reply,
-        400,
-        'after: must be collector, epoch, seq and captured_at of a line, with commas between',
-      );
-    }
+    const { collector, epoch, from, to, format, after } = query;
     reply
       .type(TYPES[format])
       .header('content-disposition', `attachment; filename="${fileName(query, wallTime())}"`);

@@ -3,8 +3,8 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { frameJson, isIntact } from './frame-text.ts';
 import type { ApiOptions } from './options.ts';
-import { cursorOf, positionOfCursor } from './position.ts';
-import { BAD_REQUEST, NOT_NOW, sendProblem } from './problems.ts';
+import { cursorOf } from './position.ts';
+import { BAD_REQUEST, NOT_NOW } from './problems.ts';
 import { framesQuery, framesResponse } from './schemas.ts';
 
 export function addFrameRoutes(root: FastifyInstance, { store }: ApiOptions): void {
@@ -27,12 +27,8 @@ export function addFrameRoutes(root: FastifyInstance, { store }: ApiOptions): vo
     },
     async (request, reply) => {
       const { collector, epoch, from, to, order, limit, cursor } = request.query;
-      const after = cursor === undefined ? undefined : positionOfCursor(cursor);
-      if (cursor !== undefined && after === undefined) {
-        return sendProblem(reply, 400, 'cursor: must be a next_cursor of an answer before');
-      }
       const filter = { collector, epoch, capturedFrom: from, capturedBefore: to };
-      const page = await store.frames({ ...filter, order, limit, after });
+      const page = await store.frames({ ...filter, order, limit, after: cursor });
       const last = page.last ? undefined : page.frames.at(-1);
       const frames = page.frames.map((frame) => frameJson(frame, isIntact(frame)));
       const next = last === undefined ? null : cursorOf(last);

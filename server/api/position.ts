@@ -2,53 +2,45 @@
  * Places in the order of frames as text: the cursor of a page, and the end of an export that is to
  * go on. Both name a frame by what never changes, so neither is moved by what comes in meanwhile.
  */
-import { type Epoch, formatTime, isCollectorId, isUuid } from '#protocol/identity.ts';
+import { COLLECTOR_ID, formatTime, UUID } from '#protocol/identity.ts';
 import type { FramePosition } from '#server/store/store.ts';
 import { parseTime } from './time.ts';
 
-/** Opaque to whoever is given it. */
+const [ID, EPOCH] = [COLLECTOR_ID, UUID].map(({ source }) => source.slice(1, -1));
+/** As times are written in answers; a day too many is one of the next month. */
+const TIME =
+  '\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])T(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d\\.\\d{6}Z';
+
+/** The form of a cursor, which is opaque to whoever is given it. */
+export const CURSOR = new RegExp(`^(${ID})~(${EPOCH})~(\\d{1,16})~(\\d{1,16})$`);
+
+/** The form of a line's first four fields, as CSV has them: collector, epoch, seq, captured_at. */
+export const LINE = new RegExp(`^(${ID}),(${EPOCH}),(\\d{1,16}),(${TIME})$`);
+
 export function cursorOf({ collector, epoch, capturedAt, seq }: FramePosition): string {
-  return Buffer.from(JSON.stringify([collector, epoch, capturedAt, seq])).toString('base64url');
+  return `${collector}~${epoch}~${capturedAt}~${seq}`;
 }
 
 /** undefined when it is none of ours. */
 export function positionOfCursor(cursor: string): FramePosition | undefined {
-  let parts: unknown;
-  try {
-    parts = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-  } catch {
-    return undefined;
-  }
-  if (!Array.isArray(parts) || parts.length !== 4) return undefined;
-  const [collector, epoch, capturedAt, seq]: unknown[] = parts;
-  return positionOf(collector, epoch, capturedAt, seq);
+  const [, collector = '', epoch = '', capturedAt, seq] = CURSOR.exec(cursor) ?? [];
+  if (seq === undefined) return undefined;
+  return { collector, epoch, capturedAt: bounded(capturedAt), seq: bounded(seq) };
 }
 
-/** What the first four fields of a line say, as CSV has them: collector, epoch, seq, captured_at. */
 export function lineOf({ collector, epoch, capturedAt, seq }: FramePosition): string {
   return `${collector},${epoch},${seq},${formatTime(capturedAt)}`;
 }
 
 /** undefined when these are not the fields of a line. */
 export function positionOfLine(fields: string): FramePosition | undefined {
-  const [collector, epoch, seq = '', capturedAt = '', ...more] = fields.split(',');
-  if (more.length > 0 || !/^\d+$/.test(seq)) return undefined;
-  return positionOf(collector, epoch, parseTime(capturedAt), Number(seq));
+  const [, collector = '', epoch = '', seq, time = ''] = LINE.exec(fields) ?? [];
+  const capturedAt = parseTime(time);
+  if (capturedAt === undefined) return undefined;
+  return { collector, epoch, capturedAt, seq: bounded(seq) };
 }
 
-function positionOf(
-  collector: unknown,
-  epoch: unknown,
-  capturedAt: unknown,
-  seq: unknown,
-): FramePosition | undefined {
-  const ours =
-    typeof collector === 'string' &&
-    isCollectorId(collector) &&
-    typeof epoch === 'string' &&
-    isUuid(epoch) &&
-    Number.isSafeInteger(capturedAt) &&
-    Number.isSafeInteger(seq);
-  if (!ours) return undefined;
-  return { collector, epoch: epoch as Epoch, capturedAt: Number(capturedAt), seq: Number(seq) };
+/** What is past the largest seq and time there can be is behind them. */
+function bounded(digits: string | undefined): number {
+  return Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
 }

@@ -5,10 +5,8 @@
 import { z } from 'zod';
 import { COLLECTOR_ID, COLLECTOR_ID_RULE, UUID } from '#protocol/identity.ts';
 import { EXPORT_FORMATS } from './export-text.ts';
+import { CURSOR, LINE, positionOfCursor, positionOfLine } from './position.ts';
 import { parseTime } from './time.ts';
-
-/** Longer than any place in the order of frames. */
-const CURSOR_CHARS_MAX = 1_000;
 
 const collectorId = z.string().describe(`A collector's id: ${COLLECTOR_ID_RULE}.`);
 const epoch = z.string().describe('An epoch: a UUIDv7, one opening of a queue by a writer.');
@@ -65,7 +63,8 @@ export const exportQuery = z.strictObject({
     .describe('ndjson: an object of JSON a line. csv: RFC 4180 with a header line.'),
   after: z
     .string()
-    .max(CURSOR_CHARS_MAX)
+    .regex(LINE, 'must be collector, epoch, seq and captured_at of a line, with commas between')
+    .transform(positionOfLine)
     .optional()
     .describe(
       'Go on behind this frame: collector, epoch, seq and captured_at of the last whole line that came, with commas between. All else as in the request before.',
@@ -86,7 +85,8 @@ export const framesQuery = z.strictObject({
     .describe('Frames in one answer, at most. There may be fewer and a next_cursor.'),
   cursor: z
     .string()
-    .max(CURSOR_CHARS_MAX)
+    .regex(CURSOR, 'must be a next_cursor of an answer before')
+    .transform(positionOfCursor)
     .optional()
     .describe('next_cursor of the answer before; all else as in the request before.'),
 });

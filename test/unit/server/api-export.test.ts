@@ -247,9 +247,14 @@ test('a place comes back from its text, and nothing else passes for one', () => 
   const place = { collector: 'c1', epoch: EPOCH_A, capturedAt: 7, seq: 9 };
   expect(positionOfCursor(cursorOf(place))).toEqual(place);
   expect(positionOfLine(lineOf(place))).toEqual(place);
-  for (const text of ['', 'x', 'bnVsbA', 'WzEsMiwzLDRd', lineOf(place)]) {
+  for (const text of ['', 'x', '~~~', `${cursorOf(place)}~1`, lineOf(place)]) {
     expect(positionOfCursor(text), text).toBeUndefined();
   }
+  const past = '9'.repeat(16);
+  expect(positionOfCursor(`c1~${EPOCH_A}~${past}~${past}`)).toMatchObject({
+    seq: Number.MAX_SAFE_INTEGER,
+    capturedAt: Number.MAX_SAFE_INTEGER,
+  });
   for (const text of ['', ',,,', `${lineOf(place)},1`, `c1,${EPOCH_A},9`, cursorOf(place)]) {
     expect(positionOfLine(text), text).toBeUndefined();
   }
