@@ -5,6 +5,7 @@
 import { measureAppend, measureLone } from './append.ts';
 import { measureDepth } from './depth.ts';
 import { measureDrain } from './drain.ts';
+import { measureExport } from './export.ts';
 import { measureAcks, measureIngest } from './ingest.ts';
 import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
@@ -19,7 +20,9 @@ export interface Suite {
   readonly parts: Readonly<Record<string, (bench: Bench) => Promise<Result>>>;
 }
 
-export const SUITES: Readonly<Record<'smoke' | 'heart' | 'ingest' | 'thin' | 'depth', Suite>> = {
+type SuiteName = 'smoke' | 'heart' | 'ingest' | 'thin' | 'depth' | 'api';
+
+export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   smoke: {
     description: 'a drain, memory and recovery; about six minutes',
     parts: {
@@ -63,5 +66,9 @@ export const SUITES: Readonly<Record<'smoke' | 'heart' | 'ingest' | 'thin' | 'de
     description:
       'ten million frames in the queue: opening, memory at rest and of a program that made them; about eight minutes',
     parts: { depth: measureDepth, receipts: measureReceipts },
+  },
+  api: {
+    description: 'an export of a million frames beside a drain, and what it costs; two minutes',
+    parts: { export: measureExport },
   },
 };
