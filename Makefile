@@ -2,7 +2,7 @@
 # or 2). Nothing is built by make: it is here because people type it.
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status logs doctor cut slow restore \
-  test test-unit test-library test-simulation test-integration check bench pack
+  test test-unit test-library test-api test-simulation test-integration check bench pack
 
 # What `make slow` adds, in each direction: LATENCY_MS milliseconds, RATE_KBPS kilobytes a second.
 LATENCY_MS ?= 250
@@ -53,6 +53,9 @@ test-simulation:
 
 test-integration:
 	@./holdfast test-integration
+
+test-api:
+	@./holdfast test-api
 
 check:
 	@./holdfast check

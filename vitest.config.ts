@@ -30,6 +30,13 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'api',
+          include: ['test/api/**/*.test.ts'],
+          testTimeout: 600_000,
+        },
+      },
+      {
+        test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           fileParallelism: false,

@@ -148,6 +148,10 @@ program
   .description('tests on the real images and a real Toxiproxy in containers')
   .action(ending(() => test(['integration'], toSetUp(), print)));
 program
+  .command('test-api')
+  .description("the server's API against its own document, by schemathesis; not part of test")
+  .action(ending(() => test(['api'], toSetUp(), print)));
+program
   .command('check')
   .description('types, lint, dead code')
   .action(ending(() => test(['check'], toSetUp(), print)));

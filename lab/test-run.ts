@@ -9,14 +9,18 @@ import { add, type Counts, closingLine, countVitest, held, NOTHING } from '#lab/
 import { EXIT, type ExitCode, interrupted } from '#lab/errors.ts';
 import { withLock } from '#lab/lock.ts';
 import { ensureOldestNode } from '#lab/oldest-node.ts';
+import { ensurePromtool, ensureSchemathesis } from '#lab/outside-tools.ts';
 import { PATHS } from '#lab/paths.ts';
 import { type Ground, known, type LabContext, noteSetup, setupSteps } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
-import { runSteps, type StepPlan } from '#lab/steps.ts';
+import { runSteps, type Step, type StepPlan } from '#lab/steps.ts';
 import { sweepTests } from '#lab/stop.ts';
 import { ensureTracedImage, tracedImage } from '#lab/traced-image.ts';
 
-export type Part = 'check' | 'unit' | 'library' | 'simulation' | 'integration';
+export type Part = 'check' | 'unit' | 'library' | 'simulation' | 'integration' | 'api';
+
+/** For what is there already. */
+const SILENT: Step = { note: () => {}, progress: () => {} };
 
 /** The checks, each a program of node_modules; each counts as one test. */
 const CHECKS = [
@@ -71,6 +75,7 @@ async function setUp(context: LabContext, print: (line: string) => void): Promis
     ...setupSteps(context, ground),
     noteSetup(context, ground),
     tracedImageStep(context, ground),
+    promtoolStep(context),
   ];
   await withLock('lab', waiting, context.signal, () => runSteps(steps));
 }
@@ -85,6 +90,10 @@ function tracedImageStep(context: LabContext, ground: Ground): StepPlan {
   };
 }
 
+function promtoolStep(context: LabContext): StepPlan {
+  return { title: 'promtool', run: (step) => ensurePromtool({ ...context, step }) };
+}
+
 /** What set-up chose. */
 function appImage(): string {
   return known(readLabEnvironment()?.HOLDFAST_IMAGE);
@@ -93,6 +102,7 @@ function appImage(): string {
 function runPart(part: Part, context: LabContext, print: (line: string) => void): Promise<Counts> {
   if (part === 'check') return check(context, print);
   if (part === 'unit' || part === 'simulation') return vitest(part, context, {});
+  if (part === 'api') return api(context);
   if (part === 'library') return library(context);
   return integration(context, print);
 }
@@ -134,13 +144,26 @@ function integration(context: LabContext, print: (line: string) => void): Promis
   return withLock('tests', waiting, context.signal, async () => {
     // Vitest runs no teardown when it is interrupted: what such a run left is swept here.
     for (const what of await sweepTests(context)) print(`removed a leftover: ${what}`);
+    const promtool = await ensurePromtool({ ...context, step: SILENT });
     const counts = await vitest('integration', context, {
       ...readLabEnvironment(),
       HOLDFAST_TRACED_IMAGE: tracedImage(appImage()),
+      HOLDFAST_PROMTOOL: promtool,
     });
     if (!context.signal.aborted) await sweepTests(context);
     return counts;
   });
+}
+
+/** The server's API against its own document, by a tool that knows neither. */
+async function api(context: LabContext): Promise<Counts> {
+  let schemathesis = '';
+  const run = async (step: Step) => {
+    schemathesis = await ensureSchemathesis({ ...context, step });
+    return schemathesis;
+  };
+  await runSteps([{ title: 'schemathesis', run }]);
+  return vitest('api', context, { HOLDFAST_SCHEMATHESIS: schemathesis });
 }
 
 async function vitest(

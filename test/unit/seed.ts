@@ -5,7 +5,7 @@
 import type { Parameters } from 'fast-check';
 
 const given = process.env.HOLDFAST_SEED;
-const seed = given === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(given);
+export const seed = given === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(given);
 console.info(`seed ${seed} (replay with HOLDFAST_SEED=${seed})`);
 
 /** fast-check's parameters with the run's seed. */

@@ -8,6 +8,7 @@ import { frameCsv, frameJson, jsonTextOf } from '#server/api/frame-text.ts';
 import { cursorOf, lineOf, positionOfCursor, positionOfLine } from '#server/api/position.ts';
 import { frame as frameSchema } from '#server/api/schemas.ts';
 import type { Store, StoredFrame } from '#server/store/store.ts';
+import { seeded } from '../seed.ts';
 import { fill, startApi, stopApis } from './api-rig.ts';
 import { DEADLINE } from './serving.ts';
 import { announce, batchOf, EPOCH_A, epochOf, frameOf } from './store-contract.ts';
@@ -197,6 +198,7 @@ describe('a frame as text', () => {
           expect(read.payload).toEqual(JSON.parse(Buffer.from(payload).toString()));
         }
       }),
+      seeded(),
     );
   });
 
@@ -214,6 +216,7 @@ describe('a frame as text', () => {
           expect(cell).not.toMatch(/^[+-].*[(|!]/s);
         }
       }),
+      seeded(),
     );
   });
 

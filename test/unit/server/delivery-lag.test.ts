@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DeliveryLag, LAG_BOUNDS_S } from '#server/delivery-lag.ts';
+import { seeded } from '../seed.ts';
 
 const NOW = 1_700_000_000_000_000;
 const MINUTE = 60_000_000;
@@ -34,6 +35,7 @@ describe('of a collector', () => {
           expect(got).toBeLessThanOrEqual(Math.max(1, exact * 1.2));
         }
       }),
+      seeded(),
     );
   });
 
