@@ -191,6 +191,26 @@ export const SERVER_SETTINGS = {
     min: 1,
     max: 10_000,
   }),
+  series: choiceSetting({
+    name: 'HOLDFAST_SERIES',
+    text: 'Whether the numbers of JSON payloads are kept as series for charts (/api/v1/series), in `series.db` beside the store. Made from the store: it can be switched off and on, or removed.',
+    default: 'on',
+    choices: ['on', 'off'],
+  }),
+  seriesPerCollectorMax: integerSetting({
+    name: 'HOLDFAST_SERIES_PER_COLLECTOR_MAX',
+    text: 'Series of one collector that are charted; numbers of further ones are counted and left out.',
+    default: 2_000,
+    min: 1,
+    max: 20_000,
+  }),
+  seriesBucketsMax: integerSetting({
+    name: 'HOLDFAST_SERIES_BUCKETS_MAX',
+    text: 'Time buckets of one collector that are kept at each resolution but the coarsest, newest first: two days of seconds, a third of a year of minutes.',
+    default: 172_800,
+    min: 1_000,
+    max: 10_000_000,
+  }),
 } as const;
 
 export type ServerSettings = Settings<typeof SERVER_SETTINGS>;

@@ -28,6 +28,7 @@ import type { Connection } from './ingest-connection.ts';
 import { Metrics } from './metrics.ts';
 import { Registry } from './registry.ts';
 import { Retention } from './retention.ts';
+import { SeriesIndex } from './series/series-index.ts';
 import type { CheckOutcome } from './store/check.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
 import { StoreError } from './store/store.ts';
@@ -113,6 +114,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     bytesMax: settings.ingestBytesMax,
     caps: settings,
   });
+  const series = settings.series === 'on' ? seriesOf(settings, log) : undefined;
   const api = await createApi({
     version: VERSION,
     store,
@@ -124,6 +126,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     deliveryLag: (collector) => metrics.deliveryLag.of(collector, wallTime()),
     listening: () => ingest.listening,
     eventClientsMax: settings.eventClientsMax,
+    series,
   });
   const retention = new Retention({
     ageMs: settings.retentionMs,
@@ -137,6 +140,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     access.close();
     await ingest.close();
     await api.close();
+    await series?.close();
     await store.close();
   };
   try {
@@ -177,6 +181,11 @@ function checkFileHandles({ connectionsMax, filesReserved }: ServerSettings): vo
   const rule = `well below the limit of open files, which is ${filesMax} here: raise \`ulimit -n\``;
   const { name } = SERVER_SETTINGS.filesReserved;
   throw new SettingsError([{ name, rule, got: String(filesReserved) }]);
+}
+
+function seriesOf(settings: ServerSettings, log: Logger): SeriesIndex {
+  const { storePath: directory, seriesPerCollectorMax, seriesBucketsMax: bucketsMax } = settings;
+  return new SeriesIndex({ directory, seriesPerCollectorMax, bucketsMax }, log);
 }
 
 async function run(): Promise<void> {

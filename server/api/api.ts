@@ -9,6 +9,7 @@ import {
   serializerCompiler,
   validatorCompiler,
 } from 'fastify-type-provider-zod';
+import { addSeriesRoutes } from '#server/series/routes.ts';
 import { addCollectorRoutes } from './collector-routes.ts';
 import { addEventRoutes } from './event-routes.ts';
 import { EventStream } from './event-stream.ts';
@@ -66,6 +67,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     addFrameRoutes(app, options);
     addExportRoutes(app, options);
     addEventRoutes(app, options, stream);
+    addSeriesRoutes(app, options.series);
     addPage(app);
     app.get('/api/v1/openapi.json', { schema: { hide: true, querystring: noQuery } }, () =>
       app.swagger(),

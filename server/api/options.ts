@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Registry as MetricsRegistry } from 'prom-client';
 import type { LagSummary } from '#server/delivery-lag.ts';
 import type { Events } from '#server/events.ts';
+import type { SeriesIndex } from '#server/series/series-index.ts';
 import type { Store } from '#server/store/store.ts';
 import type { ConnectedSession } from './answers.ts';
 
@@ -20,4 +21,6 @@ export interface ApiOptions {
   /** Whether collectors can connect. */
   readonly listening: () => boolean;
   readonly eventClientsMax: number;
+  /** undefined where series are switched off. */
+  readonly series?: SeriesIndex | undefined;
 }

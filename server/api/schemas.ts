@@ -27,7 +27,7 @@ const epochQuery = z
   .optional()
   .describe('Only of this epoch.');
 
-const timeQuery = z.iso
+export const timeQuery = z.iso
   .datetime({ offset: true, error: 'must be an RFC 3339 time, e.g. 2026-11-21T08:12:17.5Z' })
   .transform((text, context) => {
     const parsed = parseTime(text);
@@ -46,7 +46,7 @@ const frameFilter = {
 };
 
 /** Digits as their number; anything else as it is, to be refused by the schema behind. */
-function numberOf(text: unknown): unknown {
+export function numberOf(text: unknown): unknown {
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : text;
 }
 

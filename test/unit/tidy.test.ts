@@ -61,7 +61,8 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
   {
     what: 'SQLite',
     shows: /from 'node:sqlite'/,
-    owners: /^(collector\/producer\/queue\/lock|lab\/lock|server\/store\/|bench\/limits|test\/)/,
+    owners:
+      /^(collector\/producer\/queue\/lock|lab\/lock|server\/(store|series)\/|bench\/limits|test\/)/,
   },
   {
     what: 'the environment',

@@ -1,0 +1,104 @@
+/** What the paths of the series take and give, as zod schemas; the OpenAPI document has them too. */
+import { z } from 'zod';
+import { COLLECTOR_ID, COLLECTOR_ID_RULE } from '#protocol/identity.ts';
+import { numberOf, timeQuery } from '#server/api/schemas.ts';
+
+const POINTS_MAX = 5_000;
+/** Of one parameter that may be given more than once. */
+const VALUES_MAX = 200;
+
+const time = z.iso.datetime({ precision: 6 }).describe('RFC 3339 in UTC with microseconds.');
+
+/** A parameter that may be there never, once or often. */
+function several<T extends z.ZodType>(value: T) {
+  return z.preprocess(
+    (given) => (given === undefined ? undefined : [given].flat()),
+    z.array(value).max(VALUES_MAX).optional(),
+  );
+}
+
+const collectors = several(
+  z.string().regex(COLLECTOR_ID, `must be a collector id: ${COLLECTOR_ID_RULE}`),
+).describe('Only of this collector; may be given more than once.');
+
+const attribute = z
+  .string()
+  .regex(/^[^=]+=/, 'must be key=value; key= finds what lacks that attribute')
+  .transform((text) => {
+    const at = text.indexOf('=');
+    return { key: text.slice(0, at), value: text.slice(at + 1) };
+  });
+
+export const seriesQuery = z
+  .strictObject({
+    collector: collectors,
+    metric: several(z.string().min(1)).describe('Only this metric; may be given more than once.'),
+    attribute: several(attribute).describe(
+      'key=value: only series with this attribute; key= those without it. All that are given have to hold.',
+    ),
+    from: timeQuery.describe('Captured at this time or later; without it from the first frame on.'),
+    to: timeQuery.describe('Captured before this time; without it to the last frame.'),
+    points: z
+      .preprocess(numberOf, z.int().min(1).max(POINTS_MAX))
+      .default(1_000)
+      .describe('Buckets of a series, at most. Their width is the finest round one for that.'),
+  })
+  .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
+    path: ['to'],
+    message: 'must not be before from',
+  });
+
+export const catalogueQuery = z.strictObject({ collector: collectors });
+
+const names = {
+  metric: z.string(),
+  unit: z.string().describe('Empty where the payloads tell none.'),
+  attributes: z.record(z.string(), z.string()),
+};
+const completeTo = time
+  .nullable()
+  .describe('All that was stored before this time is in here; null while that is not known.');
+
+export const seriesResponse = z.object({
+  complete_to: completeTo,
+  from: time.nullable().describe('Start of the first bucket; null where there is nothing.'),
+  to: time.nullable().describe('End of the last bucket.'),
+  bucket_seconds: z.number().nullable(),
+  series: z.array(
+    z.object({
+      collector: z.string(),
+      ...names,
+      buckets: z
+        .array(
+          z.object({
+            t: time.describe('Start of the bucket, on capture time.'),
+            min: z.number(),
+            max: z.number(),
+            mean: z.number(),
+            count: z.number().int(),
+            late: z
+              .number()
+              .int()
+              .describe('How many of these reached the server over 10 s after their capture.'),
+          }),
+        )
+        .describe('By time; a bucket without values is left out.'),
+    }),
+  ),
+});
+
+export const catalogueResponse = z.object({
+  complete_to: completeTo,
+  collectors: z.array(
+    z.object({
+      collector: z.string(),
+      first_captured_at: time,
+      last_captured_at: time,
+      left_out: z
+        .number()
+        .int()
+        .describe('Numbers that are not charted because of a limit: see docs/series.md.'),
+      series: z.array(z.object(names)),
+    }),
+  ),
+});
