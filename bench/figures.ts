@@ -13,7 +13,16 @@ export interface Aim {
 
 export interface Figure {
   readonly name: string;
-  readonly unit: 'bytes' | 'frames/s' | 's' | 'ms' | 'MB' | 'frames' | 'count' | 'ratio';
+  readonly unit:
+    | 'bytes'
+    | 'frames/s'
+    | 's'
+    | 'ms'
+    | 'MB'
+    | 'frames'
+    | 'count'
+    | 'ratio'
+    | 'B/frame';
   /** In the order in which they were measured; never empty. */
   readonly samples: readonly number[];
   readonly aims?: readonly Aim[];

@@ -51,15 +51,16 @@ export function planOf({ seed }: Bench, payloadBytes: number): FramePlan {
   return { seed, payloadBytes, startedAt: Date.now() * 1_000 };
 }
 
-/** Starts all of it, with the link cut. `name` is the directory's. */
+/** Starts all of it, with the link cut. `name` is the directory's; the server's store is in it. */
 export async function startPipeline(
   bench: Bench,
   name: string,
   plan: FramePlan,
+  serverSettings: Readonly<Record<string, string>> = {},
 ): Promise<Pipeline> {
   const directory = join(bench.directory, name);
   await mkdir(directory);
-  const server = await bench.programs.server(join(directory, 'store'));
+  const server = await bench.programs.server(join(directory, 'store'), serverSettings);
   const { link, port, toxiproxy } = await startLink(bench, directory, server.port);
   await link.cut();
   const source = await bench.programs.source({

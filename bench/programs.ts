@@ -58,12 +58,17 @@ export class Programs {
     return running(child);
   }
 
-  async server(storePath: string): Promise<RunningServer> {
+  /** `settings` are variables of its own beside the usual ones. */
+  async server(
+    storePath: string,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<RunningServer> {
     const child = this.#node('server/main.ts', {
       HOLDFAST_TOKEN: TOKEN,
       HOLDFAST_STORE_PATH: storePath,
       HOLDFAST_INGEST_PORT: '0',
       HOLDFAST_API_PORT: '0',
+      ...settings,
     });
     const { ingest, api } = await logged(child, 'started');
     const port = Number(String(ingest).split(':').at(-1));

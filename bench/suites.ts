@@ -13,6 +13,7 @@ import type { Bench } from './pipeline.ts';
 import { measureReceipts } from './receipts.ts';
 import { measureCuts, measureOutages } from './recovery.ts';
 import type { Result } from './result.ts';
+import { measureFollowing, measureQuestions } from './series.ts';
 import { measureShort, measureThin } from './thin.ts';
 
 export interface Suite {
@@ -20,7 +21,7 @@ export interface Suite {
   readonly parts: Readonly<Record<string, (bench: Bench) => Promise<Result>>>;
 }
 
-type SuiteName = 'smoke' | 'heart' | 'ingest' | 'thin' | 'depth' | 'api';
+type SuiteName = 'smoke' | 'heart' | 'ingest' | 'thin' | 'depth' | 'api' | 'series';
 
 export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   smoke: {
@@ -70,5 +71,10 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   api: {
     description: 'an export of a million frames beside a drain, and what it costs; two minutes',
     parts: { export: measureExport },
+  },
+  series: {
+    description:
+      'charts: a million points to a thousand, five million beside it, what following costs ingest; about four minutes',
+    parts: { following: measureFollowing, questions: measureQuestions },
   },
 };

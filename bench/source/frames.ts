@@ -2,14 +2,17 @@
  * The frames that a benchmark sends: payload and capture time of frame n follow from the seed and n
  * alone, so what the server stored can be judged without having kept what was sent.
  *
- * A payload opens with its n, and is noise behind that: no compressor gets it smaller.
+ * A payload opens with its n, and is noise behind that: no compressor gets it smaller. Or it is JSON with
+ * three numbers, such as a server makes charts of, filled up with noise.
  */
 
 export interface FramePlan {
   /** A u32. */
   readonly seed: number;
-  /** At least 8. */
+  /** At least 8; of JSON at least 160. */
   readonly payloadBytes: number;
+  /** Noise when left out. */
+  readonly content?: 'noise' | 'json';
   /** Capture time of frame 0, in microseconds since 1970 UTC. */
   readonly startedAt: number;
 }
@@ -19,8 +22,28 @@ const INDEX_BYTES = 8;
 /** Frame n was captured so long after frame n − 1, in microseconds. */
 const STEP_US = 1_001;
 
+/** The metrics of a JSON payload, beside its `n`. */
+export const METRICS = ['bench.level', 'bench.total'] as const;
+
 /** A buffer of its own. */
-export function payloadOf({ seed, payloadBytes }: FramePlan, n: number): Buffer {
+export function payloadOf(plan: FramePlan, n: number): Buffer {
+  return plan.content === 'json' ? jsonOf(plan, n) : noiseOf(plan, n);
+}
+
+function jsonOf(plan: FramePlan, n: number): Buffer {
+  const [level, total] = METRICS;
+  const metrics = [
+    { name: level, unit: '1', value: Math.round(5_000 * (1 + Math.sin(n / 10_000))) / 10_000 },
+    { name: total, unit: 'By', value: n * 4_096 },
+  ];
+  const head = `{"n":${n},"metrics":${JSON.stringify(metrics)},"fill":"`;
+  const noise = noiseOf(plan, n)
+    .toString('base64')
+    .slice(0, plan.payloadBytes - head.length - 2);
+  return Buffer.from(`${head}${noise}"}`);
+}
+
+function noiseOf({ seed, payloadBytes }: FramePlan, n: number): Buffer {
   const words = new Uint32Array(Math.ceil(payloadBytes / 4));
   let state = (seed ^ Math.imul(n + 1, 0x9e37_79b1)) >>> 0 || 1;
   for (let i = 0; i < words.length; i += 1) {
@@ -41,5 +64,8 @@ export function capturedAtOf({ startedAt }: FramePlan, n: number): number {
 
 /** Which frame a payload is, as far as it says so; undefined where it is too short for that. */
 export function indexOf(payload: Buffer): number | undefined {
+  // The n of noise would be 2^62 and more to begin with a brace.
+  if (payload[0] === 0x7b)
+    return Number(/^\{"n":(\d+),/.exec(payload.toString('latin1', 0, 24))?.[1]);
   return payload.length < INDEX_BYTES ? undefined : Number(payload.readBigUInt64BE(0));
 }

@@ -25,8 +25,8 @@ const FOLLOW_INTERVAL_MS = 5_000;
 const RETRY_MS = 10_000;
 /** What a question waits for frames that are not charted yet. */
 const CATCH_UP_MS = 100;
-/** Of 19: others come first, but it is never starved. */
-const NICENESS = 10;
+/** Of 19: a third of another thread's share where they compete, so that answers still come in time. */
+const NICENESS = 5;
 
 export interface SeriesWorkerOptions {
   /** The store's. */
