@@ -21,6 +21,9 @@ import {
 
 /** How often it looks for new frames when nobody asks; a question has it look at once. */
 const FOLLOW_INTERVAL_MS = 5_000;
+/** The work of a large fleet is done less often, in larger pieces: that is cheaper. */
+const REST_PER_WORK = 9;
+const REST_MS_MAX = 60_000;
 /** After a failure that waiting may mend, such as a full disk. */
 const RETRY_MS = 10_000;
 /** What a question waits for frames that are not charted yet. */
@@ -50,6 +53,8 @@ class SeriesWorker {
   #follower: Follower;
   #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #waits = false;
+  /** Of the work since the last rest. */
+  #workedMs = 0;
   #closed = false;
 
   constructor(options: SeriesWorkerOptions, tell: (notice: SeriesNotice) => void) {
@@ -95,16 +100,24 @@ class SeriesWorker {
 
   #work(): void {
     if (this.#closed) return;
+    const startedAt = performance.now();
     try {
       this.#checkInPlace();
       const step = this.#follower.step();
       if (step !== 'searched') this.#follows();
-      if (step === 'idle') this.#timer = setTimeout(() => this.#work(), FOLLOW_INTERVAL_MS);
+      this.#workedMs += performance.now() - startedAt;
+      if (step === 'idle') this.#rest();
       else this.#timer = setImmediate(() => this.#work());
     } catch (error) {
       this.#failed(error);
       this.#timer = setTimeout(() => this.#work(), this.#waits ? RETRY_MS : 0);
     }
+  }
+
+  #rest(): void {
+    const restMs = Math.max(FOLLOW_INTERVAL_MS, this.#workedMs * REST_PER_WORK);
+    this.#workedMs = 0;
+    this.#timer = setTimeout(() => this.#work(), Math.min(restMs, REST_MS_MAX));
   }
 
   #guarded<T>(answer: () => T): T {
