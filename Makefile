@@ -2,7 +2,7 @@
 # or 2). Nothing is built by make: it is here because people type it.
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status logs doctor cut slow restore \
-  test test-unit test-library test-api test-simulation test-integration check bench pack
+  test test-unit test-library test-api test-simulation test-hostile test-integration check bench pack
 
 # What `make slow` adds, in each direction: LATENCY_MS milliseconds, RATE_KBPS kilobytes a second.
 LATENCY_MS ?= 250
@@ -50,6 +50,9 @@ test-library:
 
 test-simulation:
 	@./holdfast test-simulation
+
+test-hostile:
+	@./holdfast test-hostile
 
 test-integration:
 	@./holdfast test-integration

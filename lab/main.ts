@@ -127,9 +127,11 @@ program
   .action(ending(() => doctor(toSetUp(), print)));
 program
   .command('test')
-  .description('everything: check, unit tests, the packed library, simulation, integration tests')
+  .description('everything: check and all tests')
   .action(
-    ending(() => test(['check', 'unit', 'library', 'simulation', 'integration'], toSetUp(), print)),
+    ending(() =>
+      test(['check', 'unit', 'library', 'simulation', 'hostile', 'integration'], toSetUp(), print),
+    ),
   );
 program
   .command('test-unit')
@@ -143,6 +145,10 @@ program
   .command('test-simulation')
   .description('random histories of the real code in virtual time, and the mutants that they catch')
   .action(ending(() => test(['simulation'], toSetUp(), print)));
+program
+  .command('test-hostile')
+  .description('a real server under hostile input, and a small run of the fuzzer')
+  .action(ending(() => test(['hostile'], toSetUp(), print)));
 program
   .command('test-integration')
   .description('tests on the real images and a real Toxiproxy in containers')

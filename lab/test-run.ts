@@ -17,7 +17,7 @@ import { runSteps, type Step, type StepPlan } from '#lab/steps.ts';
 import { sweepTests } from '#lab/stop.ts';
 import { ensureTracedImage, tracedImage } from '#lab/traced-image.ts';
 
-export type Part = 'check' | 'unit' | 'library' | 'simulation' | 'integration' | 'api';
+export type Part = 'check' | 'unit' | 'library' | 'simulation' | 'hostile' | 'integration' | 'api';
 
 /** For what is there already. */
 const SILENT: Step = { note: () => {}, progress: () => {} };
@@ -101,10 +101,10 @@ function appImage(): string {
 
 function runPart(part: Part, context: LabContext, print: (line: string) => void): Promise<Counts> {
   if (part === 'check') return check(context, print);
-  if (part === 'unit' || part === 'simulation') return vitest(part, context, {});
   if (part === 'api') return api(context);
   if (part === 'library') return library(context);
-  return integration(context, print);
+  if (part === 'integration') return integration(context, print);
+  return vitest(part, context, {});
 }
 
 async function check(context: LabContext, print: (line: string) => void): Promise<Counts> {

@@ -2,12 +2,12 @@
  * A collector made for tests, on the codec alone: makes messages as bytes and reads what comes.
  * Knows no sockets; the session's tests hand it bytes, the ingest's tests a socket's.
  */
-import { decodeBody } from '#protocol/codec.ts';
-import { MessageWriter } from '#protocol/envelope.ts';
+import { decodeBody, encodeBody } from '#protocol/codec.ts';
+import { nextCounter, sealEnvelope } from '#protocol/envelope.ts';
 import { Framer } from '#protocol/framer.ts';
 import { type MacKey, macKeyOf, signHello, verifyWelcome } from '#protocol/handshake.ts';
 import { NONCE_BYTES, PROTOCOL_VERSION } from '#protocol/limits.ts';
-import type { EpochAnnouncement, Hello, Message } from '#protocol/messages.ts';
+import { type EpochAnnouncement, type Hello, KINDS, type Message } from '#protocol/messages.ts';
 
 export const TOKEN = Buffer.from('0123456789abcdef');
 export const INSTANCE = '11111111-1111-4111-8111-111111111111';
@@ -18,8 +18,9 @@ export class WireClient {
   /** True once a WELCOME came whose MAC is right. */
   welcomed = false;
   readonly #key: MacKey;
-  readonly #writer = new MessageWriter();
   readonly #framer = new Framer();
+  /** That of the next message. */
+  #counter = 0;
   #greetingBody: Buffer | undefined;
   #helloBody: Buffer | undefined;
 
@@ -61,13 +62,20 @@ export class WireClient {
       epochs,
       ...more,
     });
-    const { bytes, body } = this.#writer.write(hello);
-    this.#helloBody = body;
-    return bytes;
+    this.#helloBody = encodeBody(hello).body;
+    return this.bytesOf(hello);
   }
 
   bytesOf(message: Message): Buffer {
-    return this.#writer.write(message).bytes;
+    const { kind, flags, body } = encodeBody(message);
+    return this.sealed(KINDS[kind], flags, body);
+  }
+
+  /** Any body as the next message. */
+  sealed(kind: number, flags: number, body: Buffer): Buffer {
+    const bytes = sealEnvelope(kind, flags, this.#counter, body);
+    this.#counter = nextCounter(this.#counter);
+    return bytes;
   }
 }
 
