@@ -102,7 +102,7 @@ export class SettledRanges {
 
   /** How many seqs are settled. */
   get count(): number {
-    return this.#ranges.reduce((sum, range) => sum + range.to - range.from + 1, 0);
+    return this.#ranges.reduce((sum, range) => sum + (range.to - range.from + 1), 0);
   }
 
   /** The range that holds `seq`, if it is settled. */

@@ -339,7 +339,7 @@ export class Connection implements Member {
     metrics.onFrames('duplicate', duplicates);
     metrics.onFrames('conflict', conflicts.length);
     metrics.onFrames('rejected', rejects.length);
-    metrics.onDeclared(gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0));
+    metrics.onDeclared(gaps.reduce((sum, { from, to }) => sum + (to - from + 1), 0));
     if (newest !== undefined && stored > 0) {
       const { seq: to, capturedAt } = newest;
       events.publish({ type: 'stored', collector, epoch, to, capturedAt });

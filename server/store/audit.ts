@@ -53,10 +53,13 @@ export function auditEpoch(stream: StreamFacts, settled: readonly SettledRange[]
   };
 }
 
-/** Over all of these epochs. */
+/** Each epoch may have so many seqs by its collector's word; more than that is no exact number. */
+const COUNT_MAX = Number.MAX_SAFE_INTEGER;
+
+/** Over all of these epochs; what is more than 2^53 − 1 is given as that. */
 export function totalsOf(epochs: readonly EpochAudit[]): AuditTotals {
   const total = (of: (epoch: EpochAudit) => number): number =>
-    epochs.reduce((sum, epoch) => sum + of(epoch), 0);
+    epochs.reduce((sum, epoch) => Math.min(sum + of(epoch), COUNT_MAX), 0);
   return {
     stored: total((epoch) => epoch.stored),
     declared: total((epoch) => count(epoch.declared)),
@@ -69,9 +72,9 @@ export function totalsOf(epochs: readonly EpochAudit[]): AuditTotals {
   };
 }
 
-/** How many seqs the ranges hold. */
+/** How many seqs the ranges hold; exact, for the ranges of one epoch hold no more than 2^53 − 1. */
 export function count(ranges: readonly AuditRange[]): number {
-  return ranges.reduce((sum, range) => sum + range.to - range.from + 1, 0);
+  return ranges.reduce((sum, range) => sum + (range.to - range.from + 1), 0);
 }
 
 function listOf(settled: readonly SettledRange[], state: SettledRange['state']): AuditRange[] {

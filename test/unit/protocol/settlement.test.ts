@@ -143,3 +143,13 @@ describe('the chain of states', () => {
     expect(settledReason({ state: 'stored', code: 0 })).toBeUndefined();
   });
 });
+
+test('seqs are counted exactly up to the last that there is', () => {
+  const last = Number.MAX_SAFE_INTEGER;
+  const ends: [number, number][] = [
+    [1, 2],
+    [last - 1, last],
+  ];
+  const ranges = ends.map(([from, to]) => ({ from, to, state: 'stored', code: 0 }) as const);
+  expect(new SettledRanges(ranges).count).toBe(4);
+});

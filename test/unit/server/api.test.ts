@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { formatTime } from '#protocol/identity.ts';
 import { parseTime } from '#server/api/time.ts';
 import { fill, get, startApi, stopApis } from './api-rig.ts';
-import { EPOCH_A, frameOf } from './store-contract.ts';
+import { announce, EPOCH_A, EPOCH_B, epochOf, frameOf } from './store-contract.ts';
 
 afterEach(stopApis);
 
@@ -75,6 +75,14 @@ describe('answers', () => {
       },
     ]);
     expect((await get(app, '/api/v1/audit?collector=other')).collectors).toEqual([]);
+  });
+
+  test('the audit answers whatever a collector says of how far it has come', async () => {
+    const { app, store } = await startApi();
+    const last = Number.MAX_SAFE_INTEGER;
+    await announce(store, [epochOf(EPOCH_A, 1, last), epochOf(EPOCH_B, 1, last)]);
+    const { collectors } = await get(app, '/api/v1/audit');
+    expect(collectors).toMatchObject([{ totals: { stored: 0, pending: last } }]);
   });
 
   test('frames come by page, newest first, with their payload as JSON where it is JSON', async () => {

@@ -68,3 +68,13 @@ test('an epoch of which nothing is known is empty', () => {
   const audit = auditEpoch({ ...facts, duplicatesRefused: 0, conflictsRefused: 0 }, []);
   expect(audit).toMatchObject({ first: 0, last: 0, stored: 0, pending: [], missing: [] });
 });
+
+test('seqs are counted exactly up to the last that there is', () => {
+  const last = Number.MAX_SAFE_INTEGER;
+  const ends: [number, number][] = [
+    [2, 2],
+    [7, 7],
+    [last, last],
+  ];
+  expect(count(ends.map(([from, to]) => ({ from, to })))).toBe(3);
+});
