@@ -39,7 +39,9 @@ export default defineConfig({
         test: {
           name: 'hostile',
           include: ['test/hostile/**/*.test.ts'],
-          // The longest deadline of the protocol, the handshake's, takes a minute.
+          // The longest deadline of the protocol, the handshake's, takes a minute; all that wait for
+          // one do it side by side.
+          maxConcurrency: 20,
           testTimeout: 180_000,
           hookTimeout: 60_000,
         },

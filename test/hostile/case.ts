@@ -11,6 +11,7 @@ export const DEADLINES_MS = {
   'the deadline for HELLO, 60 s': 60_000,
   'no byte in mid-message for 10 s': 10_000,
   'no byte between messages for 5 s': 5_000,
+  'half a minute of bytes, then none for 10 s': 40_000,
 } as const;
 export type Deadline = keyof typeof DEADLINES_MS;
 

@@ -13,7 +13,7 @@ export async function judge(stage: Stage, one: WireCase, collector: string): Pro
   expect(totals?.stored ?? 0).toBe(one.stored ?? 0);
   expect(totals?.rejected ?? 0).toBe(one.rejected ?? 0);
   await stage.mustHoldWhatWasSent(collector);
-  stage.server.dropPeers();
+  peer.destroy();
   expect(stage.server.isRunning).toBe(true);
 }
 

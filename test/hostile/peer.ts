@@ -34,14 +34,14 @@ function nextAddress(): string {
 export class Peer {
   readonly wire: WireClient;
   readonly socket: Socket;
-  readonly #answersPings: boolean;
+  answersPings: boolean;
   address = '';
   isClosed = false;
 
   private constructor(port: number, options: PeerOptions) {
     const { token, from = nextAddress(), answersPings = true, allowHalfOpen = false } = options;
     this.wire = new WireClient(token);
-    this.#answersPings = answersPings;
+    this.answersPings = answersPings;
     this.socket = connect({
       port,
       host: '127.0.0.1',
@@ -117,11 +117,18 @@ export class Peer {
   async acked(count: number): Promise<void> {
     let acked = 0;
     await until(`${count} frames are acknowledged`, () => {
+      if (this.isClosed && acked < count) throw new Error(`closed: ${this.lastWords}`);
       for (const { settled } of this.wire.take('ack')) {
         for (const { from, to, state } of settled) acked += state === 'stored' ? to - from + 1 : 0;
       }
       return acked >= count;
     });
+  }
+
+  /** What the server said last, if it said goodbye. */
+  get lastWords(): string {
+    const said = this.wire.messages.find((message) => message.kind === 'bye');
+    return said === undefined ? 'without a word' : `${said.reason} ${said.text}`;
   }
 
   destroy(): void {
@@ -130,7 +137,7 @@ export class Peer {
 
   #onData(bytes: Buffer): void {
     this.wire.onBytes(bytes);
-    if (!this.#answersPings) return;
+    if (!this.answersPings) return;
     for (const { id } of this.wire.take('ping')) {
       this.send({ kind: 'pong', id, bytesReceived: 0, highest: undefined });
     }

@@ -109,6 +109,11 @@ export class ServerProcess {
     return readdirSync(`/proc/${this.process.pid}/fd`).length;
   }
 
+  /** Whether the log has the end of the connection from that address. */
+  hasClosed(address: string): boolean {
+    return this.#closed.has(address);
+  }
+
   /** How the connection from that address ended, once the log has it. */
   async closing(address: string): Promise<ClosedLine> {
     await until(`the log tells of ${address}`, () => this.#closed.has(address));

@@ -27,6 +27,8 @@ test('nothing is stored but what was sent in right messages', () => stage.mustHo
 
 test('all of it again and again leaves neither handles nor memory behind', async () => {
   const { server } = stage;
+  server.dropPeers();
+  await stage.proveHealthy();
   const handles = server.handles;
   const rssBytes: number[] = [];
   for (let round = 1; round <= ROUNDS; round += 1) {
