@@ -7,9 +7,11 @@
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { BODY_BYTES_MAX } from '#protocol/limits.ts';
 import type { ServerAddress } from './address.ts';
-import { type LinkError, socketError, tlsError, tlsFilesError } from './link-error.ts';
+import { LinkError, socketError, tlsError, tlsFilesError } from './link-error.ts';
 import type { Connection } from './sender.ts';
+import { WINDOW_BYTES_MAX } from './window.ts';
 
 /** What the link uses of a socket. */
 export type LinkSocket = Pick<
@@ -67,6 +69,8 @@ export interface LinkEvents {
   onClosed(connection: Connection, error: LinkError | undefined): void;
 }
 
+/** A window, the message that is always allowed, and the heartbeats of hours. */
+const UNSENT_BYTES_MAX = WINDOW_BYTES_MAX + 2 * BODY_BYTES_MAX;
 /** How long a goodbye may take to leave before the socket is destroyed, in milliseconds. */
 const GOODBYE_MS = 500;
 
@@ -98,7 +102,8 @@ export class Link {
     let secured = false;
     let failure: LinkError | undefined;
     socket.on('error', (error) => {
-      failure = tls ? tlsError(error, address, secured) : socketError(error, address);
+      if (error instanceof LinkError) failure = error;
+      else failure = tls ? tlsError(error, address, secured) : socketError(error, address);
     });
     socket.on('connect', () => {
       if (this.#sockets.has(connection)) this.#events.onConnected(connection);
@@ -124,9 +129,17 @@ export class Link {
     });
   }
 
-  /** Queues bytes; how many may be unsent at a time is the sender's window. */
+  /**
+   * Queues bytes. How many may be unsent at a time is the sender's window; past that they are
+   * answers to a server that asks and never reads, and the connection is given up.
+   */
   write(connection: Connection, bytes: Buffer): void {
-    this.#sockets.get(connection)?.write(bytes);
+    const socket = this.#sockets.get(connection);
+    if (socket === undefined) return;
+    socket.write(bytes);
+    if (socket.writableLength <= UNSENT_BYTES_MAX) return;
+    const text = `${socket.writableLength} bytes wait for a server that does not read them`;
+    socket.destroy(new LinkError('no_progress', text));
   }
 
   /** Closes wholly, after what was written has left or half a second has passed. */

@@ -21,6 +21,11 @@
 /** One small message is always allowed, and so is a start without knowing anything. */
 const WINDOW_BYTES_MIN = 4_096;
 const WINDOW_BYTES_START = 16_384;
+/**
+ * However much a server takes at a time and however fast it acknowledges: what is in flight is in
+ * this process's memory until the kernel has it. A server of ours asks for no more.
+ */
+export const WINDOW_BYTES_MAX = 67_108_864;
 const HORIZON_MS = 1_000;
 /** The best of so many samples counts; older ones fade with the path's change. */
 const SAMPLES_MAX = 16;
@@ -62,7 +67,7 @@ export class Window {
 
   /** `capBytes` is the server's bound, `now` monotonic milliseconds. */
   constructor(capBytes: number, now: number) {
-    this.#capBytes = capBytes;
+    this.#capBytes = Math.min(capBytes, WINDOW_BYTES_MAX);
     this.#deliveredAt = now;
   }
 

@@ -1,6 +1,6 @@
 /** The window against modelled paths: a rate and a delay, nothing else. */
 import { expect, test } from 'vitest';
-import { type Flight, Window } from '#collector/producer/window.ts';
+import { type Flight, WINDOW_BYTES_MAX, Window } from '#collector/producer/window.ts';
 
 const CAP_BYTES = 4_194_304;
 
@@ -27,6 +27,14 @@ function fill(rate: number, delayMs: number, durationMs: number) {
 
 test('a fast path gets all that the server allows', () => {
   expect(fill(50_000, 1, 2_000).window.bytes).toBe(CAP_BYTES);
+});
+
+test('a server that takes any amount and acknowledges at once gets no more than there is room for', () => {
+  const window = new Window(0xffff_ffff, 0);
+  for (let now = 0; now < 50; now += 1) {
+    window.onAcked(window.onSent(1e9, false, now), now);
+  }
+  expect(window.bytes).toBe(WINDOW_BYTES_MAX);
 });
 
 test('a thin path gets about a second of what it carries', () => {
