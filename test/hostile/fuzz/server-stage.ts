@@ -7,7 +7,7 @@
  *   its identity, no frame of a broken message, nothing in an epoch that was not announced;
  * - what came before the first wrong byte is stored and acknowledged;
  * - all that is said is right by the codec, and no more than a small multiple of what came;
- * - what is on its way into the store stays within the window;
+ * - what is held, on its way into the store or before, stays within the window and a message;
  * - with a peer that falls silent, the session ends.
  */
 
@@ -19,6 +19,7 @@ import { BODY_BYTES_MAX } from '#protocol/limits.ts';
 import type { EpochAnnouncement, Frames, Message, WireFrame } from '#protocol/messages.ts';
 import { GAP_REASONS, REJECT_CODES, type SettledRange } from '#protocol/settlement.ts';
 import { sharedKey } from '#server/access/keys.ts';
+import { DEFAULT_CAPS } from '#server/caps.ts';
 import type { CommitRequest } from '#server/intake.ts';
 import { Session, type SessionAction } from '#server/session.ts';
 import type { EndReason } from '#server/session-state.ts';
@@ -40,6 +41,8 @@ const NONCE = Buffer.alloc(32, 9);
 /** A REJECT for a frame of a few bytes is the longest answer for the shortest question. */
 const ANSWER_FACTOR_MAX = 32;
 const ANSWER_BYTES_FREE = 8_192;
+/** The longest piece that a stream is given in. */
+const CHUNK_BYTES_MAX = 65_536;
 /** From the last byte until a session of a silent peer is over: heartbeats, and its deadline. */
 const TICKS_MAX = 200;
 
@@ -87,8 +90,15 @@ class ServerStage {
         storeId: STORE_ID,
         nonce: NONCE,
         heartbeatMs: 1_000,
-        payloadBytesMax: this.#payloadBytesMax,
-        windowBytes: this.#windowBytes,
+        caps: {
+          ...DEFAULT_CAPS,
+          payloadBytesMax: this.#payloadBytesMax,
+          windowBytes: this.#windowBytes,
+        },
+        account: {
+          hold: (bytes) => this.#mustBeBounded(bytes),
+          mayTake: () => !this.#chance(0.02),
+        },
       },
       this.#now,
     );
@@ -142,12 +152,19 @@ class ServerStage {
   #answerOne(): void {
     const answer = this.#pending.shift();
     if (answer === undefined) {
-      // Draining may still wait for its deadline; anything else would wait for ever.
       const { name } = this.#session.state;
+      if (name === 'open') return this.#giveRoom();
+      // Draining may still wait for its deadline; anything else would wait for ever.
       must(name === 'draining', () => `paused while ${name}, and nothing is under way`);
       return this.#tick();
     }
     answer();
+    this.#pump();
+  }
+
+  /** In the memory that all connections share: whoever has to wait for it gets it in the end. */
+  #giveRoom(): void {
+    this.#session.onRoom(this.#now);
     this.#pump();
   }
 
@@ -162,8 +179,9 @@ class ServerStage {
   #fallSilent(): void {
     for (let ticks = 0; !this.#closed; ticks += 1) {
       must(ticks < TICKS_MAX, () => 'a silent peer keeps its session for ever');
-      this.#tick();
+      this.#giveRoom();
       this.#answerAll();
+      if (!this.#closed) this.#tick();
     }
   }
 
@@ -248,6 +266,11 @@ class ServerStage {
     this.#bytesInFlight += bytes;
     const most = this.#windowBytes + BODY_BYTES_MAX;
     must(this.#bytesInFlight <= most, () => `${this.#bytesInFlight} bytes on their way`);
+  }
+
+  #mustBeBounded(bytes: number): void {
+    const most = this.#windowBytes + BODY_BYTES_MAX + CHUNK_BYTES_MAX;
+    must(bytes <= most, () => `${bytes} bytes are held`);
   }
 
   #onWrite(bytes: Buffer): void {
