@@ -117,10 +117,10 @@ export class Peer {
   async acked(count: number): Promise<void> {
     let acked = 0;
     await until(`${count} frames are acknowledged`, () => {
-      if (this.isClosed && acked < count) throw new Error(`closed: ${this.lastWords}`);
       for (const { settled } of this.wire.take('ack')) {
         for (const { from, to, state } of settled) acked += state === 'stored' ? to - from + 1 : 0;
       }
+      if (this.isClosed && acked < count) throw new Error(`closed: ${this.lastWords}`);
       return acked >= count;
     });
   }

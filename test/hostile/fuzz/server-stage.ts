@@ -73,6 +73,7 @@ class ServerStage {
   #bytesOut = 0;
   #bytesInFlight = 0;
   #proven = false;
+  #hasRoom = true;
   #closed = false;
   #failed = false;
 
@@ -97,7 +98,7 @@ class ServerStage {
         },
         account: {
           hold: (bytes) => this.#mustBeBounded(bytes),
-          mayTake: () => !this.#chance(0.02),
+          mayTake: () => this.#hasRoom,
         },
       },
       this.#now,
@@ -139,6 +140,7 @@ class ServerStage {
     while (this.#session.paused && !this.#closed) this.#answerOne();
     if (this.#closed) return;
     this.#now += 1;
+    this.#hasRoom = !this.#chance(0.05);
     this.#bytesIn += chunk.length;
     this.#session.onBytes(chunk, this.#now);
     this.#pump();
@@ -164,6 +166,7 @@ class ServerStage {
 
   /** In the memory that all connections share: whoever has to wait for it gets it in the end. */
   #giveRoom(): void {
+    this.#hasRoom = true;
     this.#session.onRoom(this.#now);
     this.#pump();
   }
