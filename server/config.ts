@@ -3,18 +3,39 @@
  * docs/configuration.md is made from this table.
  */
 
+import { z } from 'zod';
 import { TOKEN_BYTES_MIN } from '#protocol/limits.ts';
 import {
   choiceSetting,
   integerSetting,
   optionalSecretSetting,
   optionalTextSetting,
+  type Setting,
   type SettingProblem,
   type Settings,
   SettingsError,
   textSetting,
 } from '#protocol/settings.ts';
 import { DEFAULT_CAPS } from './caps.ts';
+
+const apiHosts: Setting<readonly string[]> = {
+  name: 'HOLDFAST_API_HOSTS',
+  text: 'Names by which the API may be asked for, beside those of loopback, HOLDFAST_API_HOST, and the address at which a request comes in. Others are refused, for a page of theirs could read it through a browser (DNS rebinding).',
+  rule: 'host names or addresses without ports, separated by commas',
+  default: '',
+  schema: z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((name) => name.trim())
+        .filter(Boolean),
+    )
+    .refine((names) => names.every((name) => HOST_NAME.test(name))),
+};
+
+/** A name, an IPv4 or an IPv6 address. */
+const HOST_NAME = /^[A-Za-z0-9._:-]{1,253}$/;
 
 export const SERVER_SETTINGS = {
   ingestHost: textSetting({
@@ -45,6 +66,12 @@ export const SERVER_SETTINGS = {
     min: 0,
     max: 65_535,
   }),
+  apiToken: optionalSecretSetting({
+    name: 'HOLDFAST_API_TOKEN',
+    text: 'Secret that the API and the page want to be shown, health aside: as a bearer token, or as the password of HTTP Basic, whatever the user. Without it whoever reaches the port may read.',
+    bytesMin: TOKEN_BYTES_MIN,
+  }),
+  apiHosts,
   storePath: textSetting({
     name: 'HOLDFAST_STORE_PATH',
     text: 'Directory of the store; made when it is not there.',

@@ -127,6 +127,11 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     listening: () => ingest.listening,
     eventClientsMax: settings.eventClientsMax,
     series,
+    guard: {
+      token: settings.apiToken,
+      hosts: [settings.apiHost, ...settings.apiHosts],
+      attempts: access.attempts,
+    },
   });
   const retention = new Retention({
     ageMs: settings.retentionMs,
@@ -146,6 +151,11 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
   try {
     const { address, port } = await ingest.listen();
     const url = await api.listen({ host: settings.apiHost, port: settings.apiPort });
+    if (settings.apiToken === undefined && !isLoopback(settings.apiHost)) {
+      const text =
+        'the API is not on loopback alone and wants no token: whoever reaches it may read everything (HOLDFAST_API_TOKEN)';
+      log.warn({ event: 'api_open', host: settings.apiHost }, text);
+    }
     log.info(
       { event: 'started', ingest: `${address}:${port}`, api: url, store_id: store.storeId },
       'ready for collectors',
@@ -236,6 +246,10 @@ async function run(): Promise<void> {
     log.fatal({ event: 'store_failed', code: error.code }, error.message);
     stop('the store failed', EXIT.failed);
   });
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Registry as MetricsRegistry } from 'prom-client';
 import type { LagSummary } from '#server/delivery-lag.ts';
+import type { ApiGuardOptions } from '#server/access/api-guard.ts';
 import type { Events } from '#server/events.ts';
 import type { SeriesIndex } from '#server/series/series-index.ts';
 import type { Store } from '#server/store/store.ts';
@@ -23,4 +24,5 @@ export interface ApiOptions {
   readonly eventClientsMax: number;
   /** undefined where series are switched off. */
   readonly series?: SeriesIndex | undefined;
+  readonly guard: ApiGuardOptions;
 }

@@ -17,7 +17,7 @@ export async function startApi(
   more: Partial<ApiOptions> = {},
 ): Promise<Serving & { app: FastifyInstance }> {
   const serving = await serve();
-  const { store, events, metrics, log, registry, ingest } = serving;
+  const { store, events, metrics, log, registry, ingest, attempts } = serving;
   const app = await createApi({
     version: '1.2.3',
     store,
@@ -29,6 +29,7 @@ export async function startApi(
     deliveryLag: () => undefined,
     listening: () => ingest.listening,
     eventClientsMax: 2,
+    guard: { token: undefined, hosts: [], attempts },
     ...more,
   });
   apps.push(app);

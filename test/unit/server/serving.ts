@@ -37,6 +37,7 @@ export interface Serving {
   readonly port: number;
   /** Lines that were logged. */
   readonly logged: Record<string, unknown>[];
+  readonly attempts: Attempts;
   readonly door: TlsDoor | undefined;
 }
 
@@ -112,7 +113,7 @@ export async function serve(
   });
   undo.push(() => ingest.close());
   const { port } = await ingest.listen();
-  return { store, ingest, registry, events, metrics, log, port, logged, door };
+  return { store, ingest, registry, events, metrics, log, port, logged, attempts, door };
 }
 
 /** A collector on a socket. */
