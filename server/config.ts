@@ -143,9 +143,9 @@ export const SERVER_SETTINGS = {
   }),
   filesReserved: integerSetting({
     name: 'HOLDFAST_FILES_RESERVED',
-    text: 'File handles that are kept free of collectors, for the store, the API and the log: the store must never be short of one.',
+    text: 'File handles that are kept free of collectors: 64 for the store and the log, the rest for clients of the API. The store must never be short of one.',
     default: 192,
-    min: 64,
+    min: 96,
     max: 10_000,
   }),
   helloMs: integerSetting({

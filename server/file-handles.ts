@@ -6,6 +6,8 @@
  */
 import { spareOf } from './places.ts';
 
+/** Of the handles in reserve, those that are kept for the store, its threads and the log. */
+export const STORE_FILES = 64;
 /** Connections that were sent away take a moment to go. */
 export const LEAVING_MAX = 64;
 

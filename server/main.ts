@@ -22,7 +22,7 @@ import { addStoreCommands } from './commands/store.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { assertConsistent, SERVER_SETTINGS, type ServerSettings } from './config.ts';
 import { Events } from './events.ts';
-import { connectionsWithin, openFilesMax } from './file-handles.ts';
+import { connectionsWithin, openFilesMax, STORE_FILES } from './file-handles.ts';
 import { Ingest } from './ingest.ts';
 import type { Connection } from './ingest-connection.ts';
 import { Metrics } from './metrics.ts';
@@ -140,6 +140,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     prune: (request) => store.prune(request),
     onPruned: (frames) => metrics.onPruned(frames),
   });
+  api.server.maxConnections = settings.filesReserved - STORE_FILES;
   const stop = async (): Promise<void> => {
     retention.stop();
     access.close();

@@ -1,7 +1,7 @@
 /** Who may be connected, and who goes where there are too many. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Places, spareOf } from '#server/places.ts';
+import { Places, type PlacesOptions, spareOf } from '#server/places.ts';
 import { seeded } from '../seed.ts';
 
 test('the one that has been here longest unproven goes first, and no proven one', () => {
@@ -50,6 +50,43 @@ test('leaving twice frees one place', () => {
   expect(places.prove('b')).toBe(false);
 });
 
+/** What a test knows of who is connected. */
+class Crowd {
+  readonly places: Places<number>;
+  readonly here = new Map<number, { readonly address: string; proven: boolean }>();
+  #arrived = 0;
+
+  constructor(options: PlacesOptions) {
+    this.places = new Places(options);
+  }
+
+  perform(what: string, which: number, address: string): void {
+    if (what === 'arrive') return this.#arrive(address);
+    const [one, known] = [...this.here][which % Math.max(1, this.here.size)] ?? [];
+    if (one === undefined || known === undefined) return;
+    if (what === 'leave') {
+      this.places.leave(one);
+      this.here.delete(one);
+    } else if (!known.proven) {
+      known.proven = this.places.prove(one);
+    }
+  }
+
+  #arrive(address: string): void {
+    this.#arrived += 1;
+    for (const gone of this.places.arrive(this.#arrived, address)) {
+      expect(this.here.get(gone)?.proven).toBe(false);
+      this.here.delete(gone);
+    }
+    this.here.set(this.#arrived, { address, proven: false });
+  }
+
+  proven(from?: string): number {
+    const all = [...this.here.values()].filter(({ proven }) => proven);
+    return all.filter(({ address }) => from === undefined || address === from).length;
+  }
+}
+
 test('whatever comes and goes, the numbers hold', () => {
   const step = fc.record({
     what: fc.constantFrom('arrive', 'arrive', 'prove', 'leave'),
@@ -62,30 +99,13 @@ test('whatever comes and goes, the numbers hold', () => {
   });
   fc.assert(
     fc.property(bounds, fc.array(step, { maxLength: 300 }), (options, steps) => {
-      const places = new Places<number>(options);
-      const here = new Map<number, { address: string; proven: boolean }>();
-      const count = (is: (one: { address: string; proven: boolean }) => boolean) =>
-        [...here.values()].filter(is).length;
-      for (const [number, { what, which, address }] of steps.entries()) {
-        const one = [...here.keys()][which % Math.max(1, here.size)];
-        if (what === 'arrive') {
-          for (const gone of places.arrive(number, address)) {
-            expect(here.get(gone)?.proven).toBe(false);
-            here.delete(gone);
-          }
-          here.set(number, { address, proven: false });
-        } else if (one !== undefined && what === 'leave') {
-          places.leave(one);
-          here.delete(one);
-        } else if (one !== undefined && here.get(one)?.proven === false) {
-          const known = here.get(one);
-          if (places.prove(one) && known) known.proven = true;
-        }
-        const { connectionsMax, perAddressMax } = options;
-        expect(count(({ proven }) => proven)).toBeLessThanOrEqual(connectionsMax);
-        expect(here.size).toBeLessThanOrEqual(connectionsMax + spareOf(connectionsMax));
-        const ofAddress = count((known) => known.address === address && known.proven);
-        expect(ofAddress).toBeLessThanOrEqual(perAddressMax);
+      const crowd = new Crowd(options);
+      const { connectionsMax, perAddressMax } = options;
+      for (const { what, which, address } of steps) {
+        crowd.perform(what, which, address);
+        expect(crowd.proven()).toBeLessThanOrEqual(connectionsMax);
+        expect(crowd.proven(address)).toBeLessThanOrEqual(perAddressMax);
+        expect(crowd.here.size).toBeLessThanOrEqual(connectionsMax + spareOf(connectionsMax));
       }
     }),
     seeded(),
