@@ -127,6 +127,10 @@ export class Connection implements Member {
     this.#pump();
   }
 
+  get address(): string {
+    return this.#address;
+  }
+
   get collector(): string {
     return this.#collector;
   }

@@ -124,6 +124,7 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     wallTime,
     connected: (collector) => registry.connected(collector),
     deliveryLag: (collector) => metrics.deliveryLag.of(collector, wallTime()),
+    waiting: (collector, now) => registry.waiting(collector, now),
     listening: () => ingest.listening,
     eventClientsMax: settings.eventClientsMax,
     series,

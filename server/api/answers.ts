@@ -4,6 +4,7 @@
 import type { z } from 'zod';
 import { formatTime } from '#protocol/identity.ts';
 import type { LagSummary } from '#server/delivery-lag.ts';
+import type { WaitingInstance } from '#server/registry.ts';
 import { totalsOf } from '#server/store/audit.ts';
 import type { CollectorAudit, KnownCollector } from '#server/store/store.ts';
 import type { auditResponse, collectorsResponse } from './schemas.ts';
@@ -14,6 +15,7 @@ type AuditAnswer = z.infer<typeof auditResponse>['collectors'][number];
 /** A session that is welcomed, as far as the API shows it. */
 export interface ConnectedSession {
   readonly instance: string;
+  readonly address: string;
   readonly connectedAt: number;
   readonly heardAt: number;
 }
@@ -22,13 +24,21 @@ export function collectorAnswer(
   known: KnownCollector,
   session: ConnectedSession | undefined,
   lag: LagSummary | undefined,
+  waiting: readonly WaitingInstance[],
 ): CollectorAnswer {
   const { collector, newest } = known;
   return {
     collector,
     connected: session !== undefined,
     instance: session?.instance ?? known.instance,
+    address: session?.address ?? null,
     connected_at: session ? formatTime(session.connectedAt) : null,
+    waiting: waiting.map(({ instance, address, since, askedAt }) => ({
+      instance,
+      address,
+      since: formatTime(since),
+      last_asked_at: formatTime(askedAt),
+    })),
     ...heardOf(known, session),
     newest: newest
       ? {

@@ -9,8 +9,8 @@ import {
   serializerCompiler,
   validatorCompiler,
 } from 'fastify-type-provider-zod';
-import { addSeriesRoutes } from '#server/series/routes.ts';
 import { guardApi } from '#server/access/api-guard.ts';
+import { addSeriesRoutes } from '#server/series/routes.ts';
 import { addCollectorRoutes } from './collector-routes.ts';
 import { addEventRoutes } from './event-routes.ts';
 import { EventStream } from './event-stream.ts';

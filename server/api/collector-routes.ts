@@ -9,7 +9,7 @@ import { auditQuery, auditResponse, collectorsResponse, noQuery } from './schema
 
 export function addCollectorRoutes(
   root: FastifyInstance,
-  { store, connected, deliveryLag, wallTime }: ApiOptions,
+  { store, connected, waiting, deliveryLag, wallTime }: ApiOptions,
 ): void {
   const app = root.withTypeProvider<ZodTypeProvider>();
   app.get(
@@ -23,10 +23,16 @@ export function addCollectorRoutes(
     },
     async () => {
       const known = await store.collectors();
+      const now = wallTime();
       return {
-        as_of: formatTime(wallTime()),
+        as_of: formatTime(now),
         collectors: known.map((one) =>
-          collectorAnswer(one, connected(one.collector), deliveryLag(one.collector)),
+          collectorAnswer(
+            one,
+            connected(one.collector),
+            deliveryLag(one.collector),
+            waiting(one.collector, now),
+          ),
         ),
       };
     },

@@ -1,9 +1,10 @@
 /** What the API works with; `main.ts` brings it. */
 import type { Logger } from 'pino';
 import type { Registry as MetricsRegistry } from 'prom-client';
-import type { LagSummary } from '#server/delivery-lag.ts';
 import type { ApiGuardOptions } from '#server/access/api-guard.ts';
+import type { LagSummary } from '#server/delivery-lag.ts';
 import type { Events } from '#server/events.ts';
+import type { WaitingInstance } from '#server/registry.ts';
 import type { SeriesIndex } from '#server/series/series-index.ts';
 import type { Store } from '#server/store/store.ts';
 import type { ConnectedSession } from './answers.ts';
@@ -19,6 +20,8 @@ export interface ApiOptions {
   /** The welcomed session of a collector. */
   readonly connected: (collector: string) => ConnectedSession | undefined;
   readonly deliveryLag: (collector: string) => LagSummary | undefined;
+  /** Other processes that ask to come in as a collector; time in microseconds since 1970 UTC. */
+  readonly waiting: (collector: string, now: number) => readonly WaitingInstance[];
   /** Whether collectors can connect. */
   readonly listening: () => boolean;
   readonly eventClientsMax: number;

@@ -110,7 +110,15 @@ export const collectorsResponse = z.object({
       collector: collectorId,
       connected: z.boolean(),
       instance: z.string().describe('The process that is, or was last, connected.'),
+      address: z.string().nullable().describe('Host and port of that connection.'),
       connected_at: time.nullable(),
+      waiting: z
+        .array(
+          z.object({ instance: z.string(), address: z.string(), since: time, last_asked_at: time }),
+        )
+        .describe(
+          'Other processes that ask to come in as this collector: give each an id of its own.',
+        ),
       last_heard_at: time,
       silent_since: time.nullable().describe('null while it is connected.'),
       newest: newest.nullable().describe('The newest frame that is stored.'),

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, expect, test } from 'vitest';
 import { formatTime, frameCrc } from '#protocol/identity.ts';
+import { Attempts } from '#server/access/attempts.ts';
 import { createApi } from '#server/api/api.ts';
 import { Events } from '#server/events.ts';
 import { catalogueResponse, seriesResponse } from '#server/series/schemas.ts';
@@ -15,6 +16,7 @@ import { SERIES_FILE } from '#server/series/series-file.ts';
 import { SeriesIndex } from '#server/series/series-index.ts';
 import { SERIES_PER_ANSWER_MAX } from '#server/series/series-query.ts';
 import { SqliteStore } from '#server/store/sqlite-store.ts';
+import { REAL_SURROUNDINGS } from '#server/surroundings.ts';
 import { BASE_US, epochOf } from './rig.ts';
 
 const DEADLINE = { timeout: 15_000, interval: 20 };
@@ -52,18 +54,22 @@ async function serve(
   const limits = { seriesPerCollectorMax: 2_000, bucketsMax: 10_000 };
   const index = series === 'on' ? new SeriesIndex({ directory, ...limits }, log) : undefined;
   undo.push(() => index?.close());
+  const registry = new Registry();
+  const attempts = new Attempts({ log, registry, after: REAL_SURROUNDINGS.after });
   const app = await createApi({
     version: '1.2.3',
     store,
     events: new Events(),
-    metrics: new Registry(),
+    metrics: registry,
     log,
     wallTime: () => BASE_US,
     connected: () => undefined,
+    waiting: () => [],
     deliveryLag: () => undefined,
     listening: () => true,
     eventClientsMax: 2,
     series: index,
+    guard: { token: undefined, hosts: [], attempts },
   });
   undo.push(() => app.close());
   return { directory, store, logged, app, index };

@@ -27,6 +27,7 @@ export async function startApi(
     wallTime: () => 1_000_000,
     connected: (collector) => registry.connected(collector),
     deliveryLag: () => undefined,
+    waiting: (collector, now) => registry.waiting(collector, now),
     listening: () => ingest.listening,
     eventClientsMax: 2,
     guard: { token: undefined, hosts: [], attempts },

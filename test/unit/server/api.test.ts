@@ -18,7 +18,9 @@ describe('answers', () => {
           collector: 'c1',
           connected: false,
           instance: expect.any(String),
+          address: null,
           connected_at: null,
+          waiting: [],
           last_heard_at: '1970-01-01T00:00:00.001000Z',
           silent_since: '1970-01-01T00:00:00.001000Z',
           newest: {
@@ -33,8 +35,23 @@ describe('answers', () => {
     });
   });
 
+  test('other processes that ask to come in as a collector are named', async () => {
+    const other = { instance: 'j', address: '10.0.0.2:4', since: 2_000, askedAt: 3_000 };
+    const waiting = (collector: string) => (collector === 'c1' ? [other] : []);
+    const { app, ...serving } = await startApi({ waiting });
+    await fill(serving);
+    expect((await get(app, '/api/v1/collectors')).collectors[0].waiting).toEqual([
+      {
+        instance: 'j',
+        address: '10.0.0.2:4',
+        since: '1970-01-01T00:00:00.002000Z',
+        last_asked_at: '1970-01-01T00:00:00.003000Z',
+      },
+    ]);
+  });
+
   test('one that is connected is not silent', async () => {
-    const session = { instance: 'i', connectedAt: 2_000, heardAt: 3_000 };
+    const session = { instance: 'i', address: '10.0.0.1:3', connectedAt: 2_000, heardAt: 3_000 };
     const { app, ...serving } = await startApi({ connected: () => session });
     await fill(serving);
     expect((await get(app, '/api/v1/collectors')).collectors[0]).toMatchObject({

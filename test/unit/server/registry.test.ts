@@ -4,10 +4,10 @@ import { type Member, Registry } from '#server/registry.ts';
 
 let taken = 0;
 
-function member(instance: string, live = true, open = true): Member {
+function member(instance: string, live = true, open = true, connectedAt = 0): Member {
   taken += 1;
-  const [collector, order] = ['c1', taken];
-  return { collector, instance, order, connectedAt: 0, heardAt: 0, open, isLive: () => live };
+  const common = { collector: 'c1', address: '10.0.0.1:2', heardAt: 0, isLive: () => live };
+  return { ...common, instance, order: taken, connectedAt, open };
 }
 
 test('the same process’s newer connection wins at once', () => {
@@ -59,4 +59,27 @@ test('only who is welcomed counts as connected', () => {
   registry.admit(member('a', true, false));
   expect(registry.connected('c1')).toBeUndefined();
   expect(registry.connectedCount).toBe(0);
+});
+
+test('who waits is known from when it asked first, until it is let in or asks no more', () => {
+  const registry = new Registry();
+  const [second, minute] = [1_000_000, 60_000_000];
+  const names = (now: number) => registry.waiting('c1', now).map(({ instance }) => instance);
+  const holder = member('a');
+  registry.admit(holder);
+  registry.admit(member('b', true, false, second));
+  registry.admit(member('c', true, false, 2 * second));
+  registry.admit(member('b', true, false, 3 * second));
+  expect(registry.waiting('c1', 4 * second)).toMatchObject([
+    { instance: 'b', since: second, askedAt: 3 * second },
+    { instance: 'c', since: 2 * second, askedAt: 2 * second },
+  ]);
+  expect(names(32.5 * second)).toEqual(['b']);
+  expect(names(minute)).toEqual([]);
+  registry.leave(holder);
+  registry.admit(member('c', true, true, 5 * second));
+  expect(names(6 * second)).toEqual(['b']);
+  // One that comes back after it was gone begins anew.
+  registry.admit(member('b', true, false, minute));
+  expect(registry.waiting('c1', minute)).toMatchObject([{ instance: 'b', since: minute }]);
 });
