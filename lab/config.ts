@@ -60,6 +60,12 @@ export const LAB_SETTINGS = {
     rule: IMAGE_RULE,
     pattern: IMAGE_PATTERN,
   }),
+  tls: choiceSetting({
+    name: 'TLS',
+    text: '1: the link between collector and server is TLS 1.3, with certificates made here for both.',
+    default: '0',
+    choices: ['0', '1'],
+  }),
   noInstall: choiceSetting({
     name: 'HOLDFAST_NO_INSTALL',
     text: '1: install nothing on this machine, say what to run instead.',

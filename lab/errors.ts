@@ -28,6 +28,7 @@ export type LabErrorCode =
   | 'interrupted'
   | 'lab_busy'
   | 'link_failed'
+  | 'link_unsecured'
   | 'path_unproven'
   | 'port_taken';
 

@@ -27,4 +27,5 @@ export const PATHS = {
   labEnv: join(state, 'lab.env'),
   secrets: join(state, 'secrets'),
   token: join(state, 'secrets', 'token'),
+  tls: join(state, 'tls'),
 } as const;

@@ -20,6 +20,7 @@ import { CHECKOUT, PATHS } from '#lab/paths.ts';
 import type { Programs } from '#lab/process.ts';
 import { ensureToken, writeLabEnvironment } from '#lab/state.ts';
 import type { Step, StepPlan } from '#lab/steps.ts';
+import { ensureCertificates, ensureTlsFolders, SERVERNAME, TLS_FILES } from '#lab/tls.ts';
 
 /** What all commands of the lab are given. */
 export interface LabContext {
@@ -101,6 +102,8 @@ export function noteSetup({ config }: LabContext, ground: Ground): StepPlan {
     title: 'Secret and environment',
     run: async () => {
       ensureToken();
+      if (config.tls === '1') ensureCertificates();
+      else ensureTlsFolders();
       writeChoices(config, known(ground.app), known(ground.base), known(ground.toxiproxy));
       return '.lab/';
     },
@@ -135,8 +138,19 @@ function writeChoices(
     HOLDFAST_STATUS_PORT: String(config.statusPort),
     HOLDFAST_LINK_PORT: String(config.linkPort),
     HOLDFAST_TOXIPROXY_PORT: String(config.toxiproxyPort),
+    ...tlsChoices(config.tls === '1'),
     TESTCONTAINERS_RYUK_DISABLED: offline ? 'true' : 'false',
   });
+}
+
+function tlsChoices(on: boolean) {
+  return {
+    HOLDFAST_LAB_TLS: on ? 'on' : 'off',
+    HOLDFAST_LAB_TLS_CERT_FILE: on ? TLS_FILES.cert : '',
+    HOLDFAST_LAB_TLS_KEY_FILE: on ? TLS_FILES.key : '',
+    HOLDFAST_LAB_TLS_CA_FILE: on ? TLS_FILES.ca : '',
+    HOLDFAST_LAB_TLS_SERVERNAME: on ? SERVERNAME : '',
+  } as const;
 }
 
 /** Free bytes where the engine keeps its images (when that is on this host) and here. */

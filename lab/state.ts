@@ -1,6 +1,6 @@
 /**
  * The lab's own files in .lab/: the shared secret, the generated environment. Each file is
- * written beside its place and renamed, so it is whole or absent.
+ * written beside its place and renamed, so it is whole or absent. Certificates are `tls.ts`.
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -25,6 +25,12 @@ export interface LabEnvironment {
   HOLDFAST_STATUS_PORT: string;
   HOLDFAST_LINK_PORT: string;
   HOLDFAST_TOXIPROXY_PORT: string;
+  /** What docker-compose.yml tells the programs; empty without TLS. */
+  HOLDFAST_LAB_TLS: 'on' | 'off';
+  HOLDFAST_LAB_TLS_CERT_FILE: string;
+  HOLDFAST_LAB_TLS_KEY_FILE: string;
+  HOLDFAST_LAB_TLS_CA_FILE: string;
+  HOLDFAST_LAB_TLS_SERVERNAME: string;
   /** testcontainers' cleaner needs an image of its own; without a registry, a sweep stands in. */
   TESTCONTAINERS_RYUK_DISABLED: 'true' | 'false';
 }
@@ -64,7 +70,8 @@ export function readLabEnvironment(): Record<string, string> | null {
   );
 }
 
-function writeWhole(path: string, text: string, mode: number): void {
+/** Written beside its place and renamed: whole or absent, with this mode. */
+export function writeWhole(path: string, text: string, mode: number): void {
   const temporary = `${path}.${process.pid}`;
   writeFileSync(temporary, text, { mode });
   chmodSync(temporary, mode); // the mode above is subject to the umask

@@ -34,7 +34,7 @@ export async function clean(context: LabContext, print: (line: string) => void):
     // The state of this checkout belongs to the lab that was set up last, which may be another.
     if (made !== context.config.project) return;
     rmSync(PATHS.state, { recursive: true, force: true });
-    print('removed .lab/ (the shared secret and what set-up had chosen)');
+    print('removed .lab/ (the shared secret, certificates, and what set-up had chosen)');
   });
   print('Kept: the base and Toxiproxy images, .tools/ and node_modules/, which only cost time.');
 }

@@ -12,6 +12,7 @@ import { Pipeline } from '#lab/pipeline.ts';
 import { refuseTakenPorts, takenPorts } from '#lab/ports.ts';
 import { type Ground, known, type LabContext, noteSetup, setupSteps } from '#lab/setup.ts';
 import { runSteps, type Step } from '#lab/steps.ts';
+import { probeTls } from '#lab/tls.ts';
 
 const COMPOSE_TIMEOUT_MS = 180_000;
 /** The newest stored frame must grow newer within this; a long backlog may take many times that. */
@@ -61,6 +62,9 @@ export async function up(context: LabContext, print: (line: string) => void): Pr
           return 'a frame captured after the start is stored';
         },
       },
+      ...(config.tls === '1'
+        ? [{ title: 'TLS on the link', run: () => probeTls(config.linkPort) }]
+        : []),
     ]),
   );
   for (const line of summary(context, firstFrameMs)) print(line);
@@ -177,6 +181,7 @@ function summary({ config }: LabContext, firstFrameMs: number): string[] {
   return [
     '',
     `Running. The first new frame was stored ${seconds} s after the start.`,
+    ...(config.tls === '1' ? ['The link is TLS 1.3; make up without TLS=1 goes back.'] : []),
     '',
     `  ${api}/               the collectors and their newest values`,
     `  ${api}/api/v1/audit   what is stored, pending and missing`,

@@ -6,11 +6,12 @@ import { expect, test } from 'vitest';
 import { CASES } from './matrix/cases.ts';
 import { DISK_CASES } from './matrix/disk-cases.ts';
 import { runCase } from './matrix/run.ts';
+import { TLS_CASES } from './matrix/tls-cases.ts';
 
 /** A case that goes wrong waits long for what doesn't come, and is to be judged all the same. */
 const TIMEOUT_MS = 540_000;
 
-test.concurrent.each([...CASES, ...DISK_CASES])(
+test.concurrent.each([...CASES, ...DISK_CASES, ...TLS_CASES])(
   '$name: $what',
   { timeout: TIMEOUT_MS },
   async (one) => {

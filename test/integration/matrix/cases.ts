@@ -25,6 +25,8 @@ export interface MatrixCase {
   readonly faults: readonly string[];
   /** Of the source. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** TLS on the link. */
+  readonly secured?: boolean;
   /** Files that go wrong, by strace. */
   readonly traced?: { readonly [side in Side]?: TracedFile };
   play(stage: Stage): Promise<void>;
@@ -46,7 +48,7 @@ function bothWays(type: Toxic['type'], attributes: Toxic['attributes']): Toxic[]
 }
 
 /** Thin enough that a thousand frames take seconds, wide enough that the backlog shrinks. */
-const THIN: readonly Toxic[] = [
+export const THIN: readonly Toxic[] = [
   { type: 'bandwidth', stream: 'upstream', attributes: { rate: 300 } },
 ];
 
@@ -79,7 +81,7 @@ async function untilMidDrain(stage: Stage, cutMs: number): Promise<void> {
 }
 
 /** Waits until this part of what waits now has drained. */
-async function drainedBy(stage: Stage, part: number): Promise<void> {
+export async function drainedBy(stage: Stage, part: number): Promise<void> {
   const { queue } = await stage.observer.status('there is a status', () => true);
   const target = Math.floor(queue.frames * (1 - part));
   await stage.observer.status(

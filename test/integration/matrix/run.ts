@@ -27,6 +27,7 @@ export async function runCase(one: MatrixCase): Promise<Outcome> {
   const stage = await Stage.open(`matrix-${one.name}`, {
     environment: one.environment ?? {},
     traced: one.traced,
+    secured: one.secured ?? false,
     random: randomOf(one.name),
   });
   try {

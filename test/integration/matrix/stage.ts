@@ -47,11 +47,12 @@ export class Stage implements Ground {
     options: {
       environment: Readonly<Record<string, string>>;
       traced: MatrixCase['traced'];
+      secured: boolean;
       random: () => number;
     },
   ): Promise<Stage> {
-    const { environment, traced = {}, random } = options;
-    const stack = await Stack.start(name, { program: 'source', environment, traced });
+    const { environment, traced = {}, secured, random } = options;
+    const stack = await Stack.start(name, { program: 'source', environment, traced, secured });
     const stage = new Stage(stack, random);
     await stage.#try('warming up', async () => {
       await stage.observer.audit(

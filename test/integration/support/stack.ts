@@ -12,6 +12,7 @@ import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Network, type StartedNetwork, Wait } from 'testcontainers';
+import { Certificates, SERVERNAME, TLS_FILES } from './certificates.ts';
 import { Link } from './link.ts';
 import { Service, ServiceContainer } from './service.ts';
 import { type TracedFile, Tracing, underStrace } from './tracing.ts';
@@ -76,6 +77,8 @@ interface StackOptions {
   readonly program: 'collector' | 'source';
   readonly environment: Readonly<Record<string, string>>;
   readonly traced?: { readonly [side in Side]?: TracedFile };
+  /** TLS on the link, with certificates for both ends. */
+  readonly secured?: boolean;
 }
 
 export type Side = 'server' | 'collector';
@@ -94,6 +97,7 @@ export class Stack {
   readonly #networks: StartedNetwork[] = [];
   readonly #services = new Map<string, Service>();
   readonly #tracings = new Map<Side, Tracing>();
+  readonly #certificates = new Certificates();
   #link: Link | undefined;
 
   private constructor(name: string) {
@@ -234,7 +238,8 @@ export class Stack {
     return container.withCommand(underStrace(command));
   }
 
-  async #startServer(network: StartedNetwork, { traced }: StackOptions): Promise<void> {
+  async #startServer(network: StartedNetwork, options: StackOptions): Promise<void> {
+    const { traced, secured } = options;
     const command = ['node', 'server/main.ts', 'run'];
     const server = this.#program('server', { data: '/store', command, traced: traced?.server })
       .withNetwork(network)
@@ -248,6 +253,13 @@ export class Stack {
       })
       .withExposedPorts(API_PORT)
       .withWaitStrategy(Wait.forHttp('/readyz', API_PORT));
+    if (secured) {
+      this.#certificates.give(server, 'server').withEnvironment({
+        HOLDFAST_TLS_CERT_FILE: TLS_FILES.cert,
+        HOLDFAST_TLS_KEY_FILE: TLS_FILES.key,
+        HOLDFAST_TLS_CLIENT_CA_FILE: TLS_FILES.ca,
+      });
+    }
     await this.#run('server', server);
   }
 
@@ -288,6 +300,15 @@ export class Stack {
       })
       .withExposedPorts(STATUS_PORT)
       .withWaitStrategy(Wait.forHttp('/readyz', STATUS_PORT));
+    if (options.secured) {
+      this.#certificates.give(container, 'client').withEnvironment({
+        HOLDFAST_TLS: 'on',
+        HOLDFAST_TLS_CA_FILE: TLS_FILES.ca,
+        HOLDFAST_TLS_SERVERNAME: SERVERNAME,
+        HOLDFAST_TLS_CERT_FILE: TLS_FILES.cert,
+        HOLDFAST_TLS_KEY_FILE: TLS_FILES.key,
+      });
+    }
     if (program === 'source') this.#giveLedger(container);
     await this.#run('collector', container);
   }
