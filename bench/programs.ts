@@ -12,6 +12,7 @@ import type { Readable } from 'node:stream';
 import { PATHS } from '#lab/paths.ts';
 import { Child } from './child.ts';
 import { BenchError } from './errors.ts';
+import type { FleetCommand, FleetFacts } from './fleet/commands.ts';
 import type { Command, Facts, SourceStart } from './source/commands.ts';
 import type { WireCommand, WireFacts } from './wire/commands.ts';
 
@@ -26,7 +27,12 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-export interface RunningServer extends Running {
+interface Killable extends Running {
+  /** Ends it at once, whatever it is doing, and waits until it has. */
+  kill(): Promise<void>;
+}
+
+export interface RunningServer extends Killable {
   readonly port: number;
   readonly api: string;
 }
@@ -58,7 +64,7 @@ export class Programs {
     return running(child);
   }
 
-  /** `settings` are variables of its own beside the usual ones. */
+  /** `settings` are variables of its own beside the usual ones: it takes free ports unless told. */
   async server(
     storePath: string,
     settings: Readonly<Record<string, string>> = {},
@@ -108,6 +114,13 @@ export class Programs {
     const wire: RunningWire = this.#helper('bench/wire/main.ts', { type: 'close' });
     await wire.ask({ type: 'open', ...start });
     return wire;
+  }
+
+  /** Collectors in one process; resolves when all are Ready. */
+  async fleet(start: Omit<Extract<FleetCommand, { type: 'open' }>, 'type'>): Promise<RunningFleet> {
+    const fleet: RunningFleet = this.#helper('bench/fleet/main.ts', { type: 'close' });
+    await fleet.ask({ type: 'open', ...start });
+    return fleet;
   }
 
   #helper<C extends { readonly type: string }, F>(main: string, closing: C): RunningChild<C, F> {
@@ -165,18 +178,19 @@ export class RunningChild<C extends { readonly type: string }, F> implements Run
 }
 
 export type RunningSource = RunningChild<Command, Facts>;
+export type RunningFleet = RunningChild<FleetCommand, FleetFacts>;
 export type RunningWire = RunningChild<WireCommand, WireFacts>;
 
-function running(child: ChildProcess): Running {
+function running(child: ChildProcess): Killable {
   const { pid } = child;
   if (pid === undefined) throw new BenchError(`${child.spawnfile} could not be started`);
-  const stop = async (): Promise<void> => {
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
-    child.kill('SIGTERM');
+    child.kill(signal);
     await ended;
   };
-  return { pid, stop };
+  return { pid, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }
 
 /** A line of the log, once it is there; the rest is read and dropped. */

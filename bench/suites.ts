@@ -6,6 +6,7 @@ import { measureAppend, measureLone } from './append.ts';
 import { measureDepth } from './depth.ts';
 import { measureDrain } from './drain.ts';
 import { measureExport } from './export.ts';
+import { measureFleet } from './fleet.ts';
 import { measureAcks, measureIngest } from './ingest.ts';
 import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
@@ -21,7 +22,7 @@ export interface Suite {
   readonly parts: Readonly<Record<string, (bench: Bench) => Promise<Result>>>;
 }
 
-type SuiteName = 'smoke' | 'heart' | 'ingest' | 'thin' | 'depth' | 'api' | 'series';
+type SuiteName = 'smoke' | 'heart' | 'ingest' | 'fleet' | 'thin' | 'depth' | 'api' | 'series';
 
 export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   smoke: {
@@ -57,6 +58,10 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   ingest: {
     description: 'what the server takes in, and how soon it acknowledges; about two minutes',
     parts: { ingest: measureIngest, acks: measureAcks },
+  },
+  fleet: {
+    description: 'a thousand collectors, and a restart of the server under them; about a minute',
+    parts: { fleet: measureFleet },
   },
   thin: {
     description:

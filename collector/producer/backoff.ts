@@ -36,7 +36,8 @@ export function clampPace(pace: Pace): Pace {
  * `attempt` counts the failures since the link last did its work: 1 is the first. That one waits
  * only the spread; from the second on the wait doubles up to the cap, with full jitter (a random
  * part of the whole), which desynchronises a fleet best for the fewest dials (Brooker, "Exponential
- * Backoff And Jitter", AWS 2015).
+ * Backoff And Jitter", AWS 2015). A fleet that was told to spread does so with each dial: its next
+ * ones wait twice as long, and half of that at least, so that they don't fall into the first ones.
  */
 export function backoffMs(
   attempt: number,
@@ -52,5 +53,8 @@ export function backoffMs(
   if (asked > 0) return asked + random() * Math.min(asked, pace.capMs);
   if (error.retry === 'permanent') return PERMANENT_MS * (0.5 + random() / 2);
   if (attempt <= 1) return random() * pace.spreadMs;
-  return random() * Math.min(pace.capMs, BASE_MS * 2 ** Math.min(attempt - 2, 20));
+  const doubledMs = BASE_MS * 2 ** Math.min(attempt - 2, 20);
+  if (pace.spreadMs === 0) return random() * Math.min(pace.capMs, doubledMs);
+  const fleetMs = Math.min(pace.capMs, Math.max(doubledMs, 2 * pace.spreadMs));
+  return fleetMs * (0.5 + random() / 2);
 }

@@ -46,7 +46,7 @@ const PARTS: readonly { part: RegExp; may: RegExp }[] = [
   { part: /^examples\//, may: /^(#chaos\/ledger\/|\.\.?\/)/ },
   {
     part: /^bench\//,
-    may: /^(#protocol\/|#collector\/producer\/(producer|sender|queue\/queue)\.ts|#lab\/|\.\.?\/)/,
+    may: /^(#protocol\/|#collector\/producer\/(producer|sender|link|queue\/queue)\.ts|#lab\/|\.\.?\/)/,
   },
 ];
 
@@ -55,8 +55,7 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
   {
     what: 'sockets',
     shows: /from 'node:(net|tls)'/,
-    owners:
-      /^(collector\/producer\/link|server\/(ingest|access\/tls)|bench\/(wire|fleet)\/|lab\/|test\/)/,
+    owners: /^(collector\/producer\/link|server\/(ingest|access\/tls)|bench\/wire\/|lab\/|test\/)/,
   },
   {
     what: 'SQLite',
