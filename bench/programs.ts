@@ -69,7 +69,10 @@ export class Programs {
     storePath: string,
     settings: Readonly<Record<string, string>> = {},
   ): Promise<RunningServer> {
-    const child = this.#node('server/main.ts', {
+    // As ./holdfast and Compose start it.
+    const flags = ['--max-semi-space-size=4'];
+    const child = this.#node('server/main.ts', flags, {
+      MALLOC_ARENA_MAX: '2',
       HOLDFAST_TOKEN: TOKEN,
       HOLDFAST_STORE_PATH: storePath,
       HOLDFAST_INGEST_PORT: '0',
@@ -92,7 +95,7 @@ export class Programs {
   ): Promise<Running> {
     const limit =
       queueLimitBytes === undefined ? {} : { HOLDFAST_QUEUE_LIMIT_BYTES: String(queueLimitBytes) };
-    const child = this.#node('collector/main.ts', {
+    const child = this.#node('collector/main.ts', [], {
       HOLDFAST_TOKEN: TOKEN,
       HOLDFAST_SERVER: `127.0.0.1:${serverPort}`,
       HOLDFAST_QUEUE_PATH: queuePath,
@@ -128,8 +131,12 @@ export class Programs {
     return new RunningChild(child, closing);
   }
 
-  #node(main: string, environment: Readonly<Record<string, string>>): ChildProcess {
-    return this.#spawn(process.execPath, [join(PATHS.root, main)], environment);
+  #node(
+    main: string,
+    flags: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ): ChildProcess {
+    return this.#spawn(process.execPath, [...flags, join(PATHS.root, main)], environment);
   }
 
   #spawn(

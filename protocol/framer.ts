@@ -28,12 +28,14 @@ export interface RawMessage {
 /** The first bytes of a TLS handshake: the most likely mistake of all. */
 const TLS_HANDSHAKE = 0x1603;
 
+const EMPTY = Buffer.alloc(0);
+
 export class Framer {
   readonly #bodyBytesMaxAfterProof: number;
   #bodyBytesMax: number;
   #counter = 0;
   /** Bytes pushed and not yet looked at. */
-  #chunk: Buffer = Buffer.alloc(0);
+  #chunk: Buffer = EMPTY;
   /** A message of which only a part has come: its bytes so far, in a buffer of the size needed. */
   #partial: Buffer | undefined;
   #partialLength = 0;
@@ -74,7 +76,7 @@ export class Framer {
       return bytes === undefined ? undefined : this.#open(bytes);
     } catch (error) {
       if (error instanceof ProtocolError) this.#error = error;
-      this.#chunk = Buffer.alloc(0);
+      this.#chunk = EMPTY;
       this.#partial = undefined;
       this.#partialLength = 0;
       throw error;
@@ -113,7 +115,8 @@ export class Framer {
 
   #cut(length: number): Buffer {
     const bytes = this.#chunk.subarray(0, length);
-    this.#chunk = this.#chunk.subarray(length);
+    // An empty rest would keep the memory of the whole chunk.
+    this.#chunk = length < this.#chunk.length ? this.#chunk.subarray(length) : EMPTY;
     return bytes;
   }
 
