@@ -128,6 +128,8 @@ const PROGRESS_MARGIN_MS = 2_000;
 const MS_PER_BYTE_MAX = 1_000 / 512;
 /** So long in Ready without a failure counts as having done the work, even without a frame. */
 const QUIET_MS = 10_000;
+/** Nobody stops a server, puts another store in its place and starts it again in less. */
+const ABSENCE_MS = 5_000;
 /** How fast a worse round trip is forgotten, per answered PING. */
 const RTT_FADE = 0.7;
 const HEARTBEAT_MS_MIN = 100;
@@ -177,11 +179,14 @@ export class Sender {
   #storeId: string | undefined;
   /**
    * The store is still to be asked for all that is remembered as settled: once in the life of this
-   * process, and whenever it was found to have lost something. Otherwise it is asked for what is
+   * process, whenever it was found to have lost something, and after each absence in which a person
+   * may have put another copy or a salvaged one in its place. Otherwise it is asked for what is
    * pending and for what was settled last; an older copy of a store lacks at least the latter. With
    * the order `live` it may lack an older epoch alone, so there each connection asks for all.
    */
   #verificationDue = true;
+  /** When the last connection with a proven server ended. */
+  #provenUntil = Number.NEGATIVE_INFINITY;
   readonly #delivery: DeliveryOptions;
   readonly #unconfirmed = new Unconfirmed();
   /** What the last connection carried, if it broke with frames on their way. */
@@ -357,8 +362,10 @@ export class Sender {
 
   #onMessage(conversation: Conversation, raw: RawMessage, now: number): void {
     const message = decodeBody(raw.kind, raw.flags, raw.body);
-    if (message.kind === 'bye')
+    if (message.kind === 'bye') {
+      if (message.reason === 'shutdown') this.#verificationDue = true;
       return this.#fail(byeError(message, conversation.hello !== undefined), now);
+    }
     if (conversation.proven) return this.#onProvenMessage(conversation.proven, message, now);
     if (message.kind === 'greeting' && !conversation.greeting) {
       return this.#onGreeting(conversation, message, raw.body, now);
@@ -387,7 +394,8 @@ export class Sender {
   #hello(conversation: Conversation, held: readonly HeldEpoch[], now: number): void {
     const greeting = conversation.greeting;
     if (!greeting || conversation.hello) return;
-    if (this.#delivery.order === 'live') this.#verificationDue = true;
+    const wasAway = now - this.#provenUntil >= ABSENCE_MS;
+    if (this.#delivery.order === 'live' || wasAway) this.#verificationDue = true;
     const needed = held.filter(({ onlyRemembered }) => !onlyRemembered);
     const announced = needed.slice(0, EPOCHS_PER_MESSAGE_MAX);
     const following = this.#verificationDue ? held : needed;
@@ -664,7 +672,10 @@ export class Sender {
   #fail(error: LinkError, now: number): void {
     const conversation = this.#conversation;
     if (conversation) this.#close(conversation);
-    if (conversation?.proven) this.#remember(conversation.proven.delivery);
+    if (conversation?.proven) {
+      this.#provenUntil = now;
+      this.#remember(conversation.proven.delivery);
+    }
     this.#attempt += 1;
     const proven = conversation?.proven !== undefined;
     const waitMs = backoffMs(this.#attempt, error, proven, this.#pace, this.#options.random);

@@ -1,8 +1,10 @@
 /** What the server's commands share: the settings that one needs, and how failures end the program. */
-import { CommanderError } from 'commander';
+import { existsSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
 import { expect, test } from 'vitest';
 import { SettingsError } from '#protocol/settings.ts';
 import { CommandError, endingOf, readSettingsOf } from '#server/commands/command.ts';
+import { addStoreCommands } from '#server/commands/store.ts';
 import { StoreError } from '#server/store/store.ts';
 
 const readFile = () => '';
@@ -30,3 +32,30 @@ test('a mistake of ours goes on as one', () => {
   expect(endingOf(new TypeError('undefined is not a function'))).toBeUndefined();
   expect(endingOf(new StoreError('internal', 'no such table'))).toBeUndefined();
 });
+
+test.each([
+  [['check'], /there is no store/],
+  [['check', '/nowhere/backup.db'], /there is no store/],
+  [['salvage'], /there is no store/],
+  [['backup', '/nowhere/backup.db'], /there is no store/],
+  [['restore', '/nowhere/backup.db'], /there is no backup/],
+  [['prune', '--keep-bytes', '1'], /there is no store/],
+  [['prune'], /name what is to go: --before/],
+  [['prune', '--before', 'noon'], /--before must be a time like/],
+  [['prune', '--keep-bytes', 'many'], /--keep-bytes must be a whole number/],
+  [['mend'], undefined],
+])(
+  'store %j where there is no store ends with 2 and words, and makes nothing',
+  async (args, words) => {
+    const environment = { HOLDFAST_STORE_PATH: '/nowhere/store' };
+    const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+    addStoreCommands(program, { environment, readFile });
+    const error: unknown = await program
+      .parseAsync(['store', ...args], { from: 'user' })
+      .catch((reason: unknown) => reason);
+    const ending = endingOf(error);
+    expect(ending?.exitCode).toBe(2);
+    if (words !== undefined) expect(ending?.message).toMatch(words);
+    expect(existsSync('/nowhere')).toBe(false);
+  },
+);
