@@ -95,14 +95,18 @@ afterEach(async () => {
 async function begin(more: Partial<ProducerOptions> = {}): Promise<{ port: number; api: string }> {
   server = new Server(0);
   const place = await server.started();
+  openProducer(place.port, more);
+  return place;
+}
+
+function openProducer(port: number, more: Partial<ProducerOptions> = {}): void {
   producer = new Producer({
-    server: { host: '127.0.0.1', port: place.port },
+    server: { host: '127.0.0.1', port },
     token: TOKEN,
     queuePath: join(directory, 'queue'),
     collectorId: 'c1',
     ...more,
   });
-  return place;
 }
 
 /** Sends frames that are easily found in a file, until the server has confirmed them. */
@@ -111,7 +115,7 @@ async function send(from: number, to: number): Promise<void> {
   await Promise.all(
     numbers.map((n) => producer?.send(`frame number ${n}, `.repeat(15), { capturedAt: n })),
   );
-  await expect.poll(() => producer?.status().counters.acked, DEADLINE).toBeGreaterThanOrEqual(to);
+  await expect.poll(() => producer?.status().queue.frames, DEADLINE).toBe(0);
 }
 
 async function auditOf(api: string): Promise<Audit | undefined> {
@@ -153,12 +157,16 @@ test('a damaged store is refused, salvaged, and filled up again where it was dam
   timeout: TEST_MS,
 }, async () => {
   const { port } = await begin();
-  await send(1, 3_000);
+  await send(1, 1_500);
+  // What is damaged is of an epoch before: an announcement of what was settled last doesn't show it.
+  await producer?.close();
+  openProducer(port);
+  await send(1_501, 3_000);
   expect(tool('check')).toMatchObject({ code: 0, out: expect.stringContaining('is whole') });
   expect(await server?.ended('SIGTERM')).toBe(0);
   const path = join(storePath, 'holdfast.db');
   flipBitOf(path, 1_000);
-  zeroPageOf(path, 2_000);
+  zeroPageOf(path, 500);
   server = new Server(port);
   expect(await server.ended()).toBe(1);
   expect(server.out).toContain('server store salvage');
