@@ -14,6 +14,13 @@ import type { Stage } from './stage.ts';
 /** The first file of the queue, which takes well over a minute of the load. */
 const SEGMENT = '/queue/segment-00000000000000000001.log';
 const WAL = '/store/holdfast.db-wal';
+const DATABASE = '/store/holdfast.db';
+/** The database is synced once for each 8 MiB of log: that is some seconds of the load. */
+const CHECKPOINT = 2;
+/** Pages are written to the log by two calls each; the warm-up takes a tenth of these. */
+const LOG_WRITES = 20_000;
+/** Commits without room. Those that wait are told to come back, so they don't follow each other fast. */
+const FULL_COMMITS = 12;
 /** Frames share a commit on a busy machine, so it may come late; the warm-up takes 400 at most. */
 const IN_STRIDE = 700;
 /** How many calls ahead of the fault a case looks out for it. */
@@ -144,6 +151,45 @@ export const DISK_CASES: readonly MatrixCase[] = [
     },
     also: (_, log) => {
       expect(lastWords(log('server'), 'store_failed').msg).toMatch(/I\/O error/i);
+    },
+  },
+  {
+    name: '19-store-checkpoint-sync-fails',
+    what: 'a sync of the database that fails: the log still has all that it was to bring there',
+    asks: { ...HEALS, queued_min: 0 },
+    faults: ['call_fails_server'],
+    traced: { server: failing(DATABASE, 'fsync', CHECKPOINT) },
+    play: async (stage) => {
+      await stage.suffer(callFails('server'), suffered);
+    },
+    also: (_, log) => {
+      expect(lastWords(log('server'), 'store_failed').msg).toMatch(/I\/O error/i);
+    },
+  },
+  {
+    name: '20-store-disk-full',
+    what: 'a disk without room for the store: nothing is acked, reading goes on, and it heals by itself',
+    asks: { ...HEALS, queued_min: 0 },
+    faults: ['no_room_server'],
+    traced: {
+      server: {
+        path: WAL,
+        fault: {
+          call: 'pwrite64',
+          from: LOG_WRITES,
+          to: LOG_WRITES + FULL_COMMITS - 1,
+          how: { error: 'ENOSPC' },
+        },
+      },
+    },
+    play: async (stage) => {
+      await nearing(stage, 'server', LOG_WRITES / 10);
+      await stage.suffer(noRoom('server'), suffered);
+    },
+    also: (seen, log) => {
+      expect(seen.exits).toEqual([]);
+      expect(lastWords(log('server'), 'store_unavailable').msg).toMatch(/no room on the disk/);
+      expect(lastWords(log('server'), 'store_writable').msg).toMatch(/takes commits again/);
     },
   },
 ];

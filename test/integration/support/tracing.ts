@@ -14,7 +14,7 @@ const LOG = 'calls';
 
 /** A call that goes wrong, by its number among the calls of its kind on the file, from 1 on. */
 export interface CallFault {
-  readonly call: 'fdatasync' | 'fsync' | 'write';
+  readonly call: 'fdatasync' | 'fsync' | 'pwrite64' | 'write';
   readonly from: number;
   readonly to: number;
   readonly how: { readonly error: 'EIO' | 'ENOSPC' } | { readonly delayMs: number };
