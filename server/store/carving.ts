@@ -97,7 +97,7 @@ export class Carving {
     const pagesAtOnce = Math.max(1, Math.floor(READ_BYTES / this.#pageBytes));
     const buffer = Buffer.alloc(pagesAtOnce * this.#pageBytes);
     for (let at = 0; at < size; at += buffer.length) {
-      const got = readSync(this.#file, buffer, 0, buffer.length, at);
+      const got = this.#read(buffer, at);
       for (let from = 0; from + this.#pageBytes <= got; from += this.#pageBytes) {
         const number = (at + from) / this.#pageBytes + 1;
         yield { number, bytes: buffer.subarray(from, from + this.#pageBytes), altered: false };
@@ -108,14 +108,36 @@ export class Carving {
     }
   }
 
+  /** What a bad sector keeps back is left out, page by page: those are empty. Answers the length. */
+  #read(buffer: Buffer, at: number): number {
+    try {
+      return readSync(this.#file, buffer, 0, buffer.length, at);
+    } catch {
+      buffer.fill(0);
+      const end = Math.min(buffer.length, fstatSync(this.#file).size - at);
+      for (let from = 0; from + this.#pageBytes <= end; from += this.#pageBytes) {
+        try {
+          readSync(this.#file, buffer, from, this.#pageBytes, at + from);
+        } catch {
+          buffer.fill(0, from, from + this.#pageBytes);
+        }
+      }
+      return end;
+    }
+  }
+
   #newest(number: number): Uint8Array | undefined {
     const page = Buffer.alloc(this.#pageBytes);
     const at = this.#inLog.get(number);
-    const got =
-      at !== undefined && this.#log !== undefined
-        ? readSync(this.#log, page, 0, page.length, at)
-        : readSync(this.#file, page, 0, page.length, (number - 1) * this.#pageBytes);
-    return got === page.length ? page : undefined;
+    try {
+      const got =
+        at !== undefined && this.#log !== undefined
+          ? readSync(this.#log, page, 0, page.length, at)
+          : readSync(this.#file, page, 0, page.length, (number - 1) * this.#pageBytes);
+      return got === page.length ? page : undefined;
+    } catch {
+      return undefined;
+    }
   }
 }
 

@@ -22,8 +22,15 @@ import {
 } from './sqlite-schema.ts';
 import { StoreError } from './store.ts';
 
-/** Read whole in less than a second at each start. */
-const SMALL_BYTES = 67_108_864;
+/** Read whole in less than a second. */
+const READ_WHOLE_BYTES = 67_108_864;
+
+export interface OpeningOptions {
+  /** What to make a store from where there is none; without it that is an error. */
+  readonly fresh?: NewStore | undefined;
+  /** A store of up to so many bytes is read whole, 64 MiB by default. */
+  readonly readWholeBytes?: number | undefined;
+}
 
 export interface OpenedStore {
   readonly database: DatabaseSync;
@@ -33,14 +40,14 @@ export interface OpenedStore {
 }
 
 /**
- * Opens the store in a directory to work on it; makes it from `fresh` when there is none.
+ * Opens the store in a directory to work on it; makes it when there is none.
  * Throws StoreError `path`, `foreign`, `newer`, `corrupt`, `busy`, `full`, `io`.
  */
-export function openStore(directory: string, fresh?: NewStore): OpenedStore {
+export function openStore(directory: string, options: OpeningOptions = {}): OpenedStore {
   prepareDirectory(directory);
   const lock = lockStore(directory);
   try {
-    const checked = prepareFile(directory, fresh);
+    const checked = prepareFile(directory, options);
     return { database: openForWriting(directory), lock, checked };
   } catch (error) {
     lock.release();
@@ -48,7 +55,10 @@ export function openStore(directory: string, fresh?: NewStore): OpenedStore {
   }
 }
 
-function prepareFile(directory: string, fresh: NewStore | undefined): CheckOutcome | undefined {
+function prepareFile(
+  directory: string,
+  { fresh, readWholeBytes = READ_WHOLE_BYTES }: OpeningOptions,
+): CheckOutcome | undefined {
   const path = join(directory, STORE_FILE);
   const mark = readMark(directory);
   if (mark?.movedTo !== undefined) throw replacingError(directory, mark);
@@ -58,7 +68,7 @@ function prepareFile(directory: string, fresh: NewStore | undefined): CheckOutco
     create(directory, fresh);
     return outcomeOf(0, []);
   }
-  if (mark === undefined && statSync(path).size > SMALL_BYTES) {
+  if (mark === undefined && statSync(path).size > readWholeBytes) {
     const problems = examine(path, { inUse: false });
     if (problems.length > 0) throw damagedError(path, problems);
     return undefined;

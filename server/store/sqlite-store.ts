@@ -55,6 +55,8 @@ export interface SqliteStoreOptions {
   readonly directory: string;
   /** Used when the store has to be made. */
   readonly fresh: NewStore;
+  /** A store of up to so many bytes is read whole at its opening, 64 MiB by default. */
+  readonly readWholeBytes?: number;
   readonly onCommit?: (report: CommitReport) => void;
   /** When commits begin to fail, and when they succeed again. */
   readonly onStatus?: (status: StoreStatus) => void;
@@ -91,8 +93,9 @@ export class SqliteStore implements Store {
     const writer = new WorkerCalls(new URL('./writer-worker.ts', import.meta.url), 'store-writer');
     const reader = new WorkerCalls(new URL('./reader-worker.ts', import.meta.url), 'store-reader');
     try {
-      const { directory, fresh } = options;
-      const opened = await writer.call<OpenedByWriter>('open', { directory, fresh });
+      const { directory, fresh, readWholeBytes } = options;
+      const place = { directory, fresh, readWholeBytes };
+      const opened = await writer.call<OpenedByWriter>('open', place);
       await reader.call('open', directory);
       return new SqliteStore(opened, writer, reader, options);
     } catch (error) {
@@ -226,7 +229,10 @@ export class SqliteStore implements Store {
       return await this.#reader.call<T>(method, argument);
     } catch (error) {
       const { code } = error as StoreError;
-      if (code === 'corrupt' || code === 'io') this.#refused(error as StoreError);
+      if (code === 'corrupt' || code === 'io') {
+        this.#markDamaged(error as StoreError);
+        this.#refused(error as StoreError);
+      }
       throw error;
     }
   }

@@ -1,9 +1,9 @@
 /** The writer's thread: one connection to the database, one job at a time. */
 import assert from 'node:assert';
 import { parentPort } from 'node:worker_threads';
-import { openStore } from './opening.ts';
+import { type OpeningOptions, openStore } from './opening.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
-import { type NewStore, readStoreId } from './sqlite-schema.ts';
+import { readStoreId } from './sqlite-schema.ts';
 import { SqliteWriter, type WriterJob } from './sqlite-writer.ts';
 import { answerCalls } from './worker-calls.ts';
 
@@ -17,8 +17,8 @@ function opened(): SqliteWriter {
 
 assert(parentPort, 'this module is a worker');
 answerCalls(parentPort, {
-  open: ({ directory, fresh }: { directory: string; fresh: NewStore }) => {
-    const { database, lock, checked } = openStore(directory, fresh);
+  open: ({ directory, ...options }: OpeningOptions & { directory: string }) => {
+    const { database, lock, checked } = openStore(directory, options);
     try {
       writer = new SqliteWriter(database, directory);
       release = lock.release;

@@ -61,7 +61,9 @@ export class TestStore {
 
   constructor(directory = mkdtempSync(join(tmpdir(), 'holdfast-series-'))) {
     this.directory = directory;
-    this.#opened = openStore(directory, { storeId: randomUUID(), createdAt: 1 });
+    this.#opened = openStore(directory, {
+      fresh: { storeId: randomUUID(), createdAt: 1 },
+    });
     this.#writer = new SqliteWriter(this.#opened.database, directory);
   }
 

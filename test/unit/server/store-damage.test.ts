@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { CheckOutcome } from '#server/store/check.ts';
 import { inspect, problemLines } from '#server/store/inspection.ts';
 import type { SqliteStore } from '#server/store/sqlite-store.ts';
 import { inspectLog } from '#server/store/wal.ts';
@@ -188,6 +189,42 @@ test('a mark over a store that is whole is taken away by the start that read it'
   writeFileSync(path, whole);
   await open();
   expect(existsSync(join(directory, 'holdfast.damaged'))).toBe(false);
+});
+
+/** What the check on the side comes to, in a store that is too large to be read at its opening. */
+function checkOnTheSide(): Promise<{ store: SqliteStore; outcome: CheckOutcome }> {
+  return new Promise((resolve, reject) => {
+    let store: SqliteStore | undefined;
+    const onChecked = (outcome: CheckOutcome) => store && resolve({ store, outcome });
+    open({ readWholeBytes: 0, onChecked }).then((made) => {
+      store = made;
+      expect(made.checked).toBeUndefined();
+      void made.failed.then(reject);
+    }, reject);
+  });
+}
+
+test('a large store is read on the side while it serves', async () => {
+  const path = await filledStore(directory, 3_000);
+  const { store, outcome } = await checkOnTheSide();
+  expect(outcome).toEqual({ frames: 3_000, damaged: 0, problems: [] });
+  await store.close();
+  flipBitOf(path, 2_000);
+  const again = await checkOnTheSide();
+  expect(again.outcome).toMatchObject({ damaged: 1, problems: [expect.stringContaining('2000')] });
+  expect(again.store.status).toEqual({ writable: true });
+});
+
+test('what the reading on the side finds ends a store whose pages are gone', async () => {
+  const path = await filledStore(directory, 3_000);
+  zeroPageOf(path, 1_500);
+  await expect(checkOnTheSide()).rejects.toMatchObject({
+    code: 'corrupt',
+    message: expect.stringContaining('server store salvage'),
+  });
+  expect(opened[0]?.status.writable).toBe(false);
+  await opened[0]?.close();
+  await expect(open({ readWholeBytes: 0 })).rejects.toMatchObject({ code: 'corrupt' });
 });
 
 test('two servers do not share a store', async () => {
