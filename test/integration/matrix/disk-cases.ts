@@ -15,8 +15,8 @@ import type { Stage } from './stage.ts';
 const SEGMENT = '/queue/segment-00000000000000000001.log';
 const WAL = '/store/holdfast.db-wal';
 const DATABASE = '/store/holdfast.db';
-/** The database is synced once for each 8 MiB of log: that is some seconds of the load. */
-const CHECKPOINT = 2;
+/** The database is synced once for each 8 MiB of log, a second or two of the load. */
+const CHECKPOINT = 4;
 /** Pages are written to the log by two calls each; the warm-up takes a tenth of these. */
 const LOG_WRITES = 20_000;
 /** Commits without room. Those that wait are told to come back, so they don't follow each other fast. */
@@ -160,6 +160,7 @@ export const DISK_CASES: readonly MatrixCase[] = [
     faults: ['call_fails_server'],
     traced: { server: failing(DATABASE, 'fsync', CHECKPOINT) },
     play: async (stage) => {
+      await nearing(stage, 'server', 1);
       await stage.suffer(callFails('server'), suffered);
     },
     also: (_, log) => {
