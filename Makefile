@@ -1,13 +1,15 @@
 # Every target is one call of ./holdfast, which carries the exit codes (make itself can only say 0
 # or 2). Nothing is built by make: it is here because people type it.
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status logs doctor cut slow restore \
+.PHONY: help up down clean status logs queue doctor cut slow restore \
   test test-unit test-library test-api test-simulation test-hostile test-integration check bench pack
 
 # What `make slow` adds, in each direction: LATENCY_MS milliseconds, RATE_KBPS kilobytes a second.
 LATENCY_MS ?= 250
 RATE_KBPS ?= 64
-export LATENCY_MS RATE_KBPS
+# What `make queue` hands to the queue's tools: make queue ARGS="list --limit 5"
+ARGS ?=
+export LATENCY_MS RATE_KBPS ARGS
 
 help:
 	@./holdfast help
@@ -26,6 +28,9 @@ status:
 
 logs:
 	@./holdfast logs
+
+queue:
+	@./holdfast queue
 
 doctor:
 	@./holdfast doctor

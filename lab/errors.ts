@@ -29,6 +29,7 @@ export type LabErrorCode =
   | 'lab_busy'
   | 'link_failed'
   | 'link_unsecured'
+  | 'no_queue'
   | 'path_unproven'
   | 'port_taken';
 

@@ -15,6 +15,7 @@ import { logs } from '#lab/logs.ts';
 import { buildLibrary, packLibrary } from '#lab/pack.ts';
 import { PATHS } from '#lab/paths.ts';
 import { Programs } from '#lab/process.ts';
+import { queue } from '#lab/queue.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
 import { status } from '#lab/status.ts';
@@ -62,6 +63,7 @@ function link(): Link {
 const program = new Command('./holdfast')
   .description('The lab of Holdfast')
   .showHelpAfterError('(./holdfast help lists the commands)')
+  .enablePositionalOptions()
   .exitOverride();
 
 program
@@ -122,6 +124,16 @@ program
   )
   .action(ending((services: string[]) => logs(services, asMade())));
 program
+  .command('queue')
+  .description("the collector's queue tools, on the lab's queue: list, export, verify, dead list …")
+  .argument('[args...]', 'as behind ./holdfast collector queue; status by default')
+  .allowUnknownOption()
+  .passThroughOptions()
+  .helpOption(false)
+  .action(
+    ending((args: string[]) => queue(args.length > 0 ? args : words(process.env.ARGS), asMade())),
+  );
+program
   .command('doctor')
   .description('what is here, what was chosen, what to mend; installs nothing')
   .action(ending(() => doctor(toSetUp(), print)));
@@ -176,6 +188,11 @@ program
   .description('the tour in one go: up, cut, restore, down, judged by the audit')
   .option('--add-result', 'add the counts of the last test run to the closing line', false)
   .action(ending((options: { addResult: boolean }) => acceptance(options, toSetUp(), print)));
+
+/** What `make queue ARGS="…"` hands over. */
+function words(text = ''): string[] {
+  return text.split(/\s+/).filter((word) => word !== '');
+}
 
 /** For commands whose answer is their exit code. */
 function ending<Args extends unknown[]>(

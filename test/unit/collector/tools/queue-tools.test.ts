@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parseRow } from '#chaos/oracle/export.ts';
 import { Queue } from '#collector/producer/queue/queue.ts';
 import { asNewer, recordsOf } from '../../queue/damage.ts';
@@ -41,6 +41,9 @@ beforeEach(() => {
 });
 
 afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Each command is a process of its own, and this machine may be busy. */
+vi.setConfig({ testTimeout: 120_000 });
 
 /** A queue of FRAMES frames, of which 1 to 100 are stored, in several segments. */
 async function fill(): Promise<Queue> {
@@ -235,7 +238,7 @@ describe('a queue in use', () => {
       await ended;
     }
     expect(held(['queue', 'verify', '--path', path])).toContain('whole');
-  }, 120_000);
+  });
 });
 
 describe('what is no queue', () => {
