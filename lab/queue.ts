@@ -42,7 +42,7 @@ export async function queue(args: readonly string[], context: LabContext): Promi
 }
 
 /** `list` is short for `queue list`; nothing at all is `queue status`. */
-export function toolArguments(args: readonly string[]): string[] {
+function toolArguments(args: readonly string[]): string[] {
   if (args.length === 0) return ['queue', 'status'];
   return args[0] === 'dead' || args[0] === 'queue' ? [...args] : ['queue', ...args];
 }

@@ -22,6 +22,7 @@ import {
   type QueuePosition,
   type RecoveryReport,
 } from './queue/queue.ts';
+import { TRIED_RUNS_MAX } from './queue/sending-file.ts';
 import { Sender, type SenderAction } from './sender.ts';
 import type { SenderState } from './sender-state.ts';
 import type { LastError, ProducerStatus } from './status.ts';
@@ -54,9 +55,13 @@ export type PipelineStatus = Omit<
  */
 const STOP_ATTEMPTS_MAX = 2;
 
+/** How often word is left of how sending goes, in milliseconds. */
+const NOTE_EVERY_MS = 1_000;
+
 export class Pipeline {
   readonly collector: string;
   readonly #options: CompleteOptions;
+  readonly #instance: string;
   readonly #surroundings: Surroundings;
   readonly #queue: Queue;
   readonly #sender: Sender;
@@ -69,6 +74,11 @@ export class Pipeline {
   #linkSince: number;
   #nextRetryAt: number | undefined;
   #running = false;
+  /** What was last said of how sending goes. */
+  #noted:
+    | { readonly changes: number; readonly state: SenderState; readonly at: number }
+    | undefined;
+  #callOffNote: (() => void) | undefined;
   /** The store that settles now. */
   #storeId: string | undefined;
   readonly #counters = { declared: 0, lostByStore: 0, dead: 0 };
@@ -109,6 +119,7 @@ export class Pipeline {
     const { options, listener, instance } = start;
     this.collector = collector;
     this.#options = options;
+    this.#instance = instance;
     this.#listener = listener;
     this.#surroundings = surroundings;
     this.#linkSince = surroundings.wallTime();
@@ -244,6 +255,37 @@ export class Pipeline {
       this.#running = false;
     }
     this.#arm();
+    this.#noteSending();
+  }
+
+  /** Leaves word of how sending goes, at most once in NOTE_EVERY_MS. */
+  #noteSending(): void {
+    const { changes } = this.#sender.tried;
+    const { state } = this.#sender;
+    const noted = this.#noted;
+    if (noted?.changes === changes && noted.state === state) return;
+    const { now, after, wallTime } = this.#surroundings;
+    const waitMs = (noted?.at ?? Number.NEGATIVE_INFINITY) + NOTE_EVERY_MS - now();
+    if (waitMs > 0 && state.name !== 'Stopped') {
+      this.#callOffNote ??= after(Math.ceil(waitMs), () => {
+        this.#callOffNote = undefined;
+        this.#noteSending();
+      });
+      return;
+    }
+    this.#callOffNote?.();
+    this.#callOffNote = undefined;
+    this.#noted = { changes, state, at: now() };
+    this.#queue.noteSending({
+      at: wallTime(),
+      instance: this.#instance,
+      state: state.name,
+      since: this.#linkSince,
+      attempt: this.#sender.attempt,
+      nextRetryAt: state.name === 'Backoff' ? this.#nextRetryAt : undefined,
+      lastError: this.#lastError,
+      tried: this.#sender.tried.all.slice(0, TRIED_RUNS_MAX),
+    });
   }
 
   #next(): SenderAction | undefined {

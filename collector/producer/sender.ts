@@ -44,6 +44,7 @@ import {
 } from './link-error.ts';
 import type { Gap, HeldEpoch, QueuePosition } from './queue/queue.ts';
 import { assertLegalStep, type Phase, type SenderState } from './sender-state.ts';
+import { type Tried, Tries } from './tries.ts';
 import { Unconfirmed } from './unconfirmed.ts';
 
 /** The number of one dial; grows with each. */
@@ -189,6 +190,7 @@ export class Sender {
   #provenUntil = Number.NEGATIVE_INFINITY;
   readonly #delivery: DeliveryOptions;
   readonly #unconfirmed = new Unconfirmed();
+  readonly #tries = new Tries();
   /** What the last connection carried, if it broke with frames on their way. */
   #carriedBytes: number | undefined;
   #dialedAt = Number.NEGATIVE_INFINITY;
@@ -210,6 +212,11 @@ export class Sender {
   /** Failures since the link last did its work; 0 when it does. */
   get attempt(): number {
     return this.#attempt;
+  }
+
+  /** How often frames were sent that are not settled, and a number that changes with it. */
+  get tried(): { readonly all: readonly Tried[]; readonly changes: number } {
+    return this.#tries;
   }
 
   poll(now: number): SenderAction | undefined {
@@ -542,6 +549,7 @@ export class Sender {
   /** What left on a connection that was lost may have arrived: then that one had done its work. */
   #confirm(proven: Proven, epoch: Epoch, ranges: readonly SettledRange[], now: number): void {
     for (const range of ranges) {
+      this.#tries.onSettled(epoch, range);
       const { seqs, bytes } = this.#unconfirmed.onSettled(epoch, range);
       if (seqs === 0) continue;
       if (this.#carriedBytes !== undefined) this.#carriedBytes += bytes;
@@ -641,8 +649,12 @@ export class Sender {
     const { bytes } = this.#write(conversation, message, compress);
     if (proven === undefined) return;
     proven.delivery.onFramesWritten(bytes.length, now);
-    if (this.#unconfirmed.empty) return;
     const epoch = proven.delivery.epochOf(message.epochIndex);
+    this.#tries.onSent(
+      epoch,
+      message.frames.map(({ seq }) => seq),
+    );
+    if (this.#unconfirmed.empty) return;
     for (const { seq } of message.frames) {
       this.counters.resent += this.#unconfirmed.onSentAgain(epoch, { from: seq, to: seq });
     }

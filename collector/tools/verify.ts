@@ -11,7 +11,7 @@ import {
 import type { Epoch } from '#protocol/identity.ts';
 import type { QueueView } from './view.ts';
 
-export interface FileDamage {
+interface FileDamage {
   readonly file: string;
   /** Where in the file, and how much of it; null where it is the file as such. */
   readonly offset: number | null;

@@ -30,7 +30,7 @@ import { AsCompleted } from './unfinished.ts';
 const LOOKS_MAX = 50;
 
 /** A segment file that was found. */
-export interface FoundSegment {
+interface FoundSegment {
   readonly name: string;
   /** What it says, as it lies there. */
   readonly facts: SegmentFacts;
@@ -71,7 +71,7 @@ export function viewFiles(path: string, files: FileReader, options: ViewOptions 
 }
 
 /** The newest version of files that this program can't read, in words; undefined: there is none. */
-export function newerFormat({ checkpoint, found }: QueueView): string | undefined {
+function newerFormat({ checkpoint, found }: QueueView): string | undefined {
   const newer = found.filter(({ facts }) => facts.header.state === 'newer');
   if (newer.length > 0) {
     const names = newer.slice(0, 3).map(({ name }) => name);

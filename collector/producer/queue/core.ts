@@ -51,6 +51,7 @@ import { reasonOf, segmentName } from './segment.ts';
 import { damageWhileOpen, framesIn, readSegmentFacts, type SegmentFacts } from './segment-facts.ts';
 import type { Place, Segment } from './segment-index.ts';
 import { SegmentLog, type WritingEpoch } from './segment-log.ts';
+import { type Sending, saveSending } from './sending-file.ts';
 import { type LostRange, lostRanges } from './store-loss.ts';
 import type {
   Damage,
@@ -324,6 +325,11 @@ export class QueueCore {
       this.#lose(state, lost, 'lost_after_ack');
       this.#secureGapsWhereRoom();
     });
+  }
+
+  /** Leaves word of how sending goes, for whoever looks at the queue from outside. */
+  noteSending(sending: Sending): void {
+    if (this.#failure === undefined) saveSending(this.#files, sending);
   }
 
   settled(epoch: Epoch): readonly SettledRange[] {

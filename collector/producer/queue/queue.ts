@@ -22,6 +22,7 @@ import {
   QueueOpenError,
 } from './errors.ts';
 import { startThread } from './queue-thread.ts';
+import type { Sending } from './sending-file.ts';
 import {
   type Answers,
   type AppendOutcome,
@@ -240,6 +241,11 @@ export class Queue {
   ): void {
     if (this.#closing !== undefined) return;
     this.#send({ type: 'reconcile', storeId, epoch, within, ranges });
+  }
+
+  /** Leaves word of how sending goes, for whoever looks at the queue from outside; never fails. */
+  noteSending(sending: Sending): void {
+    if (this.#closing === undefined) this.#send({ type: 'sending', sending });
   }
 
   /**

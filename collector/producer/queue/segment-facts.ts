@@ -39,7 +39,7 @@ export interface FoundFrame {
   readonly offset: number;
 }
 
-export interface FoundDamage {
+interface FoundDamage {
   readonly offset: number;
   readonly end: number;
   /** The disk refuses to give some of it back. */

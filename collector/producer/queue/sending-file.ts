@@ -27,7 +27,7 @@ export const TRIED_RUNS_MAX = 64;
 const TEXT_MAX = 500;
 
 /** Frames that were sent so often and are not settled. */
-export interface TriedRun {
+interface TriedRun {
   readonly epoch: string;
   readonly from: number;
   readonly to: number;

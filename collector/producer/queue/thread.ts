@@ -5,6 +5,7 @@
 import type { Epoch, Frame } from '#protocol/identity.ts';
 import type { SeqRange, SettledRange } from '#protocol/settlement.ts';
 import type { QueueErrorFacts } from './errors.ts';
+import type { Sending } from './sending-file.ts';
 import type {
   Damage,
   Fate,
@@ -82,6 +83,7 @@ export type Request =
       readonly tail: ReadPlace | undefined;
     }
   | { readonly type: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly type: 'sending'; readonly sending: Sending }
   | {
       readonly type: 'settle';
       readonly storeId: string;

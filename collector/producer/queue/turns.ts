@@ -148,6 +148,8 @@ export class Turns {
     try {
       if (request.type === 'settle') {
         this.#core.settle(request.storeId, request.epoch, request.ranges);
+      } else if (request.type === 'sending') {
+        this.#core.noteSending(request.sending);
       } else if (request.type === 'reconcile') {
         const { storeId, epoch, within, ranges } = request;
         this.#core.reconcile(storeId, epoch, within, ranges);

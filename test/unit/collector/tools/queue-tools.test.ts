@@ -18,10 +18,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parseRow } from '#chaos/oracle/export.ts';
+import { Producer } from '#collector/producer/producer.ts';
 import { Queue } from '#collector/producer/queue/queue.ts';
 import { asNewer, recordsOf } from '../../queue/damage.ts';
 import { payloadOf } from '../../queue/support.ts';
-import { contentOf, held, heldJson, run, start } from './running.ts';
+import { openStore, serve, stopServing } from '../../server/serving.ts';
+import { TOKEN } from '../../server/wire-client.ts';
+import { contentOf, held, heldJson, jsonBeside, run, start } from './running.ts';
 
 const LOOKING = [
   ['queue', 'status'],
@@ -211,7 +214,7 @@ describe('a damaged queue', () => {
 describe('a queue in use', () => {
   test('is looked at without disturbing it, whatever comes and goes meanwhile', async () => {
     mkdirSync(path);
-    const holder = start('busy-holder.ts', [path]);
+    const holder = start(new URL('./busy-holder.ts', import.meta.url), [path]);
     const ended = once(holder, 'close');
     try {
       const [said] = await once(holder.stdout, 'data');
@@ -239,6 +242,31 @@ describe('a queue in use', () => {
     }
     expect(held(['queue', 'verify', '--path', path])).toContain('whole');
   });
+});
+
+test('why frames wait, and how often they were sent, is what the running producer says', async () => {
+  // Frames arrive, and nobody ever hears that they are stored.
+  const store = Object.assign(await openStore(), { commit: () => new Promise<never>(() => {}) });
+  const { port, ingest } = await serve({ store });
+  const server = { host: '127.0.0.1', port };
+  const producer = new Producer({ server, token: TOKEN, queuePath: path });
+  const first = async () => (await jsonBeside(['queue', 'list', '--path', path])).frames[0];
+  const patience = { timeout: 60_000 };
+  try {
+    await producer.send(Buffer.from('one'), { capturedAt: 1 });
+    await expect.poll(first, patience).toMatchObject({ seq: 1, tries: 1 });
+    expect((await first()).waits_because).toBe('sent, not yet confirmed');
+    await ingest.close();
+    await expect
+      .poll(async () => (await first()).waits_because, patience)
+      .toMatch(/^the link is away/);
+    expect((await first()).tries).toBeGreaterThan(0);
+  } finally {
+    await producer.close({ deadlineMs: 0 });
+    await stopServing();
+  }
+  const waiting = { tries: null, waits_because: 'no collector runs on this queue' };
+  expect(await first()).toMatchObject(waiting);
 });
 
 describe('what is no queue', () => {

@@ -1,8 +1,9 @@
 /** The queue's tools as people run them: `node collector/main.ts queue …`, as a process. */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const MAIN = fileURLToPath(new URL('../../../../collector/main.ts', import.meta.url));
 
@@ -36,10 +37,18 @@ export function heldJson(args: readonly string[]): any {
   return JSON.parse(held([...args, '--json']));
 }
 
-/** Starts a process of the tests' own, by its file beside this one. */
-export function start(file: string, args: readonly string[]) {
-  const path = fileURLToPath(new URL(file, import.meta.url));
-  return spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** The same, while this process goes on with what it has to do: it may hold the queue itself. */
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export async function jsonBeside(args: readonly string[]): Promise<any> {
+  const { stdout } = await promisify(execFile)(process.execPath, [MAIN, ...args, '--json']);
+  return JSON.parse(stdout);
+}
+
+/** Starts a process of the tests' own. */
+export function start(file: URL, args: readonly string[]) {
+  return spawn(process.execPath, [fileURLToPath(file), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
 }
 
 /** All that can be seen of a directory: names, modes, times of change and contents. */
