@@ -65,7 +65,7 @@ const EXPORT_EXAMPLES = `
 Examples:
   ./holdfast collector dead export > refused.ndjson
 
-Each line: {collector, epoch, seq, captured_at, rejected_at, code, text, crc32, payload_base64, payload}.
+Each line: {collector, epoch, seq, captured_at, rejected_at, code, text, crc32, payload_bytes, payload_base64, payload}.
 `;
 
 const REPLAY_EXAMPLES = `

@@ -113,7 +113,7 @@ Examples:
   ./holdfast collector queue export > waiting.ndjson
   ./holdfast collector queue export --until 2026-11-26T10:00:00Z | gzip > morning.ndjson.gz
 
-Each line: {collector, epoch, seq, captured_at, crc32, payload_base64, payload}; payload where it is JSON.
+Each line: {collector, epoch, seq, captured_at, crc32, payload_bytes, payload_base64, payload}; payload where it is JSON.
 It is written as it is read: memory does not grow with the queue.
 `;
 
