@@ -168,7 +168,7 @@ function expectAgreement(files: ModelledFiles): void {
 test('agrees with the queue itself, whatever was done to it', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => expectAgreement(play(steps))),
-    seeded({ numRuns: 80 }),
+    seeded({ numRuns: 60 }),
   );
 });
 
@@ -184,7 +184,7 @@ test('agrees with the queue itself after damage of any kind', () => {
         expectAgreement(files);
       },
     ),
-    seeded({ numRuns: 120 }),
+    seeded({ numRuns: 60 }),
   );
 });
 
