@@ -372,7 +372,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'opening declares everything lost',
     substitutions: [
       {
-        file: `${QUEUE}/recovery.ts`,
+        file: `${QUEUE}/accounting.ts`,
         find: '.flatMap(({ from, to }) => found.unsettled(from, to))',
         replace: '.flatMap(({ from, to }) => (found ? [{ from, to }] : []))',
       },
