@@ -29,6 +29,8 @@ export interface BurialPorts extends Pick<Surroundings, 'after' | 'wallTime' | '
 
 export class Burial {
   readonly #ports: BurialPorts;
+  /** Letters that are kept, of frames that are not settled yet. */
+  readonly #unsettled = new Set<string>();
   #last: Promise<void> = Promise.resolve();
 
   constructor(ports: BurialPorts) {
@@ -52,25 +54,36 @@ export class Burial {
       const [frame] = await queue.readPending(before, { frames: 1, bytes: 0 });
       if (frame?.epoch !== epoch || frame.seq > range.to) break;
       seq = frame.seq;
-      await this.#keep({ collector, frame, code, text, rejectedAt: wallTime() }, holds);
+      const letter = { collector, frame, code, text, rejectedAt: wallTime() };
+      await this.#keep(letter, holds);
       if (!holds()) return;
+      this.#unsettled.delete(nameOf(letter));
       queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
       onBuried(frame, code, text);
     }
     if (holds()) queue.settle(storeId, epoch, [range]);
   }
 
-  /** A disk without room is waited for: meanwhile the frame stays pending in the queue. */
+  /**
+   * A disk without room is waited for: meanwhile the frame stays pending in the queue. A letter that
+   * lies there already, since an earlier connection, is not written again: or connections that break
+   * faster than the disk writes would fill it, and settle nothing.
+   */
   async #keep(letter: DeadLetter, holds: () => boolean): Promise<void> {
     const { queuePath, keepDeadLetter, after } = this.#ports;
-    for (let kept = false; !kept && holds(); ) {
+    const name = nameOf(letter);
+    while (!this.#unsettled.has(name) && holds()) {
       try {
         await keepDeadLetter(queuePath, letter);
-        kept = true;
+        this.#unsettled.add(name);
       } catch (error) {
         if (!isOutOfRoom(error)) throw error;
         await new Promise<void>((resolve) => after(DEAD_LETTER_RETRY_MS, resolve));
       }
     }
   }
+}
+
+function nameOf({ frame, code }: DeadLetter): string {
+  return `${frame.epoch} ${frame.seq} ${code}`;
 }

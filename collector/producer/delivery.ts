@@ -109,7 +109,8 @@ export class Delivery {
   readonly #highest: QueuePosition | undefined;
   /** Epochs that came after the one of `highest`. */
   readonly #newer = new Set<Epoch>();
-  readonly #gapsSent = new Set<string>();
+  /** Of the gaps that are pending, those that left on this connection. */
+  #gapsSent: ReadonlySet<string> = new Set();
   #gaps: 'unread' | 'reading' | 'read' = 'unread';
   #held: 'unread' | 'reading' | 'read' = 'read';
   /** Epochs that are only remembered are announced, too, when there is nothing else to do. */
@@ -242,6 +243,7 @@ export class Delivery {
   onGaps(gaps: readonly Gap[]): void {
     if (this.#gaps === 'reading') this.#gaps = 'read';
     const entries: GapEntry[] = [];
+    const sent = new Set<string>();
     for (const { epoch, from, to, reason } of gaps) {
       const epochIndex = this.epochIndex(epoch);
       if (epochIndex === undefined) {
@@ -249,10 +251,10 @@ export class Delivery {
         continue;
       }
       const key = `${epoch} ${from} ${to}`;
-      if (this.#gapsSent.has(key)) continue;
-      this.#gapsSent.add(key);
-      entries.push({ epochIndex, from, to, reason });
+      sent.add(key);
+      if (!this.#gapsSent.has(key)) entries.push({ epochIndex, from, to, reason });
     }
+    this.#gapsSent = sent;
     for (let i = 0; i < entries.length; i += GAPS_PER_MESSAGE_MAX) {
       const message = { kind: 'gap', gaps: entries.slice(i, i + GAPS_PER_MESSAGE_MAX) } as const;
       this.#outbox.push({ type: 'send', message });

@@ -8,25 +8,35 @@
  */
 import type { Epoch } from '#protocol/identity.ts';
 import type { SeqRange } from '#protocol/settlement.ts';
-import { without } from './flights.ts';
 
 /** One message. */
 interface Lost {
-  readonly epoch: Epoch;
   readonly bytes: number;
-  open: readonly SeqRange[];
+  /** How many of its seqs are still in doubt. */
+  open: number;
+}
+
+interface Run extends SeqRange {
+  readonly lost: Lost;
 }
 
 export class Unconfirmed {
-  #lost: Lost[] = [];
+  /** By epoch: ascending and disjoint, so that looking for a seq costs no walk through all. */
+  readonly #runs = new Map<Epoch, Run[]>();
 
   get empty(): boolean {
-    return this.#lost.length === 0;
+    return this.#runs.size === 0;
   }
 
   /** A message of so many bytes on the wire; `open` are the seqs that no ack has named. */
   add(epoch: Epoch, open: readonly SeqRange[], bytes: number): void {
-    this.#lost.push({ epoch, open, bytes });
+    const lost = { bytes, open: open.reduce((sum, { from, to }) => sum + to - from + 1, 0) };
+    for (const range of open) {
+      this.#remove(epoch, range);
+      const runs = this.#runs.get(epoch) ?? [];
+      runs.splice(firstEndingAt(runs, range.from), 0, { ...range, lost });
+      this.#runs.set(epoch, runs);
+    }
   }
 
   /** These left again; answers how many of them had left before. */
@@ -39,22 +49,37 @@ export class Unconfirmed {
     return this.#remove(epoch, seqs);
   }
 
-  #remove(epoch: Epoch, range: SeqRange): { seqs: number; bytes: number } {
-    let seqs = 0;
-    let bytes = 0;
-    for (const lost of this.#lost) {
-      if (lost.epoch !== epoch) continue;
-      const left = without(lost.open, range);
-      if (left === lost.open) continue;
-      seqs += count(lost.open) - count(left);
-      lost.open = left;
-      if (left.length === 0) bytes += lost.bytes;
+  #remove(epoch: Epoch, { from, to }: SeqRange): { seqs: number; bytes: number } {
+    const removed = { seqs: 0, bytes: 0 };
+    const runs = this.#runs.get(epoch);
+    if (runs === undefined) return removed;
+    const start = firstEndingAt(runs, from);
+    const left: Run[] = [];
+    let end = start;
+    for (let run = runs[end]; run !== undefined && run.from <= to; run = runs[end]) {
+      const { lost } = run;
+      const seqs = Math.min(run.to, to) - Math.max(run.from, from) + 1;
+      removed.seqs += seqs;
+      lost.open -= seqs;
+      if (lost.open === 0) removed.bytes += lost.bytes;
+      if (run.from < from) left.push({ from: run.from, to: from - 1, lost });
+      if (run.to > to) left.push({ from: to + 1, to: run.to, lost });
+      end += 1;
     }
-    if (seqs > 0) this.#lost = this.#lost.filter(({ open }) => open.length > 0);
-    return { seqs, bytes };
+    runs.splice(start, end - start, ...left);
+    if (runs.length === 0) this.#runs.delete(epoch);
+    return removed;
   }
 }
 
-function count(open: readonly SeqRange[]): number {
-  return open.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+/** The index of the first run whose end is at or after `seq`. */
+function firstEndingAt(runs: readonly Run[], seq: number): number {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((runs[middle]?.to ?? Number.POSITIVE_INFINITY) < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

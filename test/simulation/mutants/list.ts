@@ -421,9 +421,9 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: `${PRODUCER}/burial.ts`,
-        find: '      await this.#keep({ collector,',
+        find: '      await this.#keep(letter, holds);\n',
         replace: `      queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
-      await this.#keep({ collector,`,
+      await this.#keep(letter, holds);\n`,
       },
     ],
     caughtBy: ['dead letter'],
