@@ -8,6 +8,7 @@
 import type { Frame } from '#protocol/identity.ts';
 import { settledReason } from '#protocol/settlement.ts';
 import { type DeadLetter, isOutOfRoom } from './dead-letters.ts';
+import { QueueFailedError } from './queue/errors.ts';
 import type { Queue } from './queue/queue.ts';
 import type { SenderAction } from './sender.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -37,7 +38,7 @@ export class Burial {
     this.#ports = ports;
   }
 
-  /** Rejects when frames can't be read or kept for another reason than a disk without room. */
+  /** Rejects with the queue's typed errors when frames can't be read, or letters not be kept. */
   bury(refusal: Refusal): Promise<void> {
     const holds = this.#ports.watchConnection(refusal.storeId);
     const buried = this.#last.then(() => this.#buryNow(refusal, holds));
@@ -77,7 +78,7 @@ export class Burial {
         await keepDeadLetter(queuePath, letter);
         this.#unsettled.add(name);
       } catch (error) {
-        if (!isOutOfRoom(error)) throw error;
+        if (!isOutOfRoom(error)) throw new QueueFailedError(queuePath, 'keep a dead letter', error);
         await new Promise<void>((resolve) => after(DEAD_LETTER_RETRY_MS, resolve));
       }
     }

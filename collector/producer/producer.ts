@@ -77,7 +77,7 @@ export interface FlushOptions extends WaitOptions {
 export interface FlushResult {
   /** Everything that was meant is stored, declared or rejected. */
   readonly settled: boolean;
-  /** Frames that aren't. */
+  /** Frames that aren't, as far as is known: without an open queue nobody can count. */
   readonly pending: number;
 }
 
@@ -251,9 +251,8 @@ export class Producer extends EventEmitter<ProducerEventMap> {
   }
 
   async #openQueue(as: 'opened' | 'reopened'): Promise<Opening> {
-    // First what follows the constructor, or the call: listeners, and sends.
-    await undefined;
     try {
+      // At once, so that nothing more comes of it; then what follows the constructor: listeners, sends.
       await this.#retire();
       this.#pipeline = await Pipeline.open({
         options: this.#options,
@@ -367,7 +366,7 @@ export class Producer extends EventEmitter<ProducerEventMap> {
       this.#emit({ type: 'closed' });
     }
     const pending = this.#pipeline?.frames ?? 0;
-    return { settled: pending === 0, pending };
+    return { settled: this.#pipeline !== undefined && pending === 0, pending };
   }
 
   #pause(): Promise<void> {

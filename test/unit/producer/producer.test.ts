@@ -172,15 +172,17 @@ describe('send', () => {
     const queue = new ModelledQueue();
     queue.held = true;
     const producer = make({}, queue.surroundings);
-    const order: number[] = [];
-    const sent = [1, 2, 3].map((n) =>
-      producer.send(`frame ${n}`).then(({ seq }) => order.push(seq)),
-    );
+    const order: number[][] = [];
+    const send = async (n: number): Promise<void> => {
+      const { seq } = await producer.send(`frame ${n}`);
+      order.push([n, seq]);
+    };
+    const sent = [1, 2, 3].map(send);
     expect(producer.status()).toMatchObject({ lifecycle: 'opening', unsynced: { waiting: 3 } });
     queue.release();
     await producer.opened();
-    await Promise.all([...sent, producer.send('frame 4').then(({ seq }) => order.push(seq))]);
-    expect(order).toEqual([1, 2, 3, 4]);
+    await Promise.all([...sent, send(4)]);
+    expect(order).toEqual([1, 2, 3, 4].map((n) => [n, n]));
     expect(producer.status()).toMatchObject({
       lifecycle: 'open',
       unsynced: { frames: 0, bytes: 0, waiting: 0 },

@@ -152,6 +152,29 @@ test('an opening that fails again says so each time, and sends that wait for it 
   expect(named(events)).toEqual(['open_failed', 'open_failed', 'reopened']);
 });
 
+test('a dead letter that can not be kept is a failed disk, and the frame goes on after `reopen`', async () => {
+  const queue = new ModelledQueue();
+  const serving = await serve({ payloadBytesMax: 10 });
+  let broken = true;
+  const options = { server: `127.0.0.1:${serving.port}`, token: TOKEN, queuePath: 'modelled' };
+  producer = new Producer(options, {
+    ...queue.surroundings,
+    keepDeadLetter: async () => {
+      if (broken) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+    },
+  });
+  const failed = new Promise<Error>((resolve) => {
+    producer.on('failed', ({ error }) => resolve(error));
+  });
+  const { settled } = await producer.send('more than ten bytes');
+  expect(await failed).toMatchObject({ code: 'queue_failed', operation: 'keep a dead letter' });
+  await expect(producer.send('')).rejects.toMatchObject({ code: 'queue_failed' });
+  broken = false;
+  void settled;
+  await producer.reopen();
+  expect(await settled).toMatchObject({ state: 'rejected', code: 'too_large' });
+});
+
 test('a producer that has failed can be closed; durable frames stay for the next', async () => {
   const queue = new ModelledQueue();
   start(queue);
