@@ -70,7 +70,7 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   },
   depth: {
     description:
-      'ten million frames in the queue: opening, memory at rest and of a program that made them; about eight minutes',
+      'ten million frames in the queue: opening, memory at rest and of a program that made them; about ten minutes',
     parts: { depth: measureDepth, receipts: measureReceipts },
   },
   api: {
