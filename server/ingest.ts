@@ -11,7 +11,7 @@ import type { TlsDoor } from './access/tls.ts';
 import { Budget } from './budget.ts';
 import { LEAVING_MAX } from './file-handles.ts';
 import { Connection, type ConnectionOptions, type ConnectionSocket } from './ingest-connection.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics, Refusal } from './metrics.ts';
 import { Places, spareOf } from './places.ts';
 import type { ConnectionState } from './session-state.ts';
 import { HEARTBEAT_MS, termsFor } from './terms.ts';
@@ -82,7 +82,7 @@ export class Ingest {
     });
     this.#server = createServer({ pauseOnConnect: false }, (socket) => this.#onSocket(socket));
     this.#server.maxConnections = connections + LEAVING_MAX;
-    this.#server.on('drop', () => this.#onRefused());
+    this.#server.on('drop', () => this.#onRefused('no_place'));
   }
 
   get listening(): boolean {
@@ -160,7 +160,7 @@ export class Ingest {
 
   #seat(guest: Guest, address: string): void {
     for (const leaving of this.#places.arrive(guest, address)) {
-      this.#onRefused();
+      this.#onRefused('made_room');
       leaving.destroy();
     }
   }
@@ -171,14 +171,15 @@ export class Ingest {
    */
   #onAcceptFailed(error: Error): void {
     this.#failures.add(error);
+    this.#options.metrics.onRefused('file_handles');
     const oldest = this.#places.oldestUnproven;
     if (oldest === undefined) return;
     this.#places.leave(oldest);
     oldest.destroy();
   }
 
-  #onRefused(): void {
-    this.#options.metrics.onRefused('connections_max');
+  #onRefused(why: Refusal): void {
+    this.#options.metrics.onRefused(why);
     this.#refusals.add();
   }
 

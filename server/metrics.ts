@@ -25,8 +25,11 @@ const FATES = ['stored', 'declared', 'rejected', 'pruned', 'pending', 'missing']
 
 const CONNECTION_STATES = ['tls', 'greeting', 'joining', 'open', 'draining'] as const;
 
-/** Why a connection was closed as it came. */
-const REFUSALS = ['connections_max'] as const;
+/**
+ * Why a connection was closed that wanted nothing but to come in: no place was left, it had to make
+ * room for a newer one before it had proven itself, or the process has no file handle for it.
+ */
+const REFUSALS = ['no_place', 'made_room', 'file_handles'] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
 /** Gauges of Node's whose names end as counters' do. */
@@ -101,7 +104,7 @@ export class Metrics {
     });
     this.#refused = new Counter({
       name: 'holdfast_ingest_connections_refused_total',
-      help: 'Connections closed as they came, or to make room for others, by the cap that was reached.',
+      help: 'Connections closed for want of a place or of a file handle, before they had proven themselves.',
       labelNames: ['reason'],
       registers,
     });
