@@ -4,8 +4,8 @@ import { COLLECTOR_ID, COLLECTOR_ID_RULE } from '#protocol/identity.ts';
 import { numberOf, timeQuery } from '#server/api/schemas.ts';
 
 const POINTS_MAX = 5_000;
-/** Of one parameter that may be given more than once. */
-const VALUES_MAX = 200;
+/** Of one parameter that may be given more than once: all of them have to fit into the request's head. */
+const VALUES_MAX = 32;
 
 const time = z.iso.datetime({ precision: 6 }).describe('RFC 3339 in UTC with microseconds.');
 
@@ -29,24 +29,21 @@ const attribute = z
     return { key: text.slice(0, at), value: text.slice(at + 1) };
   });
 
-export const seriesQuery = z
-  .strictObject({
-    collector: collectors,
-    metric: several(z.string().min(1)).describe('Only this metric; may be given more than once.'),
-    attribute: several(attribute).describe(
-      'key=value: only series with this attribute; key= those without it. All that are given have to hold.',
-    ),
-    from: timeQuery.describe('Captured at this time or later; without it from the first frame on.'),
-    to: timeQuery.describe('Captured before this time; without it to the last frame.'),
-    points: z
-      .preprocess(numberOf, z.int().min(1).max(POINTS_MAX))
-      .default(1_000)
-      .describe('Buckets of a series, at most. Their width is the finest round one for that.'),
-  })
-  .refine(({ from, to }) => from === undefined || to === undefined || from <= to, {
-    path: ['to'],
-    message: 'must not be before from',
-  });
+export const seriesQuery = z.strictObject({
+  collector: collectors,
+  metric: several(z.string().min(1)).describe('Only this metric; may be given more than once.'),
+  attribute: several(attribute).describe(
+    'key=value: only series with this attribute; key= those without it. All that are given have to hold.',
+  ),
+  from: timeQuery.describe('Captured at this time or later; without it from the first frame on.'),
+  to: timeQuery.describe(
+    'Captured before this time; without it to the last frame. Nothing is before `from`.',
+  ),
+  points: z
+    .preprocess(numberOf, z.int().min(1).max(POINTS_MAX))
+    .default(1_000)
+    .describe('Buckets of a series, at most. Their width is the finest round one for that.'),
+});
 
 export const catalogueQuery = z.strictObject({ collector: collectors });
 

@@ -135,7 +135,8 @@ function resolve(
   count: number,
 ): Resolution | undefined {
   const collectors = asked.map(({ collector }) => collector);
-  if (collectors.length === 0) return undefined;
+  const empty = from !== undefined && to !== undefined && to <= from;
+  if (collectors.length === 0 || empty) return undefined;
   const first = from ?? Math.min(...collectors.map(({ firstCapturedAt }) => firstCapturedAt));
   const last = to ?? Math.max(...collectors.map(({ lastCapturedAt }) => lastCapturedAt)) + 1;
   const affordable = Math.floor(BUCKETS_PER_ANSWER_MAX / count);
