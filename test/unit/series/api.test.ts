@@ -5,18 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
-import { Registry } from 'prom-client';
 import { afterEach, expect, test } from 'vitest';
 import { formatTime, frameCrc } from '#protocol/identity.ts';
-import { Attempts } from '#server/access/attempts.ts';
-import { createApi } from '#server/api/api.ts';
-import { Events } from '#server/events.ts';
 import { catalogueResponse, seriesResponse } from '#server/series/schemas.ts';
 import { SERIES_FILE } from '#server/series/series-file.ts';
 import { SeriesIndex } from '#server/series/series-index.ts';
 import { SERIES_PER_ANSWER_MAX } from '#server/series/series-query.ts';
 import { SqliteStore } from '#server/store/sqlite-store.ts';
-import { REAL_SURROUNDINGS } from '#server/surroundings.ts';
+import { startApi, stopApis } from '#test/unit/server/api-rig.ts';
 import { BASE_US, epochOf } from './rig.ts';
 
 const DEADLINE = { timeout: 15_000, interval: 20 };
@@ -24,6 +20,7 @@ const SECOND = 1_000_000;
 const undo: (() => Promise<void> | void)[] = [];
 
 afterEach(async () => {
+  await stopApis();
   for (const step of undo.splice(0).reverse()) await step();
 });
 
@@ -54,24 +51,7 @@ async function serve(
   const limits = { seriesPerCollectorMax: 2_000, bucketsMax: 10_000 };
   const index = series === 'on' ? new SeriesIndex({ directory, ...limits }, log) : undefined;
   undo.push(() => index?.close());
-  const registry = new Registry();
-  const attempts = new Attempts({ log, registry, after: REAL_SURROUNDINGS.after });
-  const app = await createApi({
-    version: '1.2.3',
-    store,
-    events: new Events(),
-    metrics: registry,
-    log,
-    wallTime: () => BASE_US,
-    connected: () => undefined,
-    waiting: () => [],
-    deliveryLag: () => undefined,
-    listening: () => true,
-    eventClientsMax: 2,
-    series: index,
-    guard: { token: undefined, hosts: [], attempts },
-  });
-  undo.push(() => app.close());
+  const { app } = await startApi({ store, log, series: index });
   return { directory, store, logged, app, index };
 }
 
