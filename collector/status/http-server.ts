@@ -37,6 +37,8 @@ export class ListenError extends Error {
 
 const CONNECTIONS_MAX = 64;
 const REQUEST_TIMEOUT_MS = 5_000;
+/** How often that is looked at. */
+const TIMEOUT_CHECK_MS = 1_000;
 
 const HEADERS = {
   'cache-control': 'no-store',
@@ -58,6 +60,7 @@ export class HttpServer {
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     });
     server.maxConnections = CONNECTIONS_MAX;
     server.on('request', (request, response) => void answer(options, request, response));
@@ -94,6 +97,7 @@ async function answer(
 ): Promise<void> {
   const path = (request.url ?? '').split('?', 1)[0] ?? '';
   try {
+    if (hostCount(request) > 1) return write(response, text(400, 'more than one Host'));
     const route = routes.get(path);
     if (route === undefined) return write(response, text(404, 'no such path'));
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -105,6 +109,11 @@ async function answer(
     onError(error, path);
     if (!response.headersSent) write(response, text(500, 'internal error; see the log'));
   }
+}
+
+/** Which of two is meant nobody can know, and Node takes the first. */
+function hostCount({ rawHeaders }: IncomingMessage): number {
+  return rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
 }
 
 function write(response: ServerResponse, { status, type, body }: Reply): void {

@@ -19,7 +19,7 @@ import { addFrameRoutes } from './frame-routes.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import type { ApiOptions } from './options.ts';
 import { addPage } from './page.ts';
-import { refuseInWords, refuseUnparsed, refuseUnread } from './refusals.ts';
+import { refuseAmbiguous, refuseInWords, refuseUnparsed, refuseUnread } from './refusals.ts';
 import { noQuery } from './schemas.ts';
 
 /** The page has its own script and style and asks nobody else. Answers are of now: none is kept. */
@@ -35,12 +35,20 @@ const HEADERS = {
   'cache-control': 'no-store',
 } as const;
 
+/** A request has no body worth waiting for; slow ones hold handles that collectors need. */
+const HEADERS_MS = 5_000;
+const REQUEST_MS = 10_000;
+/** How often the two are looked at. */
+const CHECK_MS = 1_000;
+
 /** Makes the app; `listen` and `close` are the caller's. */
 export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const app = Fastify({
     logger: false,
     forceCloseConnections: true,
     bodyLimit: 1_024,
+    requestTimeout: REQUEST_MS,
+    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
     frameworkErrors: refuseUnread,
     clientErrorHandler: refuseUnparsed,
   });
@@ -49,6 +57,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS);
   });
+  refuseAmbiguous(app);
   guardApi(app, options.guard);
   refuseInWords(app, options.log);
   await app.register(swagger, {

@@ -34,6 +34,19 @@ export function refuseInWords(app: FastifyInstance, log: Logger): void {
   app.setErrorHandler((error: FastifyError, request, reply) => refuse(error, request, reply, log));
 }
 
+/**
+ * Refuses what can be read in two ways: two Hosts, of which another reader may take the other one;
+ * and a whole URL in place of a path, which is how proxies are spoken to.
+ */
+export function refuseAmbiguous(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ raw: { rawHeaders, url = '' } }, reply) => {
+    const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host');
+    if (hosts.length > 1) return sendProblem(reply, 400, 'the request names more than one Host');
+    if (url.startsWith('/') || url === '*') return;
+    return sendProblem(reply, 400, 'a path is needed here, not a whole URL');
+  });
+}
+
 /** Fastify's option for what is wrong before there is a route, such as a path that can't be read. */
 export function refuseUnread(
   error: FastifyError,
