@@ -13,7 +13,7 @@ import { expect } from 'vitest';
 import { TOKEN } from '../unit/server/wire-client.ts';
 import { until } from './until.ts';
 
-const HOLDFAST = fileURLToPath(new URL('../../holdfast', import.meta.url));
+export const HOLDFAST = fileURLToPath(new URL('../../holdfast', import.meta.url));
 
 export interface ClosedLine {
   readonly reason: string;
