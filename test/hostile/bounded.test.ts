@@ -3,11 +3,17 @@
  * Memory and handles stay bounded, and the healthy collector stores its frames all the while.
  */
 import { zstdCompressSync } from 'node:zlib';
+import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { encodeBody } from '#protocol/codec.ts';
 import { sealEnvelope } from '#protocol/envelope.ts';
+import { macKeyOf } from '#protocol/handshake.ts';
 import { KINDS } from '#protocol/messages.ts';
+import { seed } from '../unit/seed.ts';
 import { EPOCH_A, epochOf } from '../unit/server/store-contract.ts';
+import { INSTANCE, TOKEN } from '../unit/server/wire-client.ts';
+import { HostileCollector, type Recipe, recipes } from './fuzz/hostile-collector.ts';
+import { EPOCHS, MADE_UP_FROM, POISON_FROM } from './fuzz/universe.ts';
 import { Peer } from './peer.ts';
 import { Stage } from './stage.ts';
 import { until } from './until.ts';
@@ -18,6 +24,7 @@ const OTHER_HANDLES_MAX = 200;
 /** Connections that are being opened at a time. */
 const SIDE_BY_SIDE = 100;
 const PINGS_PER_FLOOD = 10_000;
+const KEY = macKeyOf(TOKEN);
 
 let stage: Stage;
 
@@ -135,3 +142,42 @@ test('T21 bombs one after the other cost no memory', async () => {
   expect((rssBytes[3] ?? 0) / (rssBytes[1] ?? 0), rssBytes.join(', ')).toBeLessThan(1.3);
   await stage.mustHoldWhatWasSent();
 });
+
+test('T38 spoilt sessions, many at a time, leave nothing behind and nothing made up', async () => {
+  stage = await Stage.open();
+  const { server } = stage;
+  const handles = server.handles;
+  const rssBytes: number[] = [];
+  for (let round = 0; round < 4; round += 1) {
+    const spoilt = fc.sample(recipes, { numRuns: 500, seed: seed + round });
+    await many(spoilt.length, async (index) => {
+      const recipe = spoilt[index];
+      if (recipe !== undefined) await sayAll(recipe, `fuzz${round}-${index}`);
+    });
+    await stage.proveHealthy();
+    rssBytes.push(server.rssBytes);
+  }
+  await stage.handlesBackTo(handles);
+  expect((rssBytes[3] ?? 0) / (rssBytes[1] ?? 0), rssBytes.join(', ')).toBeLessThan(1.3);
+  for (const { collector, epoch, seq, crc_ok } of await server.exported()) {
+    expect(crc_ok).toBe(undefined);
+    if (collector === 'healthy') continue;
+    expect(EPOCHS).toContain(epoch);
+    expect(seq < POISON_FROM || seq >= MADE_UP_FROM, `${collector}/${seq}`).toBe(true);
+  }
+});
+
+/** A session as the recipe has it, to its end. */
+async function sayAll(recipe: Recipe, collector: string): Promise<void> {
+  const { server } = stage;
+  const peer = await Peer.greeted(server, { answersPings: false });
+  server.peers.delete(peer);
+  const identity = { collector, instance: INSTANCE };
+  const greetingBody = peer.wire.greetingBody ?? Buffer.alloc(0);
+  const said = HostileCollector.conversation(recipe, greetingBody, identity, KEY);
+  peer.raw(said.opening);
+  // An opening that is spoilt may never be answered.
+  if (recipe.hello === 0) await peer.next('welcome');
+  if (!peer.isClosed) peer.socket.end(said.following);
+  await until('it is over', () => peer.isClosed);
+}

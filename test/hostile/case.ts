@@ -13,7 +13,7 @@ export const DEADLINES_MS = {
   'no byte between messages for 5 s': 5_000,
   'half a minute of bytes, then none for 10 s': 40_000,
 } as const;
-export type Deadline = keyof typeof DEADLINES_MS;
+type Deadline = keyof typeof DEADLINES_MS;
 
 /** What becomes of the connection. */
 export type End =

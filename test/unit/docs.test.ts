@@ -10,6 +10,7 @@ import { LEGAL_STEPS } from '#collector/producer/sender-state.ts';
 import { LAB_SETTINGS } from '#lab/config.ts';
 import { settingsMarkdown } from '#protocol/settings.ts';
 import { SERVER_SETTINGS } from '#server/config.ts';
+import { hostileInputPage } from '../hostile/page.ts';
 
 const CONFIGURATION = new URL('../../docs/configuration.md', import.meta.url);
 
@@ -68,4 +69,11 @@ test("docs/architecture.md has the sender's states as the table has them", () =>
   const made = page.replace(drawn, stateDiagram());
   if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(ARCHITECTURE, made);
   expect(drawn.exec(readFileSync(ARCHITECTURE, 'utf8'))?.[0]).toBe(stateDiagram());
+});
+
+test('docs/hostile-input.md is the tables that the tests play', () => {
+  const page = new URL('../../docs/hostile-input.md', import.meta.url);
+  const made = hostileInputPage();
+  if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(page, made);
+  expect(readFileSync(page, 'utf8')).toBe(made);
 });

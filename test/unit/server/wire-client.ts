@@ -29,6 +29,11 @@ export class WireClient {
     this.#framer.liftLimit();
   }
 
+  /** What the server greeted with. */
+  get greetingBody(): Buffer | undefined {
+    return this.#greetingBody;
+  }
+
   onBytes(bytes: Buffer): void {
     this.#framer.push(bytes);
     for (let raw = this.#framer.next(); raw; raw = this.#framer.next()) {
