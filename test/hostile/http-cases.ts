@@ -295,8 +295,8 @@ export const HTTP_CASES: readonly HttpCase[] = [
 export const HTTP_ELSEWHERE: readonly ElsewhereCase[] = [
   {
     id: 'H03',
-    name: 'a Host that is not ours',
-    why: 'test/unit/server/api-guard.test.ts plays it against the API. The status server of the collector has no list of names: it shows no secret and takes nothing',
+    name: 'a Host that is not ours, for the status server of the collector',
+    why: 'it has no list of names: it is asked for by many, shows no secret and takes nothing',
   },
   {
     id: 'H17',
