@@ -84,17 +84,13 @@ function systemCodeOf(error: unknown): string {
  */
 export function tlsError(error: unknown, address: string, secured: boolean): LinkError | undefined {
   const systemCode = systemCodeOf(error);
-  // So Node says that the other side closed in the middle of the handshake.
-  if (!secured && systemCode === 'ECONNRESET' && isHangUp(error)) return undefined;
+  // The other side closed in the middle of the handshake; as a reset where it had not read our part.
+  if (!secured && systemCode === 'ECONNRESET') return undefined;
   const code = tlsCode(systemCode, secured);
   if (code === undefined) return socketError(error, address);
   const { retry, text } = TLS_ADVICE[code];
   const said = code === 'tls_name' && error instanceof Error ? ` (${error.message})` : '';
   return new LinkError(code, `${address}: ${text} (${systemCode})${said}`, { retry, cause: error });
-}
-
-function isHangUp(error: unknown): boolean {
-  return error instanceof Error && !('syscall' in error);
 }
 
 type TlsCode = Extract<LinkErrorCode, `tls${string}`>;

@@ -11,7 +11,7 @@ import { createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Network, type StartedNetwork, Wait } from 'testcontainers';
+import { getContainerRuntimeClient, Network, type StartedNetwork, Wait } from 'testcontainers';
 import { Certificates, SERVERNAME, TLS_FILES } from './certificates.ts';
 import { Link } from './link.ts';
 import { Service, ServiceContainer } from './service.ts';
@@ -250,6 +250,8 @@ export class Stack {
         HOLDFAST_API_HOST: '0.0.0.0',
         HOLDFAST_STORE_PATH: '/store',
         HOLDFAST_TOKEN: TOKEN,
+        // Not this machine's where the engine is elsewhere.
+        HOLDFAST_API_HOSTS: (await getContainerRuntimeClient()).info.containerRuntime.host,
       })
       .withExposedPorts(API_PORT)
       .withWaitStrategy(Wait.forHttp('/readyz', API_PORT));

@@ -6,6 +6,7 @@ import {
   deadlineError,
   protocolLinkError,
   socketError,
+  tlsError,
 } from '#collector/producer/link-error.ts';
 import { ProtocolError } from '#protocol/errors.ts';
 import { BYE_REASONS, type ByeReason } from '#protocol/messages.ts';
@@ -33,6 +34,41 @@ test.each([
 test('of several addresses that failed one is named', () => {
   const error = socketError(new AggregateError([failure('ECONNREFUSED')]), 'server:9000');
   expect(error.code).toBe('refused');
+});
+
+describe('with TLS', () => {
+  test.each([
+    ['SELF_SIGNED_CERT_IN_CHAIN', 'tls_untrusted', 'HOLDFAST_TLS_CA_FILE'],
+    ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'tls_untrusted', 'nothing was sent to it'],
+    ['CERT_SIGNATURE_FAILURE', 'tls_untrusted', 'see that this is your server'],
+    ['CERT_NOT_YET_VALID', 'tls_expired', 'the clock of this machine'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'tls_name', 'HOLDFAST_TLS_SERVERNAME'],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls_plain', 'speaks no TLS'],
+    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'tls_refused', 'HOLDFAST_TLS_CERT_FILE'],
+    ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'tls_refused', "the server's log"],
+  ])('%s is %s, permanent, with what to do', (system, code, words) => {
+    const error = tlsError(failure(system), 'server:9000', false);
+    expect(error).toMatchObject({ code, retry: 'permanent' });
+    expect(error?.message).toMatch(/^server:9000: /);
+    expect(error?.message).toContain(words);
+  });
+
+  test.each(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_BAD_RECORD_TYPE'])(
+    '%s behind the handshake is damage on the way, and passes',
+    (system) => {
+      const error = tlsError(failure(system), 'server:9000', true);
+      expect(error).toMatchObject({ code: 'tls', retry: 'transient' });
+    },
+  );
+
+  test('the network says what it says without it', () => {
+    expect(tlsError(failure('ECONNREFUSED'), 'server:9000', false)?.code).toBe('refused');
+    expect(tlsError(failure('ECONNRESET'), 'server:9000', true)?.code).toBe('reset');
+  });
+
+  test('a reset before it is up is a close: what that means is told by how far the link was', () => {
+    expect(tlsError(failure('ECONNRESET'), 'server:9000', false)).toBeUndefined();
+  });
 });
 
 describe('a BYE', () => {
