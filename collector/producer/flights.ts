@@ -77,7 +77,7 @@ function runs(seqs: Iterable<number>): SeqRange[] {
 }
 
 /** What of the runs is left without a range. */
-export function without(open: readonly SeqRange[], { from, to }: SeqRange): readonly SeqRange[] {
+function without(open: readonly SeqRange[], { from, to }: SeqRange): readonly SeqRange[] {
   if (open.every((run) => run.to < from || run.from > to)) return open;
   return open.flatMap((run) =>
     [
