@@ -1,7 +1,7 @@
 /**
- * `queue`: the collector's queue tools, on the queue of this lab. In the collector's own container
- * while that runs; else in a throw-away container of the same image, which has the volume read-only
- * unless the command is one that changes the queue.
+ * `queue`: the collector's queue tools, on the queue of this lab: in a throw-away container of the
+ * collector's image with memory of its own, so that they take none of a running collector's. It has
+ * the volume read-only unless the command is one that changes the queue.
  */
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
@@ -18,21 +18,13 @@ const CHANGING: ReadonlySet<string> = new Set(['queue repair', 'dead replay', 'd
  * @throws LabError when there is no lab, or no queue in it.
  */
 export async function queue(args: readonly string[], context: LabContext): Promise<ExitCode> {
-  const { config, docker, programs, signal } = context;
+  const { docker, programs, signal } = context;
   const probe = await docker.probe();
   refuseWhatCannotBeMended(probe);
   if (probe.kind !== 'ready') throw noQueue('no Docker engine answers here');
   const command = toolArguments(args);
-  const [project, service] = ['project', 'service'].map((name) => `com.docker.compose.${name}`);
-  const [collector] = await docker.containers([
-    `${project}=${config.project}`,
-    `${service}=collector`,
-  ]);
   const flags = process.stdin.isTTY && process.stdout.isTTY ? ['-i', '-t'] : ['-i'];
-  const where =
-    collector?.state === 'running'
-      ? ['exec', ...flags, collector.id]
-      : ['run', '--rm', ...flags, ...(await beside(context, command))];
+  const where = ['run', '--rm', ...flags, ...(await beside(context, command))];
   const exitCode = await programs.onTerminal('docker', [...where, ...IN_CONTAINER, ...command], {
     cwd: process.cwd(),
   });
@@ -61,7 +53,17 @@ async function beside(
   if (image === undefined || exitCode !== 0) throw noQueue('the lab has no queue here');
   const changes = CHANGING.has(command.slice(0, 2).join(' '));
   return [
-    ...['--network', 'none', '--read-only', '--user', '1000:1000', '--cap-drop', 'ALL'],
+    ...[
+      '--network',
+      'none',
+      '--memory',
+      '512m',
+      '--read-only',
+      '--user',
+      '1000:1000',
+      '--cap-drop',
+      'ALL',
+    ],
     ...['--security-opt', 'no-new-privileges', '--env', 'HOLDFAST_QUEUE_PATH=/queue'],
     ...['--label', `dev.holdfast.project=${config.project}`],
     ...['--volume', `${volume}:/queue${changes ? '' : ':ro'}`, image],
