@@ -45,6 +45,24 @@ export function guardApi(app: FastifyInstance, options: ApiGuardOptions): void {
   });
 }
 
+/** The same for the OpenAPI document; paths for everybody say so themselves. */
+export function describeGuard({ token }: ApiGuardOptions) {
+  if (token === undefined) return {};
+  return {
+    security: [{ bearer: [] }, { basic: [] }],
+    components: {
+      securitySchemes: {
+        bearer: { type: 'http' as const, scheme: 'bearer' },
+        basic: {
+          type: 'http' as const,
+          scheme: 'basic',
+          description: 'Any user, the token as password.',
+        },
+      },
+    },
+  };
+}
+
 function refuseName(
   request: FastifyRequest,
   reply: FastifyReply,

@@ -9,7 +9,7 @@ import {
   serializerCompiler,
   validatorCompiler,
 } from 'fastify-type-provider-zod';
-import { guardApi } from '#server/access/api-guard.ts';
+import { describeGuard, guardApi } from '#server/access/api-guard.ts';
 import { addSeriesRoutes } from '#server/series/routes.ts';
 import { addCollectorRoutes } from './collector-routes.ts';
 import { addEventRoutes } from './event-routes.ts';
@@ -63,6 +63,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
+      ...describeGuard(options.guard),
       info: {
         title: 'Holdfast server',
         description: 'What collectors have stored, and the account of what they have not.',

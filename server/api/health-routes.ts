@@ -15,6 +15,7 @@ export function addHealthRoutes(
     {
       schema: {
         summary: 'The process is alive: restart it where this is not answered.',
+        security: [],
         querystring: noQuery,
         response: { 200: healthResponse, ...BAD_REQUEST },
       },
@@ -28,6 +29,7 @@ export function addHealthRoutes(
       schema: {
         summary:
           'Collectors are served: the last commit succeeded and their port is open. 503 says what is in the way; the server goes on trying by itself.',
+        security: [],
         querystring: noQuery,
         response: { 200: healthResponse, ...BAD_REQUEST, ...NOT_NOW },
       },

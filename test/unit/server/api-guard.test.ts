@@ -134,6 +134,20 @@ describe('the token', () => {
   });
 });
 
+test('the OpenAPI document says what is needed where', async () => {
+  const read = async (options: Guarded) => {
+    const { ask } = await guarded(options);
+    return JSON.parse((await ask('/api/v1/openapi.json', { authorization: BEARER })).body);
+  };
+  const guardedDocument = await read({ token: TOKEN });
+  expect(guardedDocument.security).toEqual([{ bearer: [] }, { basic: [] }]);
+  expect(Object.keys(guardedDocument.components.securitySchemes)).toEqual(['bearer', 'basic']);
+  expect(guardedDocument.paths['/healthz'].get.security).toEqual([]);
+  expect(guardedDocument.paths['/readyz'].get.security).toEqual([]);
+  expect(guardedDocument.paths['/metrics'].get.security).toBeUndefined();
+  expect((await read({})).security).toBeUndefined();
+});
+
 describe('the name', () => {
   test.each([
     ['localhost'],
