@@ -1,32 +1,30 @@
 /** The certificates of one stack, made for it, and brought into its containers. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { GenericContainer } from 'testcontainers';
 import { issue, makeAuthority, type Purpose, validFor } from '#lab/certificates.ts';
 
 /** What the server's certificate is for; the collector dials Toxiproxy. */
 export const SERVERNAME = 'server';
 
-export const TLS_FILES = {
-  cert: '/etc/holdfast/cert.pem',
-  key: '/etc/holdfast/key.pem',
-  ca: '/etc/holdfast/ca.pem',
-} as const;
+const FOLDER = '/tls';
 
-/** Readable for the container's user, who is not the one that copies. */
-const MODE = 0o444;
+export const TLS_FILES = {
+  cert: `${FOLDER}/cert.pem`,
+  key: `${FOLDER}/key.pem`,
+  ca: `${FOLDER}/ca.pem`,
+} as const;
 
 export class Certificates {
   readonly #ca = makeAuthority('a CA of the tests', validFor(1));
 
-  give<C extends GenericContainer>(container: C, purpose: Purpose): C {
+  /** By a folder of this machine: nothing can be copied into a container that is read-only. */
+  give<C extends GenericContainer>(container: C, purpose: Purpose, folder: string): C {
     const { cert, key } = issue(this.#ca, purpose, [SERVERNAME], validFor(1));
-    const contents = { cert, key, ca: this.#ca.cert };
-    container.withCopyContentToContainer(
-      Object.entries(TLS_FILES).map(([part, target]) => ({
-        content: contents[part as keyof typeof contents],
-        target,
-        mode: MODE,
-      })),
-    );
-    return container;
+    mkdirSync(folder, { recursive: true });
+    for (const [name, text] of Object.entries({ cert, key, ca: this.#ca.cert })) {
+      writeFileSync(join(folder, `${name}.pem`), text, { mode: 0o444 });
+    }
+    return container.withBindMounts([{ source: folder, target: FOLDER, mode: 'ro' }]);
   }
 }

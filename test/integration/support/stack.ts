@@ -256,7 +256,7 @@ export class Stack {
       .withExposedPorts(API_PORT)
       .withWaitStrategy(Wait.forHttp('/readyz', API_PORT));
     if (secured) {
-      this.#certificates.give(server, 'server').withEnvironment({
+      this.#certificates.give(server, 'server', join(this.folder, 'tls-server')).withEnvironment({
         HOLDFAST_TLS_CERT_FILE: TLS_FILES.cert,
         HOLDFAST_TLS_KEY_FILE: TLS_FILES.key,
         HOLDFAST_TLS_CLIENT_CA_FILE: TLS_FILES.ca,
@@ -303,13 +303,15 @@ export class Stack {
       .withExposedPorts(STATUS_PORT)
       .withWaitStrategy(Wait.forHttp('/readyz', STATUS_PORT));
     if (options.secured) {
-      this.#certificates.give(container, 'client').withEnvironment({
-        HOLDFAST_TLS: 'on',
-        HOLDFAST_TLS_CA_FILE: TLS_FILES.ca,
-        HOLDFAST_TLS_SERVERNAME: SERVERNAME,
-        HOLDFAST_TLS_CERT_FILE: TLS_FILES.cert,
-        HOLDFAST_TLS_KEY_FILE: TLS_FILES.key,
-      });
+      this.#certificates
+        .give(container, 'client', join(this.folder, 'tls-collector'))
+        .withEnvironment({
+          HOLDFAST_TLS: 'on',
+          HOLDFAST_TLS_CA_FILE: TLS_FILES.ca,
+          HOLDFAST_TLS_SERVERNAME: SERVERNAME,
+          HOLDFAST_TLS_CERT_FILE: TLS_FILES.cert,
+          HOLDFAST_TLS_KEY_FILE: TLS_FILES.key,
+        });
     }
     if (program === 'source') this.#giveLedger(container);
     await this.#run('collector', container);
