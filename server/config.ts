@@ -157,7 +157,7 @@ export const SERVER_SETTINGS = {
   }),
   helloBytesMax: integerSetting({
     name: 'HOLDFAST_HELLO_BYTES_MAX',
-    text: 'Largest message before that proof, in bytes. A HELLO with 64 epochs needs 4,200.',
+    text: 'Largest message before that proof, in bytes. A HELLO with 64 epochs needs 3,734.',
     default: DEFAULT_CAPS.helloBytesMax,
     min: 4_352,
     max: 8_192,
