@@ -154,7 +154,7 @@ export const DISK_CASES: readonly MatrixCase[] = [
     },
   },
   {
-    name: '19-store-checkpoint-sync-fails',
+    name: '21-store-checkpoint-sync-fails',
     what: 'a sync of the database that fails: the log still has all that it was to bring there',
     asks: { ...HEALS, queued_min: 0 },
     faults: ['call_fails_server'],
@@ -168,7 +168,7 @@ export const DISK_CASES: readonly MatrixCase[] = [
     },
   },
   {
-    name: '20-store-disk-full',
+    name: '22-store-disk-full',
     what: 'a disk without room for the store: nothing is acked, reading goes on, and it heals by itself',
     asks: { ...HEALS, queued_min: 0 },
     faults: ['no_room_server'],
