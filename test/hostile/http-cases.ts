@@ -55,6 +55,16 @@ export const HTTP_CASES: readonly HttpCase[] = [
     status: [400],
     on: BOTH,
   },
+  ...['evil.example', '127.0.0.1.evil.example', '169.254.169.254:80'].map(
+    (host): HttpCase => ({
+      id: 'H03',
+      name: `the Host ${host}`,
+      expected: '421: a page of that name could read us through a browser (DNS rebinding)',
+      send: `GET /api/v1/audit HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+      status: [421],
+      on: API,
+    }),
+  ),
   ...(
     [
       [
