@@ -7,6 +7,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CoreOptions, QueueCore } from '#collector/producer/queue/core.ts';
 import { QueueFailedError } from '#collector/producer/queue/errors.ts';
+import { chargedBytes } from '#collector/producer/queue/segment-index.ts';
+import { seeded } from '../seed.ts';
 import { type Harm, harm } from './damage.ts';
 import { type Choose, ModelledFiles } from './modelled-files.ts';
 import { chooser, epochMint, openCore, withoutIndexes } from './support.ts';
@@ -225,10 +227,16 @@ class History {
     expect(foundBy(this.#core)).toEqual(foundBy(openCore(whole, this.#options)));
     this.#witness.check(this.#core, opened);
     expect(this.#core.stats.bytes).toBeLessThanOrEqual(
-      (this.#options.limitBytes ?? Number.POSITIVE_INFINITY) + 4_096,
+      (this.#options.limitBytes ?? Number.POSITIVE_INFINITY) + GAPS_BYTES_MAX,
     );
   }
 }
+
+/**
+ * What an opening may take beyond the limit: gaps are written whether or not there is room, and
+ * where the newest segment can't be gone on with they take a file of their own.
+ */
+const GAPS_BYTES_MAX = chargedBytes(4_096);
 
 const QUEUES: readonly (readonly [string, Partial<CoreOptions>])[] = [
   ['never full', { segmentBytes: 2_000, limitBytes: 100_000_000 }],
@@ -263,7 +271,7 @@ test.each(QUEUES)(
         for (const step of steps) history.take(step);
         history.take({ do: 'check' });
       }),
-      { numRuns: 250 },
+      seeded({ numRuns: 250 }),
     );
   },
 );
@@ -277,7 +285,7 @@ test.each(QUEUES)(
         for (const step of steps) history.take(step);
         history.take({ do: 'check' });
       }),
-      { numRuns: 250 },
+      seeded({ numRuns: 250 }),
     );
   },
 );
