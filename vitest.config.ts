@@ -1,4 +1,8 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+
+// Hundreds of programs are started by tests; ./holdfast sets the same.
+process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '.tools', 'compile-cache');
 
 export default defineConfig({
   test: {

@@ -1,10 +1,12 @@
 /** Hostile input over HTTP, against the API of a real server and the status of a real collector. */
+
 import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 import { EPOCH_A, epochOf, framesOf } from '../unit/server/store-contract.ts';
 import { TOKEN } from '../unit/server/wire-client.ts';
 import { HTTP_CASES, type HttpCase, type HttpTarget } from './http-cases.ts';
@@ -26,7 +28,7 @@ beforeAll(async () => {
   ports.api = Number(new URL(stage.server.api).port);
   const collector = spawn(HOLDFAST, ['collector', 'run'], {
     env: {
-      PATH: process.env.PATH,
+      ...BARE_ENVIRONMENT,
       HOLDFAST_SERVER: `127.0.0.1:${stage.server.port}`,
       HOLDFAST_TOKEN: TOKEN.toString(),
       HOLDFAST_QUEUE_PATH: join(stage.server.directory, 'queue'),

@@ -2,6 +2,7 @@
  * A real server in a process of its own, on loopback, and what can be seen of it from outside: its
  * log, its API, its memory and its handles.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 import { TOKEN } from '../unit/server/wire-client.ts';
 import { until } from './until.ts';
 
@@ -55,7 +57,7 @@ export class ServerProcess {
     this.directory = mkdtempSync(join(tmpdir(), 'holdfast-hostile-'));
     this.process = spawn(HOLDFAST, ['server', 'run'], {
       env: {
-        PATH: process.env.PATH,
+        ...BARE_ENVIRONMENT,
         HOLDFAST_STORE_PATH: join(this.directory, 'store'),
         HOLDFAST_TOKEN: TOKEN.toString(),
         HOLDFAST_INGEST_PORT: '0',

@@ -1,9 +1,11 @@
 /** What the tests of the library share: a server process, programs of a user's, both ended after. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 import { Program } from '#test/unit/server/program.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
@@ -66,7 +68,7 @@ export async function run(
 ): Promise<Ended> {
   const child = spawn(file, args, {
     cwd: options.cwd,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
+    env: { ...BARE_ENVIRONMENT, HOME: process.env.HOME, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = once(child, 'close');

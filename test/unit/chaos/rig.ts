@@ -2,6 +2,7 @@
  * A load source and a server as processes on loopback, each on a free port, and the way from what
  * they leave behind to the judge. `afterEach(stopAll)` ends and removes all of it.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
@@ -14,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import type { EvidenceFiles } from '#chaos/oracle/evidence.ts';
 import type { StatusDocument } from '#collector/status/document.ts';
 import { waitUntil } from '#test/integration/support/wait.ts';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const TOKEN = '0123456789abcdef';
@@ -41,7 +43,7 @@ export class Program {
 
   constructor(main: string, environment: Readonly<Record<string, string>>, args: string[] = []) {
     this.child = spawn(process.execPath, [join(ROOT, main), ...args], {
-      env: { PATH: process.env.PATH, ...environment },
+      env: { ...BARE_ENVIRONMENT, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child.stdout?.on('data', (bytes) => {

@@ -1,4 +1,5 @@
 /** The collector as people start it: `node collector/main.ts`, with the real signals and exits. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -8,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Producer } from '#collector/producer/producer.ts';
 import type { StatusDocument } from '#collector/status/document.ts';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 
 const MAIN = fileURLToPath(new URL('../../../collector/main.ts', import.meta.url));
 /** Port 1 on loopback: nothing listens there. */
@@ -29,7 +31,7 @@ class Program {
 
   constructor(args: readonly string[], environment: Readonly<Record<string, string>>) {
     this.child = spawn(process.execPath, [MAIN, ...args], {
-      env: { PATH: process.env.PATH, ...environment },
+      env: { ...BARE_ENVIRONMENT, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child.stdout?.on('data', (bytes) => {

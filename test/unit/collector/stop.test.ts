@@ -2,6 +2,7 @@
  * SIGTERM to the collector as people start it, with the link in every state that a stop can meet:
  * it ends with 0 within its deadline, what could be brought over was, and the rest is kept.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -12,6 +13,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Producer } from '#collector/producer/producer.ts';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 
 const TOKEN = '0123456789abcdef';
 const PATIENCE = { timeout: 20_000, interval: 20 };
@@ -30,7 +32,7 @@ class Program {
   constructor(main: string, environment: Readonly<Record<string, string>>) {
     const path = fileURLToPath(new URL(`../../../${main}`, import.meta.url));
     this.child = spawn(process.execPath, [path, 'run'], {
-      env: { PATH: process.env.PATH, HOLDFAST_TOKEN: TOKEN, ...environment },
+      env: { ...BARE_ENVIRONMENT, HOLDFAST_TOKEN: TOKEN, ...environment },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     if (this.child.stdout === null) throw new Error('no stdout');

@@ -1,4 +1,5 @@
 /** TLS of the link as settings, and the collector program with it against the server program. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TLS_SETTINGS, tlsOf } from '#collector/tls.ts';
 import { issue, makeAuthority, validFor } from '#lab/certificates.ts';
 import { type Environment, readSettings } from '#protocol/settings.ts';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 import { Relay } from '../producer/relay.ts';
 
 const readText = (path: string) => readFileSync(path, 'utf8');
@@ -90,7 +92,7 @@ describe('the programs', () => {
     mkdirSync(path, { recursive: true });
     const child = spawn(process.execPath, [main], {
       env: {
-        PATH: process.env.PATH,
+        ...BARE_ENVIRONMENT,
         HOLDFAST_TOKEN: 'a token of this test',
         HOLDFAST_STORE_PATH: join(path, 'store'),
         HOLDFAST_QUEUE_PATH: join(path, 'queue'),

@@ -1,4 +1,5 @@
 /** The listener where file handles are few: a real process under a low limit. */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connectionsWithin } from '#server/file-handles.ts';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 import { DEADLINE, stopServing, TestCollector } from './serving.ts';
 import { EPOCH_A, epochOf, framesOf } from './store-contract.ts';
 import { TOKEN } from './wire-client.ts';
@@ -43,7 +45,7 @@ function startWithin(files: number): ChildProcess {
   const command = `ulimit -n ${files} && exec "$0" "$1"`;
   server = spawn('/bin/sh', ['-c', command, process.execPath, MAIN], {
     env: {
-      PATH: process.env.PATH,
+      ...BARE_ENVIRONMENT,
       HOLDFAST_STORE_PATH: join(directory, 'store'),
       HOLDFAST_TOKEN: TOKEN.toString(),
       HOLDFAST_INGEST_PORT: '0',

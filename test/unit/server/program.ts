@@ -1,8 +1,10 @@
 /** The server program as a process of a test. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, vi } from 'vitest';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 import { DEADLINE } from './serving.ts';
 
 const MAIN = fileURLToPath(new URL('../../../server/main.ts', import.meta.url));
@@ -14,7 +16,7 @@ export class Program {
 
   constructor(environment: Record<string, string>, ...args: string[]) {
     this.process = spawn(process.execPath, [MAIN, ...args], {
-      env: { PATH: process.env.PATH, ...environment },
+      env: { ...BARE_ENVIRONMENT, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.process.stdout?.on('data', (text) => {

@@ -3,6 +3,7 @@
  * real producer: nothing is acknowledged that is not on disk, collectors are told to wait, reading
  * goes on, and it heals by itself.
  */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,6 +13,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { Producer } from '#collector/producer/producer.ts';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 import { TOKEN } from './wire-client.ts';
 
 const MAIN = fileURLToPath(new URL('../../../server/main.ts', import.meta.url));
@@ -25,7 +27,7 @@ test('a store that another process locks', { timeout: TEST_MS }, async () => {
   const storePath = join(directory, 'store');
   const server = spawn(process.execPath, [MAIN, 'run'], {
     env: {
-      PATH: process.env.PATH,
+      ...BARE_ENVIRONMENT,
       HOLDFAST_STORE_PATH: storePath,
       HOLDFAST_TOKEN: TOKEN.toString(),
       HOLDFAST_INGEST_PORT: '0',

@@ -2,6 +2,7 @@
  * A store that has lost something, and the collectors that fill it up again: the real server
  * program, its real tools, and a real producer that lives through all of it.
  */
+
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Producer, type ProducerOptions } from '#collector/producer/producer.ts';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 import { flipBitOf, zeroPageOf } from './store-files.ts';
 import { TOKEN } from './wire-client.ts';
 
@@ -63,7 +65,7 @@ class Server {
 
 function environment(more: Record<string, string> = {}): Record<string, string> {
   return {
-    PATH: process.env.PATH ?? '',
+    ...BARE_ENVIRONMENT,
     HOLDFAST_STORE_PATH: storePath,
     HOLDFAST_TOKEN: TOKEN.toString(),
     HOLDFAST_API_PORT: '0',

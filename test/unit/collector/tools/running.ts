@@ -1,9 +1,11 @@
 /** The queue's tools as people run them: `node collector/main.ts queue …`, as a process. */
+
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 
 const MAIN = fileURLToPath(new URL('../../../../collector/main.ts', import.meta.url));
 
@@ -17,7 +19,7 @@ export interface Ended {
 export function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Ended {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
     encoding: 'utf8',
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...BARE_ENVIRONMENT, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 256 * 1_024 ** 2,
     timeout: 60_000,
