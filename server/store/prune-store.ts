@@ -40,6 +40,7 @@ export function pruneStore(
   const { database, lock } = openStore(directory);
   const writer = new SqliteWriter(database, directory);
   try {
+    writer.checkpoint();
     return pruneAll(writer, request, onProgress, (walBytes) => {
       if (walBytes > LOG_BYTES) writer.checkpoint();
     });

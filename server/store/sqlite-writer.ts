@@ -95,8 +95,11 @@ export class SqliteWriter {
   readonly #checkpointPassive: StatementSync;
   readonly #countLog: StatementSync;
   readonly #walFrameBytes: number;
-  /** The next commit begins the log anew: all of it is in the database. */
-  #logBegins = true;
+  /**
+   * The next commit begins the log anew: all of it is in the database. Only a checkpoint tells, so
+   * who makes none (a tool that prunes beside the server) counts no log.
+   */
+  #logBegins = false;
 
   constructor(database: DatabaseSync, directory: string) {
     this.#database = database;

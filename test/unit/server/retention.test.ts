@@ -1,5 +1,5 @@
 /** Retention: when the server has its store prune, and what that does to a SQLite file. */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -118,4 +118,21 @@ test('the tool prunes a stopped store, and one in use beside its server', async 
   await store.commit(batchOf(streams[0] ?? -1, { frames: longFrames(3_001, 3_100) }));
   expect(await stored(store)).toBe(before - went + 100);
   await store.close();
+});
+
+test('a store that was pruned beside its server is found whole after a crash', async () => {
+  vi.useRealTimers();
+  const live = join(directory, 'live');
+  const store = await openIn(live);
+  const { streams } = await announce(store, [epochOf(EPOCH_A, 1, 60)]);
+  await store.commit(batchOf(streams[0] ?? -1, { frames: longFrames(1, 50) }));
+  expect(pruneStore(live, { keepBytes: 1 })).toBe(49);
+  await store.commit(batchOf(streams[0] ?? -1, { frames: longFrames(51, 60) }));
+  for (const name of ['holdfast.db', 'holdfast.db-wal']) {
+    cpSync(join(live, name), join(directory, name));
+  }
+  await store.close();
+  const crashed = await openIn(directory);
+  expect((await crashed.audit('c1'))[0]?.epochs[0]).toMatchObject({ stored: 11, missing: [] });
+  await crashed.close();
 });
