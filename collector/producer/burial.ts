@@ -30,8 +30,6 @@ export interface BurialPorts extends Pick<Surroundings, 'after' | 'wallTime' | '
 
 export class Burial {
   readonly #ports: BurialPorts;
-  /** Letters that are kept, of frames that are not settled yet. */
-  readonly #unsettled = new Set<string>();
   #last: Promise<void> = Promise.resolve();
 
   constructor(ports: BurialPorts) {
@@ -58,7 +56,6 @@ export class Burial {
       const letter = { collector, frame, code, text, rejectedAt: wallTime() };
       await this.#keep(letter, holds);
       if (!holds()) return;
-      this.#unsettled.delete(nameOf(letter));
       queue.settle(storeId, epoch, [{ ...range, from: seq, to: seq }]);
       onBuried(frame, code, text);
     }
@@ -66,25 +63,19 @@ export class Burial {
   }
 
   /**
-   * A disk without room is waited for: meanwhile the frame stays pending in the queue. A letter that
-   * lies there already, since an earlier connection, is not written again: or connections that break
-   * faster than the disk writes would fill it, and settle nothing.
+   * A disk without room is waited for: meanwhile the frame stays pending in the queue. Whether the
+   * letter lies there already, since an earlier connection, only the disk can tell: a person may
+   * have had it sent again since, or dropped it.
    */
   async #keep(letter: DeadLetter, holds: () => boolean): Promise<void> {
     const { queuePath, keepDeadLetter, after } = this.#ports;
-    const name = nameOf(letter);
-    while (!this.#unsettled.has(name) && holds()) {
+    while (holds()) {
       try {
-        await keepDeadLetter(queuePath, letter);
-        this.#unsettled.add(name);
+        return await keepDeadLetter(queuePath, letter);
       } catch (error) {
         if (!isOutOfRoom(error)) throw new QueueFailedError(queuePath, 'keep a dead letter', error);
         await new Promise<void>((resolve) => after(DEAD_LETTER_RETRY_MS, resolve));
       }
     }
   }
-}
-
-function nameOf({ frame, code }: DeadLetter): string {
-  return `${frame.epoch} ${frame.seq} ${code}`;
 }

@@ -9,7 +9,7 @@
  * {collector, epoch, seq, captured_at_us, crc32, payload_base64, code, text, rejected_at}. A frame
  * that is refused a second time replaces its letter.
  */
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '#protocol/directories.ts';
 import { type Frame, formatTime } from '#protocol/identity.ts';
@@ -29,12 +29,13 @@ export interface DeadLetter {
 }
 
 /**
- * Keeps a dead letter; it and its name are on disk when this resolves. Rejects with the file
- * system's error; see {@link isOutOfRoom}.
+ * Keeps a dead letter; it and its name are on disk when this resolves. The same letter that lies
+ * there already is not written again: or connections that break before its frame is settled would
+ * have it written with each of them. Rejects with the file system's error; see {@link isOutOfRoom}.
  */
 export async function keepDeadLetter(queuePath: string, letter: DeadLetter): Promise<void> {
   const { frame, collector, code, text } = letter;
-  const line = JSON.stringify({
+  const content = JSON.stringify({
     collector,
     epoch: frame.epoch,
     seq: frame.seq,
@@ -43,18 +44,12 @@ export async function keepDeadLetter(queuePath: string, letter: DeadLetter): Pro
     payload_base64: Buffer.from(frame.payload).toString('base64'),
     code,
     text,
-    rejected_at: formatTime(letter.rejectedAt),
-  });
+  }).slice(0, -1);
   const directory = join(queuePath, DEAD_LETTERS);
   if (makeDirectories(directory) !== undefined) await syncDirectory(queuePath);
   const path = join(directory, letterName(frame.epoch, frame.seq));
-  const temporary = `${path}.tmp`;
-  try {
-    await writeDurably(temporary, `${line}\n`);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+  if (!(await beginsWith(path, `${content},`))) {
+    await put(path, `${content},"rejected_at":"${formatTime(letter.rejectedAt)}"}\n`);
   }
   await syncDirectory(directory);
 }
@@ -62,6 +57,27 @@ export async function keepDeadLetter(queuePath: string, letter: DeadLetter): Pro
 /** True for an error that passes by itself once the disk has room: nothing was kept. */
 export function isOutOfRoom(error: unknown): boolean {
   return error instanceof Error && 'code' in error && OUT_OF_ROOM.has(String(error.code));
+}
+
+/** False also for a file that isn't there, or can't be read. */
+async function beginsWith(path: string, beginning: string): Promise<boolean> {
+  try {
+    return (await readFile(path, 'utf8')).startsWith(beginning);
+  } catch {
+    return false;
+  }
+}
+
+/** In place of what is there, whole or not at all. */
+async function put(path: string, content: string): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    await writeDurably(temporary, content);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }
 
 async function writeDurably(path: string, content: string): Promise<void> {

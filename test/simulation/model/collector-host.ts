@@ -364,10 +364,12 @@ export class CollectorHost {
           },
         }),
       keepDeadLetter: async (_, { collector, frame }) => {
+        const name = nameOf(collector, frame.epoch, frame.seq);
+        const payload = Buffer.from(frame.payload).toString('base64');
+        if (disk.deadLetters.get(name) === payload) return;
         const waitMs = random.chance(0.02) ? random.spread(10, 3_000) : random.next() * roundMsMax;
         await new Promise<void>((resolve) => process.after(waitMs, resolve));
-        const payload = Buffer.from(frame.payload).toString('base64');
-        disk.deadLetters.set(nameOf(collector, frame.epoch, frame.seq), payload);
+        disk.deadLetters.set(name, payload);
       },
     };
   }

@@ -1,6 +1,15 @@
 /** A frame that the real server refuses is kept aside on disk, and the frames around it pass. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -142,4 +151,32 @@ test('a letter is whole or not there, and one of a frame that is refused again r
     { state: 'loaded', letter: { frame: { seq: 1 }, text: 'again' } },
     { state: 'loaded', letter: { frame: { seq: 2 }, text: '' } },
   ]);
+});
+
+test('a letter that lies there already is not written again, unless it was taken away or altered', async () => {
+  const letter = {
+    collector: 'c1',
+    frame: frame(epochNumber(1), 1),
+    code: 'too_large',
+    text: 'words',
+    rejectedAt: 1,
+  };
+  const path = join(folder, 'dead-letters', letterName(epochNumber(1), 1));
+  await keepDeadLetter(folder, letter);
+  const { ino, mtimeNs } = statSync(path, { bigint: true });
+  await keepDeadLetter(folder, { ...letter, rejectedAt: 2 });
+  expect(statSync(path, { bigint: true })).toMatchObject({ ino, mtimeNs });
+  mkdirSync(join(folder, 'replay'));
+  renameSync(path, join(folder, 'replay', letterName(epochNumber(1), 1)));
+  await keepDeadLetter(folder, { ...letter, rejectedAt: 3 });
+  const load = () =>
+    loadLetter(new DiskReader(folder), `dead-letters/${letterName(epochNumber(1), 1)}`);
+  expect(load()).toMatchObject({ state: 'loaded', letter: { frame: { seq: 1 } } });
+  writeFileSync(
+    path,
+    readFileSync(path, 'utf8').replace('"payload_base64":"A', '"payload_base64":"B'),
+  );
+  expect(load()).toMatchObject({ state: 'unreadable' });
+  await keepDeadLetter(folder, letter);
+  expect(load()).toMatchObject({ state: 'loaded' });
 });
