@@ -186,8 +186,11 @@ export class Sender {
    * the order `live` it may lack an older epoch alone, so there each connection asks for all.
    */
   #verificationDue = true;
-  /** When the last connection with a proven server ended. */
-  #provenUntil = Number.NEGATIVE_INFINITY;
+  /**
+   * When a proven server was heard last. Not when its connection was found to have ended: behind a
+   * dead link, and after a freeze of this process, that is long after the server has gone.
+   */
+  #heardAt = Number.NEGATIVE_INFINITY;
   readonly #delivery: DeliveryOptions;
   readonly #unconfirmed = new Unconfirmed();
   readonly #tries = new Tries();
@@ -278,7 +281,10 @@ export class Sender {
   onBytes(connection: Connection, bytes: Buffer, now: number): void {
     const conversation = this.#conversation;
     if (conversation?.connection !== connection) return;
-    if (conversation.proven) conversation.proven.bytesReceived += bytes.length;
+    if (conversation.proven) {
+      conversation.proven.bytesReceived += bytes.length;
+      this.#onHeard(now);
+    }
     try {
       conversation.framer.push(bytes);
       for (let raw = conversation.framer.next(); raw; raw = conversation.framer.next()) {
@@ -401,8 +407,8 @@ export class Sender {
   #hello(conversation: Conversation, held: readonly HeldEpoch[], now: number): void {
     const greeting = conversation.greeting;
     if (!greeting || conversation.hello) return;
-    const wasAway = now - this.#provenUntil >= ABSENCE_MS;
-    if (this.#delivery.order === 'live' || wasAway) this.#verificationDue = true;
+    if (this.#delivery.order === 'live') this.#verificationDue = true;
+    this.#noteAbsence(now);
     const needed = held.filter(({ onlyRemembered }) => !onlyRemembered);
     const announced = needed.slice(0, EPOCHS_PER_MESSAGE_MAX);
     const following = this.#verificationDue ? held : needed;
@@ -462,6 +468,7 @@ export class Sender {
       bytesReceived: 0,
       bytesReceivedByServer: 0,
     };
+    this.#heardAt = now;
     this.counters.connections += 1;
     this.#go({ name: 'Ready', since: now });
     this.#reconcile(conversation.proven, answers, now);
@@ -540,6 +547,16 @@ export class Sender {
       this.#confirm(proven, epoch, ranges, now);
       this.#actions.push({ type: 'reconcile', storeId, epoch, within, ranges });
     }
+  }
+
+  /** What comes after a silence may have lain here unread for as long, its sender gone since. */
+  #onHeard(now: number): void {
+    this.#noteAbsence(now);
+    this.#heardAt = now;
+  }
+
+  #noteAbsence(now: number): void {
+    if (now - this.#heardAt >= ABSENCE_MS) this.#verificationDue = true;
   }
 
   #noteVerified({ delivery }: Proven): void {
@@ -684,10 +701,7 @@ export class Sender {
   #fail(error: LinkError, now: number): void {
     const conversation = this.#conversation;
     if (conversation) this.#close(conversation);
-    if (conversation?.proven) {
-      this.#provenUntil = now;
-      this.#remember(conversation.proven.delivery);
-    }
+    if (conversation?.proven) this.#remember(conversation.proven.delivery);
     this.#attempt += 1;
     const proven = conversation?.proven !== undefined;
     const waitMs = backoffMs(this.#attempt, error, proven, this.#pace, this.#options.random);

@@ -75,6 +75,27 @@ describe('epochs that are only remembered', () => {
     expect(rig.hello().more).toBe(true);
   });
 
+  test.each([
+    ['a dead link', false],
+    ['a freeze, with a heartbeat that had come before it', true],
+  ])(
+    'are asked for again when the server was silent for long before its end showed: %s',
+    (_, heartbeat) => {
+      const rig = rememberingRig();
+      rig.welcome();
+      rig.fromServer({ kind: 'settled', firstEpochIndex: 1, settled: [] });
+      // The clock goes on; nothing ticks in a process that is frozen.
+      rig.now += 60_000;
+      if (heartbeat) rig.fromServer({ kind: 'ping', id: 1, bytesReceived: 1, highest: undefined });
+      reconnect(rig);
+      rig.connect();
+      rig.greet();
+      expect(rig.hello().more).toBe(true);
+      rig.welcome();
+      expect(rig.sent('epochs')).toMatchObject([{ more: false, epochs: [{}, {}] }]);
+    },
+  );
+
   test('are asked for in each connection where frames drain live first', () => {
     const rig = rememberingRig('live');
     rig.welcome();
