@@ -150,7 +150,7 @@ export const SERVER_SETTINGS = {
   }),
   helloMs: integerSetting({
     name: 'HOLDFAST_HELLO_TIMEOUT_MS',
-    text: 'How long a connection may take to prove that it holds the token, in milliseconds. Long enough for a path of 15 s each way; silent connections cost nobody a place, they go first when places run short.',
+    text: 'How long a connection may take to prove that it holds the token, in milliseconds; with TLS as long for the handshake before it. Long enough for a path of 15 s each way; silent connections cost nobody a place, they go first when places run short.',
     default: DEFAULT_CAPS.helloMs,
     min: 1_000,
     max: 300_000,

@@ -13,9 +13,6 @@ import { checkTlsFiles, TlsDoor, type TlsFiles } from './tls.ts';
 import { TokensFile, TokensFileError } from './tokens-file.ts';
 import { Watched } from './watched.ts';
 
-/** As long as the session waits for HELLO afterwards, for the same slow paths. */
-const HANDSHAKE_MS = 60_000;
-
 export interface AccessSettings {
   /** For all collectors; counts only where no tokens file is given. */
   readonly token: Buffer | undefined;
@@ -23,6 +20,8 @@ export interface AccessSettings {
   readonly tlsCertFile: string | undefined;
   readonly tlsKeyFile: string | undefined;
   readonly tlsClientCaFile: string | undefined;
+  /** For a TLS handshake: as long as for the HELLO behind it, which has the same slow paths. */
+  readonly helloMs: number;
 }
 
 export interface AccessOptions {
@@ -100,7 +99,7 @@ export class Access {
   }
 
   #openTls(settings: AccessSettings): TlsDoor | undefined {
-    const { tlsCertFile, tlsKeyFile, tlsClientCaFile } = settings;
+    const { tlsCertFile, tlsKeyFile, tlsClientCaFile, helloMs } = settings;
     if (tlsCertFile === undefined || tlsKeyFile === undefined) return undefined;
     const expiry = new Gauge({
       name: 'holdfast_access_certificate_expiry_timestamp_seconds',
@@ -121,7 +120,7 @@ export class Access {
     };
     const files = this.#watch('tls', paths, load, (replaced) => door.replace(replaced));
     const { attempts } = this;
-    const door = new TlsDoor({ files, attempts, handshakeMs: HANDSHAKE_MS });
+    const door = new TlsDoor({ files, attempts, handshakeMs: helloMs });
     return door;
   }
 

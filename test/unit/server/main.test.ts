@@ -1,12 +1,13 @@
 /** The server program as a process: how it starts, stops, refuses to start, and dies. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { issue, makeAuthority, validFor } from '#lab/certificates.ts';
 import { Program } from './program.ts';
-import { stopServing, TestCollector } from './serving.ts';
+import { DEADLINE, stopServing, TestCollector } from './serving.ts';
 import { EPOCH_A, epochOf, framesOf, stored } from './store-contract.ts';
 import { TOKEN } from './wire-client.ts';
 
@@ -86,6 +87,25 @@ test('bad settings are all named, nothing is started, and it ends with 2', async
   }
   expect(program.err).not.toContain('short');
   expect(program.err).not.toContain('    at ');
+});
+
+test('the time for a HELLO is the time for a TLS handshake before it, too', async () => {
+  const ca = makeAuthority('a CA', validFor(1));
+  const { cert, key } = issue(ca, 'server', ['127.0.0.1'], validFor(1));
+  const [certPath, keyPath] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
+  writeFileSync(certPath, cert);
+  writeFileSync(keyPath, key);
+  const program = start({
+    HOLDFAST_TLS_CERT_FILE: certPath,
+    HOLDFAST_TLS_KEY_FILE: keyPath,
+    HOLDFAST_HELLO_TIMEOUT_MS: '1000',
+  });
+  const socket = connect((await program.started()).port, '127.0.0.1').resume();
+  let closed = false;
+  socket.on('close', () => {
+    closed = true;
+  });
+  await expect.poll(() => closed, DEADLINE).toBe(true);
 });
 
 test('an option that does not exist ends it with 2', async () => {
