@@ -8,10 +8,11 @@
  *
  * States and steps are those of `session-state.ts`; `#go` is the only assignment. Messages are
  * taken only while there is room on the way into the store, in this connection's window and in what
- * all may hold, and no announcement waits for its answer; until then they stay unread, which is what slows a fast collector down.
+ * all may hold, and no announcement waits for its answer; until then they stay unread, which is what
+ * slows a fast collector down.
  *
- * Not here: sockets and timers (`ingest.ts`), who else is connected (`registry.ts`), what frames mean
- * for the store (`intake.ts`), how much all connections may hold (`budget.ts`).
+ * Not here: sockets and timers (`ingest-connection.ts`), who else is connected (`registry.ts`), what
+ * frames mean for the store (`intake.ts`), how much all connections may hold (`budget.ts`).
  */
 import assert from 'node:assert';
 import { decodeBody } from '#protocol/codec.ts';

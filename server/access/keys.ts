@@ -1,7 +1,7 @@
 /**
  * Which keys prove which collector. The session asks for them at each HELLO, so keys that are
  * replaced while the server runs count from the next handshake on; who is connected already is
- * `Ingest.expelWithdrawn`'s business.
+ * asked about by `Ingest.onKeysReplaced`.
  *
  * Invariant: a collector that isn't known is given as many keys to be tried as one that is, which
  * nobody holds. So it costs the same work and gets the same answer as one with a wrong token.

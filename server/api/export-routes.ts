@@ -108,7 +108,7 @@ async function* logged(pieces: AsyncIterable<string>, log: Logger): AsyncGenerat
 function tellDamage({ collector, epoch, seq }: StoredFrame, log: Logger): void {
   log.error(
     { event: 'stored_frame_damaged', collector, epoch, seq },
-    'a stored frame no longer matches its CRC: the store is damaged. Restore a backup',
+    'a stored frame no longer matches its CRC: the disk has altered it. `./holdfast server store check` names all such frames',
   );
 }
 

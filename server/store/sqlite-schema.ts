@@ -207,7 +207,7 @@ export function checkHeader(path: string): void {
     header.toString('latin1', 0, 16) === 'SQLite format 3\0' &&
     header.readUInt32BE(68) === APPLICATION_ID;
   if (!ours) {
-    const text = `${path} is not a Holdfast store (${length < header.length ? 'it is cut short' : 'another file has its name'}). It was left as it is; restore a backup, or set HOLDFAST_STORE_PATH to another directory`;
+    const text = `${path} is not a Holdfast store (${length < header.length ? 'it is cut short' : 'another file has its name'}). It was left as it is. If it was one, \`./holdfast server store salvage\` makes a store of what is whole in it; or restore a backup, or set HOLDFAST_STORE_PATH to another directory`;
     throw new StoreError('foreign', text);
   }
   const version = header.readUInt32BE(60);

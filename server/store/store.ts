@@ -4,9 +4,8 @@
  * is held to.
  *
  * Invariants: what `commit`, `announce` and `prune` answer is on disk; a row, once stored, never
- * changes until it is pruned;
- * (collector, epoch, seq) names one row at most; what is settled changes in the same transaction
- * as the rows. All times are microseconds since 1970 UTC.
+ * changes until it is pruned; (collector, epoch, seq) names one row at most; what is settled changes
+ * in the same transaction as the rows. All times are microseconds since 1970 UTC.
  */
 import type { Epoch, Frame } from '#protocol/identity.ts';
 import type { EpochAnnouncement, WireFrame } from '#protocol/messages.ts';
