@@ -19,7 +19,7 @@ const PIECE_CHARS = 65_536;
 
 /** `onDamage` is told of each frame that is not what was captured; it is in the text all the same. */
 export async function* exportText(
-  chunks: AsyncIterable<readonly StoredFrame[]> | Iterable<readonly StoredFrame[]>,
+  chunks: AsyncIterable<readonly StoredFrame[]>,
   format: ExportFormat,
   onDamage: (frame: StoredFrame) => void,
 ): AsyncGenerator<string> {

@@ -17,7 +17,8 @@ import { accountOf } from '#server/api/answers.ts';
 import { EXPORT_FORMATS, type ExportFormat, exportText } from '#server/api/export-text.ts';
 import { positionOfLine } from '#server/api/position.ts';
 import { parseTime } from '#server/api/time.ts';
-import { exportFrom, readingStore } from '#server/store/reading.ts';
+import { exportChunks } from '#server/store/export-chunks.ts';
+import { readingStore } from '#server/store/reading.ts';
 import type { AuditRange, CollectorAudit, FramePosition } from '#server/store/store.ts';
 import { wallTime } from '#server/surroundings.ts';
 import { type CommandContext, CommandError, readSettingsOf } from './command.ts';
@@ -81,7 +82,8 @@ async function exportFrames(storePath: string, options: ExportOptions): Promise<
   const filter = { collector, epoch, capturedFrom: from, capturedBefore: to };
   let damaged = 0;
   await readingStore(storePath, async ({ reader }) => {
-    const pieces = exportText(exportFrom(reader, filter, after), format, () => {
+    const chunks = exportChunks((query) => reader.frames(query), filter, after);
+    const pieces = exportText(chunks, format, () => {
       damaged += 1;
     });
     await (output === undefined ? writeOut(pieces) : writeFile(pieces, output));

@@ -10,9 +10,10 @@
  */
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import type { SeqRange } from '#protocol/settlement.ts';
 import type { StreamName } from '#server/store/followed-store.ts';
+import { type Prepare, statementsOf } from '#server/store/statements.ts';
 import { type Bucket, decodeBucket, encodeBucket } from './bucket.ts';
 import { COARSEST, LEVELS } from './levels.ts';
 
@@ -120,13 +121,14 @@ export class SeriesFile {
   readonly path: string;
   readonly #database: DatabaseSync;
   readonly #inode: number;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #prepared: Prepare;
 
   /** Opens or makes the file of a store. Throws {@link SeriesDamage}, and SQLite's errors. */
   constructor(directory: string, storeId: string) {
     this.path = join(directory, SERIES_FILE);
     const database = new DatabaseSync(this.path, { timeout: BUSY_TIMEOUT_MS });
     this.#database = database;
+    this.#prepared = statementsOf(database);
     try {
       this.#prepare(storeId);
     } catch (error) {
@@ -352,15 +354,6 @@ export class SeriesFile {
     }
     const known = database.prepare("SELECT value FROM meta WHERE key = 'store_id'").get()?.value;
     if (known !== storeId) throw new SeriesDamage('it belongs to another store');
-  }
-
-  /** Each statement is compiled once. */
-  #prepared(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known) return known;
-    const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
   }
 }
 

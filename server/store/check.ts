@@ -9,10 +9,11 @@
  * wrong and a row that was lost all show, by collector, epoch and seq. What that leaves out, free
  * pages and the like, is SQLite's own check's (`structure`), which takes one long look.
  */
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { FrameCrc, SEQ_MAX } from '#protocol/identity.ts';
 import { type SeqRange, type SettledRange, SettledRanges } from '#protocol/settlement.ts';
 import { settledRangeOf } from './settled-table.ts';
+import { type Prepare, statementsOf } from './statements.ts';
 
 const STEP_FRAMES_MAX = 1_000;
 const STEP_BYTES_MAX = 4_194_304;
@@ -50,7 +51,7 @@ interface Stream {
 export class StoreCheck {
   readonly #database: DatabaseSync;
   readonly #structure: boolean;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #prepared: Prepare;
   readonly #problems: StoreProblem[] = [];
   #streams: Stream[] | undefined;
   #stream = 0;
@@ -66,6 +67,7 @@ export class StoreCheck {
   /** @param structure Whether to end with SQLite's own check, which is one long transaction. */
   constructor(database: DatabaseSync, { structure }: { readonly structure: boolean }) {
     this.#database = database;
+    this.#prepared = statementsOf(database);
     this.#structure = structure;
   }
 
@@ -262,15 +264,6 @@ export class StoreCheck {
     } finally {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
     }
-  }
-
-  /** Each statement is compiled once. */
-  #prepared(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known) return known;
-    const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
   }
 }
 

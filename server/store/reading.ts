@@ -7,13 +7,7 @@ import { join } from 'node:path';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { SqliteReader } from './sqlite-reader.ts';
 import { checkHeader, openForReading, readStoreId, STORE_FILE } from './sqlite-schema.ts';
-import {
-  EXPORT_CHUNK_FRAMES,
-  type FrameFilter,
-  type FramePosition,
-  type StoredFrame,
-  StoreError,
-} from './store.ts';
+import { StoreError } from './store.ts';
 
 export interface StoreBeingRead {
   readonly storeId: string;
@@ -41,21 +35,5 @@ export async function readingStore<T>(
     return await read(store);
   } finally {
     store.reader.close();
-  }
-}
-
-/** Everything that matches behind a place, as the store's port exports it. */
-export function* exportFrom(
-  reader: SqliteReader,
-  filter: FrameFilter,
-  after?: FramePosition,
-): Generator<readonly StoredFrame[]> {
-  const query = { ...filter, order: 'oldest', limit: EXPORT_CHUNK_FRAMES } as const;
-  let place = after;
-  for (;;) {
-    const { frames, last } = reader.frames({ ...query, after: place });
-    if (frames.length > 0) yield frames;
-    if (last) return;
-    place = frames.at(-1);
   }
 }

@@ -5,10 +5,11 @@
  * Invariants: each call is one short transaction over a bounded number of rows and bytes, for a
  * reader that stays keeps the write-ahead log from being emptied; it never writes.
  */
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { auditEpoch, type StreamFacts, totalsOf } from './audit.ts';
 import { settledRangeOf } from './settled-table.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
+import { type Prepare, statementsOf } from './statements.ts';
 import type {
   CollectorAudit,
   FramePage,
@@ -30,10 +31,11 @@ interface Stream {
 
 export class SqliteReader {
   readonly #database: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #prepared: Prepare;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+    this.#prepared = statementsOf(database);
   }
 
   collectors(): KnownCollector[] {
@@ -183,15 +185,6 @@ export class SqliteReader {
     } catch (error) {
       throw storeErrorOf(error, doing);
     }
-  }
-
-  /** Each statement is compiled once. */
-  #prepared(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known) return known;
-    const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
   }
 }
 

@@ -9,6 +9,7 @@
 import { join } from 'node:path';
 import { BackgroundCheck } from './background-check.ts';
 import type { CheckOutcome } from './check.ts';
+import { exportChunks } from './export-chunks.ts';
 import { GroupCommit } from './group-commit.ts';
 import { damagedError } from './inspection.ts';
 import { writeMark } from './mark.ts';
@@ -20,7 +21,6 @@ import {
   type Announcement,
   type CollectorAudit,
   type CommitOutcome,
-  EXPORT_CHUNK_FRAMES,
   type FrameFilter,
   type FramePage,
   type FramePosition,
@@ -180,15 +180,8 @@ export class SqliteStore implements Store {
     return { frames: unpackStored(packed), last };
   }
 
-  async *export(filter: FrameFilter, after?: FramePosition): AsyncIterable<readonly StoredFrame[]> {
-    const query = { ...filter, order: 'oldest', limit: EXPORT_CHUNK_FRAMES } as const;
-    let place = after;
-    for (;;) {
-      const { frames, last } = await this.frames({ ...query, after: place });
-      if (frames.length > 0) yield frames;
-      if (last) return;
-      place = frames.at(-1);
-    }
+  export(filter: FrameFilter, after?: FramePosition): AsyncIterable<readonly StoredFrame[]> {
+    return exportChunks((query) => this.frames(query), filter, after);
   }
 
   async prune(request: PruneRequest): Promise<PruneOutcome> {

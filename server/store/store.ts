@@ -170,9 +170,6 @@ export interface FrameFilter {
   readonly capturedBefore?: number | undefined;
 }
 
-/** Frames in one chunk of an export, at most. */
-export const EXPORT_CHUNK_FRAMES = 1_000;
-
 export interface FrameQuery extends FrameFilter {
   /** By collector, epoch, capture time and seq: ascending, or all of them descending. */
   readonly order: 'oldest' | 'newest';
