@@ -11,7 +11,7 @@ import { inspect, problemLines, type StoreReport } from '#server/store/inspectio
 import { isStoreInUse } from '#server/store/lock.ts';
 import { pruneStore } from '#server/store/prune-store.ts';
 import { salvageStore } from '#server/store/salvage.ts';
-import { STORE_FILE } from '#server/store/sqlite-schema.ts';
+import { checkThere, STORE_FILE } from '#server/store/sqlite-schema.ts';
 import { type CommandContext, CommandError, readSettingsOf } from './command.ts';
 
 interface OutputOptions {
@@ -43,8 +43,8 @@ export function addStoreCommands(program: Command, context: CommandContext): voi
     .argument('[file]', 'a backup; without it the store that HOLDFAST_STORE_PATH names')
     .option('--json', 'print the findings as JSON')
     .action((file: string | undefined, { json }: OutputOptions) => {
-      const inUse = file === undefined && isStoreInUse(directory());
-      check(file ?? join(directory(), STORE_FILE), { inUse, json: json === true });
+      if (file === undefined) checkStore(directory(), json === true);
+      else checkBackup(file, json === true);
     });
   store
     .command('salvage')
@@ -155,25 +155,41 @@ function tellLost(lost: readonly LostFrames[]): void {
   }
 }
 
-function check(path: string, { inUse, json }: { inUse: boolean; json: boolean }): void {
-  if (!existsSync(path)) {
-    throw new CommandError('usage', `there is no store at ${path}; HOLDFAST_STORE_PATH names it`);
+function checkStore(directory: string, json: boolean): void {
+  const path = join(directory, STORE_FILE);
+  checkThere(path);
+  const inUse = isStoreInUse(directory);
+  const next = inUse ? 'Stop the server, then take' : 'Take';
+  const whatToDo = `${next} over what is whole: ./holdfast server store salvage`;
+  check(path, { name: 'store', whatToDo, inUse, json });
+  if (inUse && !json) {
+    console.log("a server works on it, so SQLite's own check of all pages was left out");
   }
+}
+
+function checkBackup(file: string, json: boolean): void {
+  if (!existsSync(file)) throw new CommandError('usage', `there is no backup at ${file}`);
+  const whatToDo = `restore takes no such one. To have what is whole of it, put a copy as ${STORE_FILE} into a directory of its own, and have that salvaged`;
+  check(file, { name: 'backup', whatToDo, inUse: false, json });
+}
+
+interface CheckOptions {
+  readonly name: 'store' | 'backup';
+  /** Where it is damaged. */
+  readonly whatToDo: string;
+  readonly inUse: boolean;
+  readonly json: boolean;
+}
+
+function check(path: string, { name, whatToDo, inUse, json }: CheckOptions): void {
   const report = inspect(path, { inUse, onProgress: progress });
   if (json) console.log(JSON.stringify(jsonOf(report, inUse), null, 2));
   else for (const line of problemLines(report)) console.log(line);
   if (report.problems.length > 0) {
-    const next = inUse ? 'Stop the server, then take' : 'Take';
-    throw new CommandError(
-      'failed',
-      `the store ${path} is damaged (above). ${next} over what is whole: ./holdfast server store salvage`,
-    );
+    throw new CommandError('failed', `the ${name} ${path} is damaged (above). ${whatToDo}`);
   }
   if (json) return;
-  console.log(`the store ${path} is whole: ${report.frames} frames, ${report.bytes} bytes`);
-  if (inUse) {
-    console.log("a server works on it, so SQLite's own check of all pages was left out");
-  }
+  console.log(`the ${name} ${path} is whole: ${report.frames} frames, ${report.bytes} bytes`);
 }
 
 function jsonOf({ path, storeId, ...report }: StoreReport, inUse: boolean) {

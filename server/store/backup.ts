@@ -21,6 +21,7 @@ import { settledRangeOf } from './settled-table.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import {
   checkHeader,
+  checkThere,
   openForChecking,
   prepareDirectory,
   readStoreId,
@@ -42,9 +43,7 @@ export function backupStore(
   onProgress: (frames: number) => void = () => {},
 ): BuiltStore {
   const source = join(directory, STORE_FILE);
-  if (!existsSync(source)) {
-    throw new StoreError('path', `there is no store in ${directory}; HOLDFAST_STORE_PATH names it`);
-  }
+  checkThere(source);
   refuseExisting(file);
   checkHeader(source);
   const making = `${file}.new`;

@@ -2,14 +2,13 @@
  * Pruning from outside the server, once: on a stopped store, or beside the server that works on it. In
  * the same small transactions as the server's own, with rests between them, for the two take turns.
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isStoreInUse } from './lock.ts';
 import { openStore } from './opening.ts';
 import { FramePacker } from './packing.ts';
-import { openForWriting, STORE_FILE } from './sqlite-schema.ts';
+import { checkThere, openForWriting, STORE_FILE } from './sqlite-schema.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
-import { type PruneOutcome, type PruneRequest, StoreError } from './store.ts';
+import type { PruneOutcome, PruneRequest } from './store.ts';
 
 /** In which a commit of the server's gets its turn. */
 const REST_MS = 25;
@@ -22,10 +21,7 @@ export function pruneStore(
   request: PruneRequest,
   onProgress: (frames: number) => void = () => {},
 ): number {
-  const path = join(directory, STORE_FILE);
-  if (!existsSync(path)) {
-    throw new StoreError('path', `there is no store in ${directory}; HOLDFAST_STORE_PATH names it`);
-  }
+  checkThere(join(directory, STORE_FILE));
   if (isStoreInUse(directory)) {
     const database = openForWriting(directory);
     try {

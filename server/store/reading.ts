@@ -2,12 +2,16 @@
  * A store opened for reading by another program than the server: one that has stopped, or one that
  * a server works on meanwhile. Changes nothing in it.
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { SqliteReader } from './sqlite-reader.ts';
-import { checkHeader, openForReading, readStoreId, STORE_FILE } from './sqlite-schema.ts';
-import { StoreError } from './store.ts';
+import {
+  checkHeader,
+  checkThere,
+  openForReading,
+  readStoreId,
+  STORE_FILE,
+} from './sqlite-schema.ts';
 
 export interface StoreBeingRead {
   readonly storeId: string;
@@ -20,9 +24,7 @@ export async function readingStore<T>(
   read: (store: StoreBeingRead) => T | Promise<T>,
 ): Promise<T> {
   const path = join(directory, STORE_FILE);
-  if (!existsSync(path)) {
-    throw new StoreError('path', `there is no store at ${path}; HOLDFAST_STORE_PATH names it`);
-  }
+  checkThere(path);
   checkHeader(path);
   let store: StoreBeingRead;
   try {

@@ -8,7 +8,6 @@
  * have every collector send all it keeps, and declare what is stored here.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BuiltStore, StoreBuilder } from './builder.ts';
 import { Carving } from './carving.ts';
@@ -16,7 +15,7 @@ import { StoreFacts } from './facts.ts';
 import { inspect, problemLines } from './inspection.ts';
 import { lockStore } from './lock.ts';
 import { replaceStore, storeFileOf } from './replacing.ts';
-import { checkHeader } from './sqlite-schema.ts';
+import { checkHeader, checkThere } from './sqlite-schema.ts';
 import { StoreError } from './store.ts';
 
 export interface Salvaged extends BuiltStore {
@@ -36,9 +35,7 @@ export function salvageStore(
   onProgress: (frames: number) => void = () => {},
 ): Salvaged {
   const source = storeFileOf(directory);
-  if (!existsSync(source)) {
-    throw new StoreError('path', `there is no store in ${directory}; HOLDFAST_STORE_PATH names it`);
-  }
+  checkThere(source);
   const lock = lockStore(directory);
   try {
     const making = join(directory, 'holdfast.db.salvaging');

@@ -6,7 +6,7 @@
  * file that isn't ours, or is of a newer version, is refused without being touched. Whether a store
  * is damaged is `inspection.ts`'s question, asked before one is opened (`opening.ts`).
  */
-import { closeSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
@@ -115,6 +115,12 @@ export function prepareDirectory(directory: string): void {
     const text = `the store's directory ${directory} can't be made or used (${reason}); make it, or set HOLDFAST_STORE_PATH`;
     throw new StoreError('path', text, { cause: error });
   }
+}
+
+/** Throws StoreError `path` where there is no file in a store's place. */
+export function checkThere(path: string): void {
+  if (existsSync(path)) return;
+  throw new StoreError('path', `there is no store at ${path}; HOLDFAST_STORE_PATH names it`);
 }
 
 /** Opens a store that is there, and in order, for writing. Throws StoreError. */

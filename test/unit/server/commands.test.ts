@@ -1,13 +1,27 @@
 /** What the server's commands share: the settings that one needs, and how failures end the program. */
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { SettingsError } from '#protocol/settings.ts';
 import { CommandError, endingOf, readSettingsOf } from '#server/commands/command.ts';
 import { addStoreCommands } from '#server/commands/store.ts';
 import { StoreError } from '#server/store/store.ts';
+import { filledStore, flipBitOf } from './store-files.ts';
 
 const readFile = () => '';
+
+/** How `./holdfast server store …` ends on the store in a directory. */
+async function storeCommand(directory: string, ...args: string[]) {
+  const environment = { HOLDFAST_STORE_PATH: directory };
+  const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  addStoreCommands(program, { environment, readFile });
+  const error: unknown = await program
+    .parseAsync(['store', ...args], { from: 'user' })
+    .catch((reason: unknown) => reason);
+  return endingOf(error);
+}
 
 test('a command reads what it uses, and a wrong setting of another does not matter', () => {
   const environment = { HOLDFAST_STORE_PATH: '/store', HOLDFAST_API_PORT: 'ninety' };
@@ -35,7 +49,7 @@ test('a mistake of ours goes on as one', () => {
 
 test.each([
   [['check'], /there is no store/],
-  [['check', '/nowhere/backup.db'], /there is no store/],
+  [['check', '/nowhere/backup.db'], /there is no backup/],
   [['salvage'], /there is no store/],
   [['backup', '/nowhere/backup.db'], /there is no store/],
   [['restore', '/nowhere/backup.db'], /there is no backup/],
@@ -47,15 +61,30 @@ test.each([
 ])(
   'store %j where there is no store ends with 2 and words, and makes nothing',
   async (args, words) => {
-    const environment = { HOLDFAST_STORE_PATH: '/nowhere/store' };
-    const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
-    addStoreCommands(program, { environment, readFile });
-    const error: unknown = await program
-      .parseAsync(['store', ...args], { from: 'user' })
-      .catch((reason: unknown) => reason);
-    const ending = endingOf(error);
+    const ending = await storeCommand('/nowhere/store', ...args);
     expect(ending?.exitCode).toBe(2);
     if (words !== undefined) expect(ending?.message).toMatch(words);
     expect(existsSync('/nowhere')).toBe(false);
   },
 );
+
+test('a damaged store is told what salvages it, a damaged backup that it is none to restore', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-commands-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const printed = vi.spyOn(console, 'log').mockImplementation(() => {});
+  onTestFinished(() => printed.mockRestore());
+  const path = await filledStore(directory, 10);
+  flipBitOf(path, 7);
+  const file = join(directory, 'backup.db');
+  copyFileSync(path, file);
+  expect(await storeCommand(directory, 'check')).toMatchObject({
+    exitCode: 1,
+    message: expect.stringMatching(/^the store .+Take over what is whole: .+ store salvage$/),
+  });
+  const ofBackup = await storeCommand(directory, 'check', file);
+  expect(ofBackup).toMatchObject({
+    exitCode: 1,
+    message: expect.stringMatching(/^the backup .+backup\.db is damaged .+restore takes no such/),
+  });
+  expect(ofBackup?.message).not.toContain('Take over what is whole');
+});
