@@ -13,8 +13,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { SeqRange } from '#protocol/settlement.ts';
 import type { StreamName } from '#server/store/followed-store.ts';
+import { primaryCodeOf, SQLITE } from '#server/store/sqlite-errors.ts';
 import { type Prepare, statementsOf } from '#server/store/statements.ts';
-import { type Bucket, decodeBucket, encodeBucket } from './bucket.ts';
+import { type Bucket, BucketDamage, decodeBucket, encodeBucket } from './bucket.ts';
 import { COARSEST, LEVELS } from './levels.ts';
 
 export const SERIES_FILE = 'series.db';
@@ -363,11 +364,9 @@ function placeOf(collector: number, level: number, bucket: number): bigint {
 
 /** Says whether an error of SQLite or of a bucket means that the file is damaged. */
 export function isDamage(error: unknown): error is Error {
-  if (error instanceof SeriesDamage) return true;
-  if (!(error instanceof Error)) return false;
-  if (error.name === 'BucketDamage') return true;
-  const code = 'errcode' in error && typeof error.errcode === 'number' ? error.errcode & 0xff : 0;
-  return code === 11 || code === 26;
+  if (error instanceof SeriesDamage || error instanceof BucketDamage) return true;
+  const code = primaryCodeOf(error);
+  return code === SQLITE.corrupt || code === SQLITE.notADatabase;
 }
 
 /** Levels have three bits in a place. */

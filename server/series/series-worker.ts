@@ -7,6 +7,7 @@ import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { FollowedStore } from '#server/store/followed-store.ts';
+import { primaryCodeOf } from '#server/store/sqlite-errors.ts';
 import { StoreError } from '#server/store/store.ts';
 import { answerCalls, Handover } from '#server/store/worker-calls.ts';
 import { wallTime } from '#server/surroundings.ts';
@@ -192,7 +193,7 @@ class SeriesWorker {
 
 /** SQLite's and the store's own errors; all else is a bug of ours. */
 function isOutside(error: unknown): error is Error {
-  return error instanceof StoreError || (error instanceof Error && 'errcode' in error);
+  return error instanceof StoreError || primaryCodeOf(error) >= 0;
 }
 
 function lowerPriority(): void {

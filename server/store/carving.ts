@@ -10,7 +10,13 @@ import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { FrameCrc, isCollectorId, isUuid } from '#protocol/identity.ts';
 import { SETTLED_STATES } from '#protocol/settlement.ts';
 import type { StoreFacts } from './facts.ts';
-import { type PageContext, type PageRecord, type PageValue, recordsOf } from './pages.ts';
+import {
+  type PageContext,
+  type PageRecord,
+  type PageValue,
+  pageBytesIn,
+  recordsOf,
+} from './pages.ts';
 import { pagesOfLog } from './wal.ts';
 
 /** A row of `frames` that is what its collector has sent. */
@@ -51,7 +57,7 @@ export class Carving {
     this.#log = existsSync(log) ? openSync(log, 'r') : undefined;
     const header = Buffer.alloc(100);
     readSync(this.#file, header, 0, 100, 0);
-    const named = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
+    const named = pageBytesIn(header);
     const isPower = named >= 512 && (named & (named - 1)) === 0;
     this.#pageBytes = isPower ? named : PAGE_BYTES_DEFAULT;
     for (const { pageNumber, at, whole } of pagesOfLog(log)) {

@@ -8,6 +8,7 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { describeProblem, isStructural, StoreCheck, type StoreProblem } from './check.ts';
+import { pageBytesIn } from './pages.ts';
 import { ADVICE, storeErrorOf } from './sqlite-errors.ts';
 import {
   checkHeader,
@@ -126,9 +127,8 @@ function lengthProblems(path: string): string[] {
   const file = openSync(path, 'r');
   readSync(file, header);
   closeSync(file);
-  const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
   const countIsValid = header.readUInt32BE(24) === header.readUInt32BE(92);
-  const wanted = header.readUInt32BE(28) * pageBytes;
+  const wanted = header.readUInt32BE(28) * pageBytesIn(header);
   const { size } = statSync(path);
   if (!countIsValid || size >= wanted) return [];
   return [`it is cut short: ${size} bytes are there of ${wanted}`];

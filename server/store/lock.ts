@@ -9,11 +9,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { giveToOwnerOf } from './files.ts';
-import { storeErrorOf } from './sqlite-errors.ts';
+import { primaryCodeOf, SQLITE, storeErrorOf } from './sqlite-errors.ts';
 import { StoreError } from './store.ts';
 
 const LOCK_FILE = 'holdfast.lock';
-const SQLITE_BUSY = 5;
 
 export interface StoreLock {
   release(): void;
@@ -63,5 +62,5 @@ function openLock(directory: string, timeout: number): DatabaseSync {
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
+  return primaryCodeOf(error) === SQLITE.busy;
 }

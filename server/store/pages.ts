@@ -30,6 +30,12 @@ const FILE_HEADER_BYTES = 100;
 /** A frame's row is at most its payload and some numbers. */
 const RECORD_BYTES_MAX = 1_114_112;
 
+/** How long pages are, by the database's own header. */
+export function pageBytesIn(header: Buffer): number {
+  const named = header.readUInt16BE(16);
+  return named === 1 ? 65_536 : named;
+}
+
 /** The records of a page; none on one that has no records, or isn't one of these kinds. */
 export function* recordsOf(
   page: Uint8Array,

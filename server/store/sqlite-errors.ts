@@ -10,36 +10,47 @@ export const ADVICE =
   'then send again what they still hold';
 
 /** The primary result codes that have a meaning of their own here. */
+export const SQLITE = {
+  busy: 5,
+  locked: 6,
+  readOnly: 8,
+  ioError: 10,
+  corrupt: 11,
+  full: 13,
+  cantOpen: 14,
+  notADatabase: 26,
+} as const;
+
 const CODES: Readonly<Record<number, { readonly code: StoreErrorCode; readonly text: string }>> = {
-  5: {
+  [SQLITE.busy]: {
     code: 'busy',
     text: 'another process holds the lock of the store; nothing was acknowledged and collectors keep their frames. End that process, or wait for it',
   },
-  6: {
+  [SQLITE.locked]: {
     code: 'busy',
     text: 'the store is locked; nothing was acknowledged and collectors keep their frames',
   },
-  8: {
+  [SQLITE.readOnly]: {
     code: 'path',
     text: "the store can't be written: it is read-only. Give this user the right to write its directory",
   },
-  10: {
+  [SQLITE.ioError]: {
     code: 'io',
     text: 'the disk of the store failed; nothing was acknowledged that is not on disk. The server ends and verifies the store at its next start; look at the disk',
   },
-  11: {
+  [SQLITE.corrupt]: {
     code: 'corrupt',
     text: `the store is damaged. ${ADVICE}`,
   },
-  13: {
+  [SQLITE.full]: {
     code: 'full',
     text: 'no room on the disk of the store; nothing was acknowledged and collectors keep their frames. Make room: it goes on by itself',
   },
-  14: {
+  [SQLITE.cantOpen]: {
     code: 'path',
     text: "the store's files can't be opened. Look at the rights on its directory and at the limit of open files",
   },
-  26: {
+  [SQLITE.notADatabase]: {
     code: 'foreign',
     text: 'the file is not a SQLite database. It was left as it is; name another directory or restore a backup',
   },
@@ -56,7 +67,8 @@ export function storeErrorOf(error: unknown, doing: string): StoreError {
   return new StoreError(known.code, `${doing}: ${known.text} (${reason})`, { cause: error });
 }
 
-function primaryCodeOf(error: unknown): number {
+/** SQLite's primary result code; -1 for an error of somebody else. */
+export function primaryCodeOf(error: unknown): number {
   if (!(error instanceof Error) || !('errcode' in error)) return -1;
   return typeof error.errcode === 'number' ? error.errcode & 0xff : -1;
 }
