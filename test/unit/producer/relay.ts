@@ -6,6 +6,8 @@ export class Relay {
   /** Where the way leads; undefined: connections are closed at once. */
   upstreamPort: number | undefined;
   readonly #sockets = new Set<Socket>();
+  /** What is connected, and the server's end of it. */
+  readonly #upstreams = new Map<Socket, Socket>();
   readonly #server: Server;
 
   constructor() {
@@ -18,7 +20,10 @@ export class Relay {
       const upstream = connect(this.upstreamPort, '127.0.0.1');
       this.#take(upstream);
       client.pipe(upstream).pipe(client);
-      client.on('close', () => upstream.destroy());
+      this.#upstreams.set(client, upstream);
+      client.on('close', () => {
+        if (this.#upstreams.delete(client)) upstream.destroy();
+      });
       upstream.on('close', () => client.destroy());
     });
   }
@@ -33,6 +38,12 @@ export class Relay {
   cut(): void {
     this.upstreamPort = undefined;
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** From what is connected now the server hears nothing more, not even that it ends. */
+  strand(): void {
+    for (const [client, upstream] of this.#upstreams) client.unpipe(upstream).resume();
+    this.#upstreams.clear();
   }
 
   close(): void {

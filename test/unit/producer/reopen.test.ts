@@ -2,13 +2,13 @@
  * A disk that fails under the public producer, and the way back: what was not durable is rejected,
  * everything durable goes on. The queue's files are modelled, the server is real.
  */
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import {
   Producer,
   type ProducerEvent,
   type ProducerOptions,
 } from '#collector/producer/producer.ts';
-import { type Serving, serve, stopServing } from '../server/serving.ts';
+import { DEADLINE, type Serving, serve, stopServing } from '../server/serving.ts';
 import { TOKEN } from '../server/wire-client.ts';
 import { ModelledQueue } from './modelled-queue.ts';
 import { Relay } from './relay.ts';
@@ -173,6 +173,51 @@ test('a dead letter that can not be kept is a failed disk, and the frame goes on
   void settled;
   await producer.reopen();
   expect(await settled).toMatchObject({ state: 'rejected', code: 'too_large' });
+});
+
+test('a failure on top of a failure is not told again', async () => {
+  relay = new Relay();
+  const queue = new ModelledQueue();
+  let letters = 0;
+  const options = { server: await relay.listen(), token: TOKEN, queuePath: 'modelled' };
+  producer = new Producer(options, {
+    ...queue.surroundings,
+    keepDeadLetter: async () => {
+      letters += 1;
+      throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+    },
+  });
+  const events: ProducerEvent[] = [];
+  producer.on('event', (event) => events.push(event));
+  await producer.send('durable, and more than ten bytes');
+  queue.breakSyncs();
+  await expect(producer.send('lost')).rejects.toMatchObject({ code: 'queue_failed' });
+  const { failure } = producer.status();
+  // What is durable is still sent; now keeping the refused frame fails, too.
+  relay.upstreamPort = (await serve({ payloadBytesMax: 10 })).port;
+  await vi.waitFor(() => expect(producer.status().state).toBe('Stopped'), DEADLINE);
+  expect(letters).toBe(1);
+  expect(named(events)).toEqual(['opened', 'failed']);
+  expect(producer.status().failure).toBe(failure);
+});
+
+test('the server takes what is opened anew for the same producer, though it has not heard of the end', async () => {
+  relay = new Relay();
+  const serving = await serve();
+  relay.upstreamPort = serving.port;
+  const queue = new ModelledQueue();
+  const events = start(queue, { server: await relay.listen() });
+  expect(await (await producer.send('before')).settled).toEqual({ state: 'stored' });
+  relay.strand();
+  const mend = queue.breakSyncs();
+  await expect(producer.send('lost')).rejects.toMatchObject({ code: 'queue_failed' });
+  mend();
+  await producer.reopen();
+  expect(await (await producer.send('after')).settled).toEqual({ state: 'stored' });
+  const errors = events.flatMap((event) =>
+    event.type === 'state' && event.to.name === 'Backoff' ? [event.to.error.code] : [],
+  );
+  expect(errors).toEqual([]);
 });
 
 test('a producer that has failed can be closed; durable frames stay for the next', async () => {

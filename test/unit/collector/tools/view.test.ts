@@ -102,6 +102,8 @@ const OPTIONS = {
   keepSettledMs: 1e9,
 };
 
+const THIRD_EPOCH = '01938c5e-8a00-7000-8000-000000000fff';
+
 /** Plays the steps; answers the files as a process left them that ended in the middle. */
 function play(steps: readonly Step[]): ModelledFiles {
   let files = new ModelledFiles();
@@ -255,5 +257,28 @@ describe('of a queue of two epochs', () => {
     expect(looks).toBe(1);
     expect(view.missing).toEqual([]);
     expect(pendingCount(view)).toBe(50);
+  });
+
+  test('frames that were settled and removed are not shown together with later ones', () => {
+    const { files, epochs } = twoEpochs();
+    const core = openCore(files, { ...OPTIONS, mintEpoch: () => THIRD_EPOCH, keepSettledBytes: 0 });
+    appendFrames(core, 300, 300);
+    const last = files.names('segment-').at(-1);
+    let settled = false;
+    // All others were read by then, and nothing has been read of this one.
+    files.before = ({ operation, path }) => {
+      if (operation !== 'open' || path !== last || settled) return;
+      settled = true;
+      files.before = () => {};
+      for (const epoch of epochs) {
+        core.settle(STORE, epoch, [{ from: 1, to: 50, state: 'stored', code: 0 }]);
+      }
+      core.maintain();
+      appendFrames(core, 301, 303);
+    };
+    const view = viewFiles('queue', files);
+    expect(settled).toBe(true);
+    expect(view.found.filter(({ name }) => files.size(name) === undefined)).toEqual([]);
+    expect(pendingCount(view)).toBe(4);
   });
 });
