@@ -84,6 +84,9 @@ function sameFate(a: SettledRange, b: SettledRange): boolean {
   return a.state === b.state && a.code === b.code;
 }
 
+/** More are put in place of others by making the list anew. */
+const SPLICED_MAX = 1_024;
+
 /**
  * The settled ranges of one epoch: sorted, disjoint, and with neighbours of the same fate merged.
  * Adding costs a binary search plus the ranges that it touches, so the usual case (the next seq
@@ -127,7 +130,7 @@ export class SettledRanges {
     }
     const joined = join(touched, added);
     const changed = !equal(joined, touched);
-    if (changed) this.#ranges.splice(start, end - start, ...joined);
+    if (changed) this.#replace(start, end, joined);
     return changed;
   }
 
@@ -143,7 +146,7 @@ export class SettledRanges {
         { ...range, from: Math.max(range.from, to + 1) },
       ])
       .filter((range) => range.from <= range.to);
-    this.#ranges.splice(start, touched, ...rest);
+    this.#replace(start, start + touched, rest);
   }
 
   /** The runs within [from, to] that nothing has settled, in order. */
@@ -169,6 +172,12 @@ export class SettledRanges {
       if (range === undefined || range.from > to) return cut;
       cut.push({ ...range, from: Math.max(range.from, from), to: Math.min(range.to, to) });
     }
+  }
+
+  /** In place where that is possible: a call takes only some ten thousands of arguments. */
+  #replace(start: number, end: number, ranges: readonly SettledRange[]): void {
+    if (ranges.length <= SPLICED_MAX) this.#ranges.splice(start, end - start, ...ranges);
+    else this.#ranges = this.#ranges.slice(0, start).concat(ranges, this.#ranges.slice(end));
   }
 
   /** The index of the first range whose end is at or after `seq`. */

@@ -119,7 +119,7 @@ export class Settlements {
   }
 
   #askAgain(epoch: Epoch, range: SeqRange): void {
-    this.#unasked.push(...this.#within(epoch, range).map(({ position }) => position));
+    for (const { position } of this.#within(epoch, range)) this.#unasked.push(position);
     this.#ask();
   }
 

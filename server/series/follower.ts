@@ -168,7 +168,7 @@ export class Follower {
 
   #search(pass: Pass): void {
     const runs = this.#options.store.storedAfter(pass.stream, pass.first, PAGE_RUNS);
-    for (const run of runs) this.#open.push(...this.#openOf(run));
+    for (const open of runs.flatMap((run) => this.#openOf(run))) this.#open.push(open);
     pass.turnsDue = this.#open.length;
     const last = runs.at(-1);
     if (last) Object.assign(pass, { stream: last.stream, first: last.from });

@@ -153,3 +153,21 @@ test('seqs are counted exactly up to the last that there is', () => {
   const ranges = ends.map(([from, to]) => ({ from, to, state: 'stored', code: 0 }) as const);
   expect(new SettledRanges(ranges).count).toBe(4);
 });
+
+test('a range may lie over more others than a call takes arguments', () => {
+  const count = 200_000;
+  const ranges = new SettledRanges();
+  for (let seq = 1; seq < 2 * count; seq += 2) {
+    ranges.add({ from: seq, to: seq, state: 'stored', code: 0 });
+  }
+  ranges.add({ from: 1, to: 2 * count, state: 'declared', code: 1 });
+  expect(ranges.count).toBe(2 * count);
+  expect([1, 2, 3, 2 * count].map((seq) => ranges.find(seq)?.state)).toEqual([
+    'stored',
+    'declared',
+    'stored',
+    'declared',
+  ]);
+  ranges.forget({ from: 2, to: 2 * count - 1 });
+  expect(ranges.ranges).toHaveLength(2);
+});
