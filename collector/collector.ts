@@ -6,6 +6,7 @@
  * queue, sampler. Not here: settings, signals and the process's end (`main.ts`).
  */
 import { strict as assert } from 'node:assert';
+import { isLoopback } from '#protocol/loopback.ts';
 import type { CollectorSettings } from './config.ts';
 import { EventLog } from './event-log.ts';
 import type { Logger } from './logger.ts';
@@ -160,10 +161,6 @@ export class Collector {
       sinceTickMs: stats && systemClock.monotonicMs() - stats.lastTickMs,
     };
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 function urlHost(host: string): string {

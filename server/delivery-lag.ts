@@ -8,6 +8,7 @@
  * Invariants: memory is bounded by a number of collectors, and for each by a fixed number of
  * counters; a frame that came again is not counted.
  */
+import { putLatest } from './latest.ts';
 
 /** Four buckets for each doubling, from 1 ms to 2^36 ms (two years): a bound is 19 % above the next. */
 const STEPS_PER_DOUBLING = 4;
@@ -66,12 +67,7 @@ export class DeliveryLag {
 
   #windowsOf(collector: string, now: number): Windows {
     const windows = this.#collectors.get(collector) ?? new Windows(now);
-    this.#collectors.delete(collector);
-    this.#collectors.set(collector, windows);
-    if (this.#collectors.size > COLLECTORS_MAX) {
-      const [oldest] = this.#collectors.keys();
-      if (oldest !== undefined) this.#collectors.delete(oldest);
-    }
+    putLatest(this.#collectors, collector, windows, COLLECTORS_MAX);
     windows.turnTo(now);
     return windows;
   }

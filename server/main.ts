@@ -8,12 +8,8 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import pino, { type Logger } from 'pino';
-import {
-  formatSettings,
-  readSettings,
-  SettingsError,
-  settingsInForce,
-} from '#protocol/settings.ts';
+import { isLoopback } from '#protocol/loopback.ts';
+import { formatSettings, readSettings, settingsInForce } from '#protocol/settings.ts';
 import { Access, AccessFileError } from './access/access.ts';
 import { createApi } from './api/api.ts';
 import { type CommandContext, EXIT, endingOf } from './commands/command.ts';
@@ -22,7 +18,7 @@ import { addStoreCommands } from './commands/store.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { assertConsistent, SERVER_SETTINGS, type ServerSettings } from './config.ts';
 import { Events } from './events.ts';
-import { connectionsWithin, openFilesMax, STORE_FILES } from './file-handles.ts';
+import { type FileHandles, shareFileHandles } from './file-handles.ts';
 import { Ingest } from './ingest.ts';
 import type { Connection } from './ingest-connection.ts';
 import { Metrics } from './metrics.ts';
@@ -49,15 +45,25 @@ function readVersion(): string {
   return String((JSON.parse(text) as { version: unknown }).version);
 }
 
-/** Everything that runs; `stop` ends it in order. */
+/** What has to be known of what runs. */
 interface Running {
-  readonly stop: () => Promise<void>;
   readonly failed: Promise<StoreError>;
   readonly access: Access;
 }
 
-async function start(settings: ServerSettings, log: Logger): Promise<Running> {
+/**
+ * Starts one part after the other, each with how it ends: `parts` then ends them in the opposite
+ * order. Nothing is opened for a server that nobody may talk to, and the API is there until all
+ * collectors have gone.
+ */
+async function start(
+  parts: AsyncDisposableStack,
+  settings: ServerSettings,
+  handles: FileHandles,
+  log: Logger,
+): Promise<Running> {
   const registry = new Registry<Connection>();
+  const events = new Events();
   const metrics: Metrics = new Metrics({
     version: VERSION,
     ingestBytesHeld: () => ingest.bytesHeld,
@@ -67,27 +73,87 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
     storeSummary: (silentSince) => store.summary(silentSince),
     wallTime,
   });
-  // First of all that can refuse: nothing is opened for a server that nobody may talk to.
-  const access = new Access({
-    settings,
-    log,
-    registry: metrics.registry,
-    after: REAL_SURROUNDINGS.after,
-    onKeysReplaced: () => ingest.onKeysReplaced(),
+  const access = parts.adopt(
+    new Access({
+      settings,
+      log,
+      registry: metrics.registry,
+      after: REAL_SURROUNDINGS.after,
+      onKeysReplaced: () => ingest.onKeysReplaced(),
+    }),
+    (part) => part.close(),
+  );
+  const store = parts.adopt(await openStore(settings, metrics, log), (part) => part.close());
+  const series = seriesOf(settings, log);
+  parts.defer(() => series?.close());
+  const api = parts.adopt(
+    await createApi({
+      version: VERSION,
+      store,
+      events,
+      metrics: metrics.registry,
+      log,
+      wallTime,
+      connected: (collector) => registry.connected(collector),
+      deliveryLag: (collector) => metrics.deliveryLag.of(collector, wallTime()),
+      waiting: (collector, now) => registry.waiting(collector, now),
+      listening: () => ingest.listening,
+      connectionsMax: handles.apiConnectionsMax,
+      eventClientsMax: settings.eventClientsMax,
+      series,
+      guard: {
+        token: settings.apiToken,
+        hosts: [settings.apiHost, ...settings.apiHosts],
+        attempts: access.attempts,
+      },
+    }),
+    (part) => part.close(),
+  );
+  const ingest: Ingest = parts.adopt(
+    new Ingest({
+      store,
+      registry,
+      events,
+      metrics,
+      log,
+      surroundings: REAL_SURROUNDINGS,
+      keys: access.keys,
+      attempts: access.attempts,
+      tls: access.tls,
+      host: settings.ingestHost,
+      port: settings.ingestPort,
+      connectionsMax: handles.connectionsMax,
+      connectionsPerAddressMax: settings.connectionsPerAddressMax,
+      bytesMax: settings.ingestBytesMax,
+      caps: settings,
+    }),
+    (part) => part.close(),
+  );
+  const retention = new Retention({
+    ageMs: settings.retentionMs,
+    bytes: settings.retentionBytes,
+    wallTime,
+    prune: (request) => store.prune(request),
+    onPruned: (frames) => metrics.onPruned(frames),
   });
-  const fresh = { storeId: randomUUID(), createdAt: wallTime() };
-  const store = await SqliteStore.open({
-    directory: settings.storePath,
-    fresh,
-    onCommit: (report) => metrics.onCommit(report),
-    onStatus: (status) => {
-      if (status.writable) log.info({ event: 'store_writable' }, 'the store takes commits again');
-      else log.error({ event: 'store_unavailable' }, status.reason);
-    },
-    onChecked: (outcome) => tellChecked(outcome),
-  });
-  const events = new Events();
-  const tellChecked = ({ frames, damaged, problems }: CheckOutcome): void => {
+  parts.defer(() => retention.stop());
+  const { address, port } = await ingest.listen();
+  const url = await api.listen({ host: settings.apiHost, port: settings.apiPort });
+  tellLimits(settings, handles, log);
+  log.info(
+    { event: 'started', ingest: `${address}:${port}`, api: url, store_id: store.storeId },
+    'ready for collectors',
+  );
+  return { failed: store.failed, access };
+}
+
+/** The store, with what it says of itself told to the log and the metrics. */
+async function openStore(
+  settings: ServerSettings,
+  metrics: Metrics,
+  log: Logger,
+): Promise<SqliteStore> {
+  const onChecked = ({ frames, damaged, problems }: CheckOutcome): void => {
     metrics.onChecked(damaged);
     if (damaged === 0) return log.info({ event: 'store_checked', frames }, 'the store is whole');
     log.error(
@@ -96,77 +162,43 @@ async function start(settings: ServerSettings, log: Logger): Promise<Running> {
         '`./holdfast server store salvage` takes them out; collectors then send again what they still hold',
     );
   };
-  if (store.checked !== undefined) tellChecked(store.checked);
-  const ingest: Ingest = new Ingest({
-    store,
-    registry,
-    events,
-    metrics,
-    log,
-    surroundings: REAL_SURROUNDINGS,
-    keys: access.keys,
-    attempts: access.attempts,
-    tls: access.tls,
-    host: settings.ingestHost,
-    port: settings.ingestPort,
-    connectionsMax: connectionsFor(settings, log),
-    connectionsPerAddressMax: settings.connectionsPerAddressMax,
-    bytesMax: settings.ingestBytesMax,
-    caps: settings,
-  });
-  const series = settings.series === 'on' ? seriesOf(settings, log) : undefined;
-  const api = await createApi({
-    version: VERSION,
-    store,
-    events,
-    metrics: metrics.registry,
-    log,
-    wallTime,
-    connected: (collector) => registry.connected(collector),
-    deliveryLag: (collector) => metrics.deliveryLag.of(collector, wallTime()),
-    waiting: (collector, now) => registry.waiting(collector, now),
-    listening: () => ingest.listening,
-    eventClientsMax: settings.eventClientsMax,
-    series,
-    guard: {
-      token: settings.apiToken,
-      hosts: [settings.apiHost, ...settings.apiHosts],
-      attempts: access.attempts,
+  const store = await SqliteStore.open({
+    directory: settings.storePath,
+    fresh: { storeId: randomUUID(), createdAt: wallTime() },
+    onCommit: (report) => metrics.onCommit(report),
+    onStatus: (status) => {
+      if (status.writable) log.info({ event: 'store_writable' }, 'the store takes commits again');
+      else log.error({ event: 'store_unavailable' }, status.reason);
     },
+    onChecked,
   });
-  const retention = new Retention({
-    ageMs: settings.retentionMs,
-    bytes: settings.retentionBytes,
-    wallTime,
-    prune: (request) => store.prune(request),
-    onPruned: (frames) => metrics.onPruned(frames),
-  });
-  api.server.maxConnections = settings.filesReserved - STORE_FILES;
-  const stop = async (): Promise<void> => {
-    retention.stop();
-    access.close();
-    await ingest.close();
-    await api.close();
-    await series?.close();
-    await store.close();
-  };
-  try {
-    const { address, port } = await ingest.listen();
-    const url = await api.listen({ host: settings.apiHost, port: settings.apiPort });
-    if (settings.apiToken === undefined && !isLoopback(settings.apiHost)) {
-      const text =
-        'the API is not on loopback alone and wants no token: whoever reaches it may read everything (HOLDFAST_API_TOKEN)';
-      log.warn({ event: 'api_open', host: settings.apiHost }, text);
-    }
-    log.info(
-      { event: 'started', ingest: `${address}:${port}`, api: url, store_id: store.storeId },
-      'ready for collectors',
-    );
-  } catch (error) {
-    await stop();
-    throw error;
+  if (store.checked !== undefined) onChecked(store.checked);
+  return store;
+}
+
+/** undefined where series are switched off. */
+function seriesOf(settings: ServerSettings, log: Logger): SeriesIndex | undefined {
+  if (settings.series === 'off') return undefined;
+  const { storePath: directory, seriesPerCollectorMax, seriesBucketsMax: bucketsMax } = settings;
+  return new SeriesIndex({ directory, seriesPerCollectorMax, bucketsMax }, log);
+}
+
+/** What is in force and may not be what was meant. */
+function tellLimits(
+  settings: ServerSettings,
+  { filesMax, connectionsMax }: FileHandles,
+  log: Logger,
+): void {
+  const { apiToken, apiHost, filesReserved } = settings;
+  if (connectionsMax < settings.connectionsMax) {
+    const text = `${filesMax} files may be open here, and ${filesReserved} are kept for the store and the API: at most ${connectionsMax} collectors can be connected, not ${settings.connectionsMax}. Raise \`ulimit -n\` for more`;
+    log.warn({ event: 'connections_limited', files: filesMax, connections: connectionsMax }, text);
   }
-  return { stop, failed: store.failed, access };
+  if (apiToken === undefined && !isLoopback(apiHost)) {
+    const text =
+      'the API is not on loopback alone and wants no token: whoever reaches it may read everything (HOLDFAST_API_TOKEN)';
+    log.warn({ event: 'api_open', host: apiHost }, text);
+  }
 }
 
 function readServerSettings(): ServerSettings {
@@ -175,34 +207,9 @@ function readServerSettings(): ServerSettings {
   return settings;
 }
 
-/** How many collectors can be connected here, which may be fewer than are wanted. */
-function connectionsFor({ connectionsMax, filesReserved }: ServerSettings, log: Logger): number {
-  const filesMax = openFilesMax();
-  const connections = connectionsWithin(filesMax, filesReserved, connectionsMax);
-  if (connections < connectionsMax) {
-    const text = `${filesMax} files may be open here, and ${filesReserved} are kept for the store and the API: at most ${connections} collectors can be connected, not ${connectionsMax}. Raise \`ulimit -n\` for more`;
-    log.warn({ event: 'connections_limited', files: filesMax, connections }, text);
-  }
-  return connections;
-}
-
-/** Throws SettingsError where there is no room for a collector beside what is reserved. */
-function checkFileHandles({ connectionsMax, filesReserved }: ServerSettings): void {
-  const filesMax = openFilesMax();
-  if (connectionsWithin(filesMax, filesReserved, connectionsMax) > 0) return;
-  const rule = `well below the limit of open files, which is ${filesMax} here: raise \`ulimit -n\``;
-  const { name } = SERVER_SETTINGS.filesReserved;
-  throw new SettingsError([{ name, rule, got: String(filesReserved) }]);
-}
-
-function seriesOf(settings: ServerSettings, log: Logger): SeriesIndex {
-  const { storePath: directory, seriesPerCollectorMax, seriesBucketsMax: bucketsMax } = settings;
-  return new SeriesIndex({ directory, seriesPerCollectorMax, bucketsMax }, log);
-}
-
 async function run(): Promise<void> {
   const settings = readServerSettings();
-  checkFileHandles(settings);
+  const handles = shareFileHandles(settings);
   // Synchronous: what was logged before a kill has to be there after it.
   const log = pino(
     {
@@ -218,10 +225,13 @@ async function run(): Promise<void> {
     process.exit(EXIT.failed);
   };
   process.on('uncaughtException', (error) => die(error, 'an error that nobody expected'));
+  const parts = new AsyncDisposableStack();
   let running: Running;
   try {
-    running = await start(settings, log);
+    running = await start(parts, settings, handles, log);
   } catch (error) {
+    // Why it did not start is what has to be told, whatever else goes wrong then.
+    await parts.disposeAsync().catch(() => {});
     log.fatal({ event: 'not_started', code: codeOf(error) }, startProblem(error, settings));
     process.exit(error instanceof AccessFileError ? EXIT.usage : EXIT.failed);
   }
@@ -231,7 +241,7 @@ async function run(): Promise<void> {
     stopping = true;
     log.info({ event: 'stopping', reason }, 'ending connections, committing what has come');
     setTimeout(() => die(undefined, 'it did not stop in time'), STOP_DEADLINE_MS).unref();
-    running.stop().then(
+    parts.disposeAsync().then(
       () => {
         log.info({ event: 'stopped' }, 'stopped');
         process.exit(exitCode);
@@ -239,19 +249,15 @@ async function run(): Promise<void> {
       (error: unknown) => die(error, 'stopping failed'),
     );
   };
-  const { access } = running;
+  const { access, failed } = running;
   // Where there is nothing to read again the signal ends it, as it does by itself.
   if (access.reloadable) process.on('SIGHUP', () => access.reload());
   process.on('SIGTERM', () => stop('SIGTERM', 0));
   process.on('SIGINT', () => stop('SIGINT', 0));
-  void running.failed.then((error) => {
+  void failed.then((error) => {
     log.fatal({ event: 'store_failed', code: error.code }, error.message);
     stop('the store failed', EXIT.failed);
   });
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 function codeOf(error: unknown): string | undefined {

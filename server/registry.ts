@@ -10,6 +10,7 @@
  * Invariant: memory is bounded by the places for connections and the bounds below, whatever ids and
  * instances come.
  */
+import { putLatest } from './latest.ts';
 
 /** A session as the registry sees it. */
 export interface Member {
@@ -77,7 +78,7 @@ export class Registry<M extends Member = Member> {
       return { admitted: false, holder };
     }
     this.#members.set(collector, candidate);
-    remember(this.#last, collector, { instance, order });
+    putLatest(this.#last, collector, { instance, order }, REMEMBERED_MAX);
     this.#forgetWaiting(collector, instance);
     return { admitted: true, superseded: holder };
   }
@@ -109,7 +110,8 @@ export class Registry<M extends Member = Member> {
     const fresh = known !== undefined && askedAt - known.askedAt <= WAITING_US;
     const since = fresh ? known.since : askedAt;
     const rest = others.filter((one) => one.instance !== instance).slice(1 - WAITING_MAX);
-    remember(this.#waiting, collector, [...rest, { instance, address, since, askedAt }]);
+    const waiting = [...rest, { instance, address, since, askedAt }];
+    putLatest(this.#waiting, collector, waiting, REMEMBERED_MAX);
   }
 
   #forgetWaiting(collector: string, instance: string): void {
@@ -124,13 +126,4 @@ export class Registry<M extends Member = Member> {
     for (const member of this.#members.values()) if (member.open) count += 1;
     return count;
   }
-}
-
-/** Keeps the latest; what was noted longest ago is forgotten. */
-function remember<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= REMEMBERED_MAX) return;
-  const [oldest] = map.keys();
-  if (oldest !== undefined) map.delete(oldest);
 }

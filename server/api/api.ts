@@ -52,6 +52,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     frameworkErrors: refuseUnread,
     clientErrorHandler: refuseUnparsed,
   });
+  app.server.maxConnections = options.connectionsMax;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.addHook('onRequest', async (_request, reply) => {

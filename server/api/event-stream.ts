@@ -15,6 +15,7 @@ import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { formatTime } from '#protocol/identity.ts';
 import type { Events, ServerEvent } from '#server/events.ts';
+import { putLatest } from '#server/latest.ts';
 
 export const EVENTS_TYPE = 'text/event-stream; charset=utf-8';
 
@@ -104,7 +105,7 @@ export class EventStream {
     this.#lastNumber += 1;
     const kept = { number: this.#lastNumber, event: this.#latestOf(event) };
     const key = keyOf(event);
-    this.#keep(key, kept);
+    this.#forgotten = putLatest(this.#kept, key, kept, KEPT_MAX)?.number ?? this.#forgotten;
     if (this.#clients.size === 0) return;
     // At the end, for numbers ascend.
     this.#gathered.delete(key);
@@ -118,16 +119,6 @@ export class EventStream {
     const known = this.#kept.get(keyOf(event))?.event;
     if (event.type !== 'stored' || known?.type !== 'stored') return event;
     return known.to > event.to ? known : event;
-  }
-
-  #keep(key: string, kept: Kept): void {
-    this.#kept.delete(key);
-    this.#kept.set(key, kept);
-    if (this.#kept.size <= KEPT_MAX) return;
-    const [oldest] = this.#kept;
-    if (oldest === undefined) return;
-    this.#kept.delete(oldest[0]);
-    this.#forgotten = oldest[1].number;
   }
 
   #missedSince(lastEventId: string): string {

@@ -24,6 +24,8 @@ export interface ApiOptions {
   readonly waiting: (collector: string, now: number) => readonly WaitingInstance[];
   /** Whether collectors can connect. */
   readonly listening: () => boolean;
+  /** HTTP connections at a time; more are closed as they come. */
+  readonly connectionsMax: number;
   readonly eventClientsMax: number;
   /** undefined where series are switched off. */
   readonly series?: SeriesIndex | undefined;

@@ -29,6 +29,7 @@ export async function startApi(
     deliveryLag: () => undefined,
     waiting: (collector, now) => registry.waiting(collector, now),
     listening: () => ingest.listening,
+    connectionsMax: 100,
     eventClientsMax: 2,
     guard: { token: undefined, hosts: [], attempts },
     ...more,
