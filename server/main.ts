@@ -79,7 +79,6 @@ async function start(
       log,
       registry: metrics.registry,
       after: REAL_SURROUNDINGS.after,
-      onKeysReplaced: () => ingest.onKeysReplaced(),
     }),
     (part) => part.close(),
   );
@@ -109,7 +108,7 @@ async function start(
     }),
     (part) => part.close(),
   );
-  const ingest: Ingest = parts.adopt(
+  const ingest = parts.adopt(
     new Ingest({
       store,
       registry,
@@ -129,6 +128,7 @@ async function start(
     }),
     (part) => part.close(),
   );
+  access.whenKeysReplaced(() => ingest.onKeysReplaced());
   const retention = new Retention({
     ageMs: settings.retentionMs,
     bytes: settings.retentionBytes,

@@ -29,8 +29,6 @@ export interface AccessOptions {
   readonly log: Logger;
   readonly registry: Registry;
   readonly after: (ms: number, call: () => void) => () => void;
-  /** Other keys count from now on. */
-  readonly onKeysReplaced: () => void;
 }
 
 export class Access {
@@ -41,6 +39,8 @@ export class Access {
   readonly #options: AccessOptions;
   readonly #watched: Pick<Watched<unknown>, 'reload' | 'close'>[] = [];
   readonly #reloaded: Gauge<'what'>;
+  /** Nobody is connected until somebody wants to know. */
+  #onKeysReplaced: () => void = () => {};
 
   /** Throws an error with a message for people when a file can't be used. */
   constructor(options: AccessOptions) {
@@ -62,6 +62,11 @@ export class Access {
     return this.#watched.length > 0;
   }
 
+  /** Has this called, from now on, whenever other keys count. */
+  whenKeysReplaced(call: () => void): void {
+    this.#onKeysReplaced = call;
+  }
+
   /** Reads all files anew. */
   reload(): void {
     for (const watched of this.#watched) watched.reload();
@@ -73,7 +78,7 @@ export class Access {
   }
 
   #openKeys({ token, tokensFile: path }: AccessSettings): Keys {
-    const { log, onKeysReplaced } = this.#options;
+    const { log } = this.#options;
     if (path === undefined) {
       if (token === undefined) throw new Error('neither a token nor a tokens file');
       return sharedKey(token);
@@ -89,7 +94,7 @@ export class Access {
     };
     const onReplaced = (file: TokensFile): void => {
       keys = inForce(file);
-      onKeysReplaced();
+      this.#onKeysReplaced();
     };
     let keys = inForce(this.#watch('tokens', [path], () => readTokens(path), onReplaced));
     return {

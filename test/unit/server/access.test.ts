@@ -1,7 +1,12 @@
 /** Who may come in: keys, the tokens file, and what is told of those who failed. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
 import { Registry } from 'prom-client';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { type MacKey, macKeyOf } from '#protocol/handshake.ts';
+import { Access } from '#server/access/access.ts';
 import { Attempts } from '#server/access/attempts.ts';
 import { collectorKeys, isValid, type Keys, sharedKey } from '#server/access/keys.ts';
 import { fingerprintOf, TokensFile, TokensFileError } from '#server/access/tokens-file.ts';
@@ -189,4 +194,34 @@ describe('failed attempts', () => {
       `${other}:5`,
     ]);
   });
+});
+
+test('keys that change before there is a port count from its opening on', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-access-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const tokensFile = join(directory, 'tokens');
+  writeFileSync(tokensFile, line('one', KEY));
+  const access = new Access({
+    settings: {
+      token: undefined,
+      tokensFile,
+      tlsCertFile: undefined,
+      tlsKeyFile: undefined,
+      tlsClientCaFile: undefined,
+      helloMs: 1_000,
+    },
+    log: pino({ level: 'silent' }),
+    registry: new Registry(),
+    after: () => () => {},
+  });
+  onTestFinished(() => access.close());
+  writeFileSync(tokensFile, line('two', OTHER));
+  access.reload();
+  expect(['one', 'two'].filter((name) => access.keys.knows(name))).toEqual(['two']);
+  let told = 0;
+  access.whenKeysReplaced(() => {
+    told += 1;
+  });
+  access.reload();
+  expect(told).toBe(1);
 });
