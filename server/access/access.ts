@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 import { Attempts } from './attempts.ts';
+import { AccessFileError } from './file-error.ts';
 import { collectorKeys, type Keys, sharedKey } from './keys.ts';
 import { checkTlsFiles, TlsDoor, type TlsFiles } from './tls.ts';
 import { TokensFile, TokensFileError } from './tokens-file.ts';
@@ -185,12 +186,6 @@ export class Access {
 function allowed(collectors: number): string {
   if (collectors === 0) return 'the tokens file names nobody: no collector may come in';
   return collectors === 1 ? 'one collector may come in' : `${collectors} collectors may come in`;
-}
-
-/** A file that a setting names can't be used. */
-export class AccessFileError extends Error {
-  override readonly name = 'AccessFileError';
-  readonly code = 'access_file';
 }
 
 /** Throws AccessFileError. */
