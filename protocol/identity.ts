@@ -135,3 +135,8 @@ export function formatTime(timeUs: number): string {
   const restUs = String(timeUs - wholeMs * 1000).padStart(3, '0');
   return new Date(wholeMs).toISOString().replace('Z', `${restUs}Z`);
 }
+
+/** A CRC-32 as eight hexadecimal digits. */
+export function formatCrc(crc: number): string {
+  return crc.toString(16).padStart(8, '0');
+}

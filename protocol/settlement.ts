@@ -49,6 +49,11 @@ export interface SeqRange {
   readonly to: number;
 }
 
+/** How many seqs are in ranges that don't overlap. */
+export function countSeqs(ranges: readonly SeqRange[]): number {
+  return ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+}
+
 /** A run of seqs with one fate. `code` is a GAP_REASONS or REJECT_CODES number, else 0. */
 export interface SettledRange extends SeqRange {
   readonly state: SettledState;

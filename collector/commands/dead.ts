@@ -4,7 +4,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { Letter, LoadedLetter } from '#collector/producer/queue/letter-file.ts';
+import { keptCollectorId } from '#collector/producer/queue/identity-file.ts';
+import type { LoadedLetter } from '#collector/producer/queue/letter-file.ts';
 import {
   dropLetter,
   findLetters,
@@ -15,7 +16,6 @@ import {
 } from '#collector/tools/dead-letters.ts';
 import { openDirectory } from '#collector/tools/directory.ts';
 import { exportRow } from '#collector/tools/export-row.ts';
-import { collectorOf } from '#collector/tools/status.ts';
 import { formatTime } from '#protocol/identity.ts';
 import { CommandError, collectorOption, jsonOption, pathOption } from './command.ts';
 import { canAsk, confirm, countText, print, printJson, printRows, table } from './output.ts';
@@ -123,20 +123,17 @@ function* loadedLetters(options: DeadOptions): Generator<[NamedLetter, LoadedLet
 function list(options: DeadOptions): void {
   const limit = options.all ? Number.POSITIVE_INFINITY : (options.limit ?? LIST_LIMIT);
   const count = findLetters(options.path, {}).length;
-  const shown: [NamedLetter, LoadedLetter][] = [];
-  for (const letter of loadedLetters(options)) {
-    shown.push([letter[0], withoutPayload(letter[1])]);
-    if (shown.length >= limit) break;
-  }
+  // Lists may be long: each letter becomes what is shown of it at once, and its payload is let go.
   if (options.json) {
-    return printJson({ letters: shown.map(letterJson), shown: shown.length, dead: count });
+    const letters = loadedLetters(options).take(limit).map(letterJson).toArray();
+    return printJson({ letters, shown: letters.length, dead: count });
   }
-  if (shown.length === 0) {
+  const rows = loadedLetters(options).take(limit).map(letterRow).toArray();
+  if (rows.length === 0) {
     return print(count === 0 ? 'No dead letters.' : `No letter like that, of ${count}.`);
   }
-  const heading = ['EPOCH', 'SEQ', 'CAPTURED', 'BYTES', 'CODE', 'REFUSED', 'NOW'];
-  print(table(heading, shown.map(letterRow)));
-  if (shown.length < count) print(`${shown.length} of ${count}; --all lists them all.`);
+  print(table(['EPOCH', 'SEQ', 'CAPTURED', 'BYTES', 'CODE', 'REFUSED', 'NOW'], rows));
+  if (rows.length < count) print(`${rows.length} of ${count}; --all lists them all.`);
 }
 
 function letterRow([{ epoch, seq, isReplay }, loaded]: [NamedLetter, LoadedLetter]) {
@@ -146,7 +143,7 @@ function letterRow([{ epoch, seq, isReplay }, loaded]: [NamedLetter, LoadedLette
     return [epoch, seq, '?', '?', '?', '?', `can't be used: ${why}`];
   }
   const { frame, code, rejectedAt } = loaded.letter;
-  return [epoch, seq, formatTime(frame.capturedAt), bytesOf(loaded.letter), code, rejectedAt, now];
+  return [epoch, seq, formatTime(frame.capturedAt), frame.payload.length, code, rejectedAt, now];
 }
 
 function letterJson([{ epoch, seq, isReplay }, loaded]: [NamedLetter, LoadedLetter]) {
@@ -159,26 +156,11 @@ function letterJson([{ epoch, seq, isReplay }, loaded]: [NamedLetter, LoadedLett
     collector,
     ...identity,
     captured_at: formatTime(frame.capturedAt),
-    bytes: bytesOf(loaded.letter),
+    bytes: frame.payload.length,
     code,
     text,
     rejected_at: rejectedAt,
   };
-}
-
-const sizes = new WeakMap<Letter, number>();
-
-function bytesOf(letter: Letter): number {
-  return sizes.get(letter) ?? letter.frame.payload.length;
-}
-
-/** Lists may be long; payloads are not shown. */
-function withoutPayload(loaded: LoadedLetter): LoadedLetter {
-  if (loaded.state !== 'loaded') return loaded;
-  const { frame } = loaded.letter;
-  const letter = { ...loaded.letter, frame: { ...frame, payload: new Uint8Array() } };
-  sizes.set(letter, frame.payload.length);
-  return { state: 'loaded', letter };
 }
 
 async function exportLetters(options: DeadOptions): Promise<void> {
@@ -199,7 +181,7 @@ async function exportLetters(options: DeadOptions): Promise<void> {
 async function replay(options: DeadOptions): Promise<void> {
   refuseEverything(options, 'replay');
   const { path } = options;
-  const collector = options.collector ?? collectorOf({ files: openDirectory(path) });
+  const collector = options.collector ?? keptCollectorId(openDirectory(path));
   const moved: NamedLetter[] = [];
   const left: string[] = [];
   for (const [named, loaded] of loadedLetters(options)) {

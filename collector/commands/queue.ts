@@ -3,13 +3,15 @@
  * type and read; what is found out is in `collector/tools/`.
  */
 import type { Command } from 'commander';
+import { keptCollectorId } from '#collector/producer/queue/identity-file.ts';
 import { exportRow } from '#collector/tools/export-row.ts';
 import { readFrames } from '#collector/tools/frames.ts';
 import { loadWaiting, reasonFor, triesOf, type Waiting } from '#collector/tools/sending.ts';
-import { collectorOf, type QueueStatus, statusOf } from '#collector/tools/status.ts';
+import { type QueueStatus, statusOf } from '#collector/tools/status.ts';
 import { type Verification, verify } from '#collector/tools/verify.ts';
 import { pendingCount, type QueueView, viewQueue } from '#collector/tools/view.ts';
-import { type Frame, formatTime } from '#protocol/identity.ts';
+import { type Frame, formatCrc, formatTime } from '#protocol/identity.ts';
+import { countSeqs } from '#protocol/settlement.ts';
 import { CommandError, collectorOption, jsonOption, pathOption } from './command.ts';
 import { countText, Progress, print, printJson, printRows, sizeText, table } from './output.ts';
 import { addRepairCommand } from './repair.ts';
@@ -187,7 +189,7 @@ function statusLines(view: QueueView, found: QueueStatus): string[] {
     ['sending', sendingText(view)],
   );
   if (gaps.length > 0) {
-    const seqs = gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    const seqs = countSeqs(gaps);
     const reasons = [...new Set(gaps.map(({ reason }) => reason))].join(', ');
     pairs.push([
       'given up',
@@ -201,7 +203,7 @@ function statusLines(view: QueueView, found: QueueStatus): string[] {
     ]);
   }
   if (missing.length > 0) {
-    const seqs = missing.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    const seqs = countSeqs(missing);
     pairs.push([
       'missing',
       `${countText(seqs, 'frame')} that no file holds; the next start declares them damaged`,
@@ -289,7 +291,7 @@ async function listJson(
         seq,
         captured_at: formatTime(capturedAt),
         bytes: payload.length,
-        crc32: crc.toString(16).padStart(8, '0'),
+        crc32: formatCrc(crc),
         tries: tries ?? null,
         waits_because: reasonFor(waiting, tries),
       });
@@ -302,7 +304,7 @@ async function listJson(
 
 async function exportFrames(options: ExportOptions): Promise<void> {
   const view = viewQueue(options.path);
-  const collector = options.collector ?? collectorOf(view) ?? null;
+  const collector = options.collector ?? keptCollectorId(view.files) ?? null;
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
   const unreadable = { frames: 0 };
   const progress = new Progress();
@@ -317,7 +319,7 @@ async function exportFrames(options: ExportOptions): Promise<void> {
     progress.show(() => `${written} of ${pending} frames`);
   }
   progress.end();
-  const missing = view.missing.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  const missing = countSeqs(view.missing);
   if (missing + unreadable.frames === 0) return;
   throw new CommandError(
     'failed',

@@ -7,8 +7,9 @@
  */
 import type { Frame } from '#protocol/identity.ts';
 import { settledReason } from '#protocol/settlement.ts';
-import { type DeadLetter, isOutOfRoom } from './dead-letters.ts';
+import type { DeadLetter } from './dead-letters.ts';
 import { QueueFailedError } from './queue/errors.ts';
+import { isOutOfRoom } from './queue/file-port.ts';
 import type { Queue } from './queue/queue.ts';
 import type { SenderAction } from './sender.ts';
 import type { Surroundings } from './surroundings.ts';

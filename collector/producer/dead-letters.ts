@@ -12,10 +12,8 @@
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '#protocol/directories.ts';
-import { type Frame, formatTime } from '#protocol/identity.ts';
+import { type Frame, formatCrc, formatTime } from '#protocol/identity.ts';
 import { DEAD_LETTERS, letterName } from './queue/letter-file.ts';
-
-const OUT_OF_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
 export interface DeadLetter {
   readonly collector: string;
@@ -31,7 +29,7 @@ export interface DeadLetter {
 /**
  * Keeps a dead letter; it and its name are on disk when this resolves. The same letter that lies
  * there already is not written again: or connections that break before its frame is settled would
- * have it written with each of them. Rejects with the file system's error; see {@link isOutOfRoom}.
+ * have it written with each of them. Rejects with the file system's error.
  */
 export async function keepDeadLetter(queuePath: string, letter: DeadLetter): Promise<void> {
   const { frame, collector, code, text } = letter;
@@ -40,7 +38,7 @@ export async function keepDeadLetter(queuePath: string, letter: DeadLetter): Pro
     epoch: frame.epoch,
     seq: frame.seq,
     captured_at_us: frame.capturedAt,
-    crc32: frame.crc.toString(16).padStart(8, '0'),
+    crc32: formatCrc(frame.crc),
     payload_base64: Buffer.from(frame.payload).toString('base64'),
     code,
     text,
@@ -52,11 +50,6 @@ export async function keepDeadLetter(queuePath: string, letter: DeadLetter): Pro
     await put(path, `${content},"rejected_at":"${formatTime(letter.rejectedAt)}"}\n`);
   }
   await syncDirectory(directory);
-}
-
-/** True for an error that passes by itself once the disk has room: nothing was kept. */
-export function isOutOfRoom(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && OUT_OF_ROOM.has(String(error.code));
 }
 
 /** False also for a file that isn't there, or can't be read. */

@@ -7,7 +7,7 @@
  * lets out, for what is lost again was here before.
  */
 import type { Epoch } from '#protocol/identity.ts';
-import type { SeqRange } from '#protocol/settlement.ts';
+import { countSeqs, type SeqRange } from '#protocol/settlement.ts';
 
 /** One message. */
 interface Lost {
@@ -30,7 +30,7 @@ export class Unconfirmed {
 
   /** A message of so many bytes on the wire; `open` are the seqs that no ack has named. */
   add(epoch: Epoch, open: readonly SeqRange[], bytes: number): void {
-    const lost = { bytes, open: open.reduce((sum, { from, to }) => sum + to - from + 1, 0) };
+    const lost = { bytes, open: countSeqs(open) };
     for (const range of open) {
       this.#remove(epoch, range);
       const runs = this.#runs.get(epoch) ?? [];

@@ -16,7 +16,7 @@ import {
 } from '#collector/producer/queue/letter-file.ts';
 import type { Epoch } from '#protocol/identity.ts';
 import { openDirectory, unreadable } from './directory.ts';
-import { codeOf } from './errors.ts';
+import { systemCodeOf } from './errors.ts';
 import type { Selection } from './frames.ts';
 import { refuseForeignRoot } from './ownership.ts';
 
@@ -99,7 +99,7 @@ function change(path: string, work: () => void): boolean {
     work();
     return true;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
+    if (systemCodeOf(error) === 'ENOENT') return false;
     throw unreadable(path, error);
   }
 }
@@ -108,7 +108,7 @@ function loadOf(files: FileReader, path: string, name: string): LoadedLetter {
   try {
     return loadLetter(files, name);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return { state: 'gone' };
+    if (systemCodeOf(error) === 'ENOENT') return { state: 'gone' };
     throw unreadable(path, error);
   }
 }

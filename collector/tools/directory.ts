@@ -6,11 +6,12 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CHECKPOINT_NAME } from '#collector/producer/queue/checkpoint.ts';
 import { DiskReader } from '#collector/producer/queue/disk.ts';
+import { COLLECTOR_ID_NAME } from '#collector/producer/queue/identity-file.ts';
 import { segmentNumber } from '#collector/producer/queue/segment.ts';
-import { codeOf, QueueToolError } from './errors.ts';
+import { QueueToolError, systemCodeOf } from './errors.ts';
 
 /** Files that every queue has which was ever opened, each enough to know one by. */
-const MARKS: ReadonlySet<string> = new Set([CHECKPOINT_NAME, 'collector-id', 'lock']);
+const MARKS: ReadonlySet<string> = new Set([CHECKPOINT_NAME, COLLECTOR_ID_NAME, 'lock']);
 const FOREIGN_NAMES_TOLD = 5;
 
 /**
@@ -50,7 +51,7 @@ function namesIn(directory: string): string[] {
 
 /** An error of the file system met while looking at a queue, as words; others as they are. */
 export function unreadable(path: string, error: unknown): unknown {
-  switch (codeOf(error)) {
+  switch (systemCodeOf(error)) {
     case undefined:
       return error;
     case 'ENOENT':

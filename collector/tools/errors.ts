@@ -6,9 +6,9 @@ export class QueueToolError extends Error {
 }
 
 /** The operating system's code (`ENOENT`) of an error or of what caused it; undefined without one. */
-export function codeOf(error: unknown): string | undefined {
+export function systemCodeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const isSystems =
     'code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code);
-  return isSystems ? String(error.code) : codeOf(error.cause);
+  return isSystems ? String(error.code) : systemCodeOf(error.cause);
 }

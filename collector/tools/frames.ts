@@ -12,7 +12,7 @@ import { segmentName } from '#collector/producer/queue/segment.ts';
 import { isBefore, type Place } from '#collector/producer/queue/segment-index.ts';
 import type { Epoch, Frame } from '#protocol/identity.ts';
 import type { SeqRange } from '#protocol/settlement.ts';
-import { codeOf } from './errors.ts';
+import { systemCodeOf } from './errors.ts';
 import type { QueueView } from './view.ts';
 
 /** Which frames are wanted; what is left out doesn't matter. */
@@ -80,7 +80,8 @@ function readSome(
   try {
     return reader.read(segments, place, limits);
   } catch (error) {
-    if (error instanceof QueueReadError && codeOf(error) === 'ENOENT') return { gone: error.file };
+    if (error instanceof QueueReadError && systemCodeOf(error) === 'ENOENT')
+      return { gone: error.file };
     throw error;
   }
 }

@@ -10,12 +10,12 @@ import { randomUUIDv7 } from 'node:crypto';
 import { QueueCore } from '#collector/producer/queue/core.ts';
 import { Disk } from '#collector/producer/queue/disk.ts';
 import { removeIndex } from '#collector/producer/queue/index-file.ts';
+import { SEGMENT_BYTES_DEFAULT } from '#collector/producer/queue/segment.ts';
 import { damagedBytes } from '#collector/producer/queue/segment-facts.ts';
 import type { RecoveryReport } from '#collector/producer/queue/types.ts';
 import { assertNever } from '#protocol/errors.ts';
+import { countSeqs } from '#protocol/settlement.ts';
 import type { QueueView } from './view.ts';
-
-const SEGMENT_BYTES = 16_777_216;
 
 export interface RepairStep {
   readonly file: string;
@@ -35,7 +35,7 @@ export function planRepair({ checkpoint, found, missing }: QueueView): RepairSte
     if (what !== undefined) steps.push({ file: one.name, what });
   }
   if (missing.length > 0) {
-    const frames = missing.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    const frames = countSeqs(missing);
     const what =
       `declare damaged what nothing here holds any more, by number (${frames} in all); what the ` +
       'server has of them stays stored';
@@ -76,7 +76,7 @@ export function repairQueue(view: QueueView): RecoveryReport {
     path: view.path,
     limitBytes: Number.POSITIVE_INFINITY,
     whenFull: 'refuse',
-    segmentBytes: SEGMENT_BYTES,
+    segmentBytes: SEGMENT_BYTES_DEFAULT,
     keepsSettled: true,
     mintEpoch: randomUUIDv7,
   });

@@ -1,14 +1,11 @@
 /** A queue in figures, as its files say: what `queue status` shows. Reads indexes, not frames. */
-
-import { readWhole } from '#collector/producer/queue/file-port.ts';
+import { keptCollectorId } from '#collector/producer/queue/identity-file.ts';
+import { SET_ASIDE } from '#collector/producer/queue/repair.ts';
 import { loadSending, type Sending } from '#collector/producer/queue/sending-file.ts';
 import type { Gap } from '#collector/producer/queue/types.ts';
-import { isCollectorId } from '#protocol/identity.ts';
 import { countDeadLetters, type DeadLetterCounts } from './dead-letters.ts';
 import { firstFrameBehind } from './frames.ts';
-import { pendingCount, type QueueView, usedBytes } from './view.ts';
-
-const COLLECTOR_ID_BYTES_MAX = 1_024;
+import { pendingCount, type QueueView, tailBytes, usedBytes } from './view.ts';
 
 export interface QueueStatus {
   readonly collector: string | undefined;
@@ -45,7 +42,7 @@ interface EpochStatus {
 }
 
 export function statusOf(view: QueueView): QueueStatus {
-  const { segments, gaps, missing, epochs, checkpoint, files, found } = view;
+  const { segments, gaps, missing, epochs, checkpoint, files } = view;
   const frames = pendingCount(view);
   const missingOf = new Map<string, number>();
   for (const { state, from, to } of missing) {
@@ -57,7 +54,7 @@ export function statusOf(view: QueueView): QueueStatus {
   const oldest = epochs.inOrder.find(({ pendingFrames }) => pendingFrames > 0);
   const newest = epochs.inOrder.findLast(({ pendingFrames }) => pendingFrames > 0);
   return {
-    collector: collectorOf(view),
+    collector: keptCollectorId(files),
     storeId: checkpoint.state === 'loaded' ? checkpoint.checkpoint.storeId : undefined,
     epochs: epochs.inOrder.map(({ epoch, highest, pendingFrames }) => ({
       epoch,
@@ -72,24 +69,12 @@ export function statusOf(view: QueueView): QueueStatus {
     keptBytes: usedBytes(done),
     gaps: gaps.pending(),
     missing: missing.map(({ state, from, to }) => ({ epoch: state.epoch, from, to })),
-    tailBytes: found.reduce((sum, one) => sum + tailBytes(one), 0),
+    tailBytes: tailBytes(view),
     problems: problemsOf(view),
-    setAside: files.list('set-aside').sort(),
+    setAside: files.list(SET_ASIDE).sort(),
     deadLetters: countDeadLetters(files),
     sending: loadSending(files),
   };
-}
-
-/** The id that is kept with the queue; undefined where it is configured, or can't be read. */
-export function collectorOf({ files }: Pick<QueueView, 'files'>): string | undefined {
-  const bytes = files.size('collector-id') ?? Number.POSITIVE_INFINITY;
-  if (bytes > COLLECTOR_ID_BYTES_MAX) return undefined;
-  try {
-    const id = readWhole(files, 'collector-id').toString().trim();
-    return isCollectorId(id) ? id : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** What is wrong with files, as far as it shows without reading every byte. */
@@ -103,11 +88,6 @@ function problemsOf({ checkpoint, found }: QueueView): string[] {
     if (verdict.kind === 'repair') problems.push(`${name}: damaged; ${facts.frames} frames read`);
   }
   return problems;
-}
-
-function tailBytes({ verdict, facts }: QueueView['found'][number]): number {
-  if (verdict.kind === 'cut') return facts.bytes - verdict.end;
-  return verdict.kind === 'remove' ? facts.bytes : 0;
 }
 
 /** Of the last frame that waits: it lies behind the last place that is known of its segment. */

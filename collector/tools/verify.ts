@@ -9,7 +9,7 @@ import {
   REPLAY,
 } from '#collector/producer/queue/letter-file.ts';
 import type { Epoch } from '#protocol/identity.ts';
-import type { QueueView } from './view.ts';
+import { type QueueView, tailBytes } from './view.ts';
 
 interface FileDamage {
   readonly file: string;
@@ -34,15 +34,11 @@ export interface Verification {
 /** @param view Made with `whole`. Reads the dead letters, too. */
 export function verify(view: QueueView): Verification {
   const { found, missing } = view;
-  const tails = found.map(({ verdict, facts }) => {
-    if (verdict.kind === 'cut') return facts.bytes - verdict.end;
-    return verdict.kind === 'remove' ? facts.bytes : 0;
-  });
   return {
     segments: found.length,
     bytes: found.reduce((sum, { facts }) => sum + facts.bytes, 0),
     frames: found.reduce((sum, { facts }) => sum + facts.frames, 0),
-    tailBytes: tails.reduce((sum, bytes) => sum + bytes, 0),
+    tailBytes: tailBytes(view),
     damages: [...checkpointDamage(view), ...found.flatMap(segmentDamages), ...letterDamages(view)],
     lost: missing.map(({ state, from, to }) => ({ epoch: state.epoch, from, to })),
   };

@@ -22,8 +22,9 @@ import { readSegmentFacts, type SegmentFacts } from '#collector/producer/queue/s
 import { chargedBytes, type Segment } from '#collector/producer/queue/segment-index.ts';
 import { Judge, type Verdict } from '#collector/producer/queue/verdict.ts';
 import { assertNever } from '#protocol/errors.ts';
+import { countSeqs } from '#protocol/settlement.ts';
 import { openDirectory, unreadable } from './directory.ts';
-import { codeOf, QueueToolError } from './errors.ts';
+import { QueueToolError, systemCodeOf } from './errors.ts';
 import { AsCompleted } from './unfinished.ts';
 
 /** A queue in use is looked at so often before the look is given up. */
@@ -83,7 +84,15 @@ function newerFormat({ checkpoint, found }: QueueView): string | undefined {
 
 /** Frames that wait: on disk, and neither settled nor given up. */
 export function pendingCount({ epochs, missing }: QueueView): number {
-  return epochs.pendingFrames - missing.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  return epochs.pendingFrames - countSeqs(missing);
+}
+
+/** Behind the last whole record: a write under way, or what a crash left of one. */
+export function tailBytes({ found }: Pick<QueueView, 'found'>): number {
+  return found.reduce((sum, { verdict, facts }) => {
+    if (verdict.kind === 'cut') return sum + facts.bytes - verdict.end;
+    return verdict.kind === 'remove' ? sum + facts.bytes : sum;
+  }, 0);
 }
 
 /** What the segments take on disk, as the queue counts it against its limit. */
@@ -166,7 +175,7 @@ class Viewer {
       if (!isLast) this.#known.set(number, facts);
       return facts;
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') return undefined;
+      if (systemCodeOf(error) === 'ENOENT') return undefined;
       throw error;
     }
   }

@@ -30,6 +30,7 @@
 import { join } from 'node:path';
 import { type Epoch, type Frame, uuidToBytes } from '#protocol/identity.ts';
 import {
+  countSeqs,
   type GapReason,
   type SeqRange,
   type SettledRange,
@@ -350,10 +351,7 @@ export class QueueCore {
     if (last === undefined) return 0;
     const before = this.#epochs.inOrder.filter(({ ordinal }) => ordinal < last.ordinal);
     const open = last.open(1, Math.min(seq, last.highest));
-    return (
-      before.reduce((sum, { pendingFrames }) => sum + pendingFrames, 0) +
-      open.reduce((sum, { from, to }) => sum + to - from + 1, 0)
-    );
+    return before.reduce((sum, { pendingFrames }) => sum + pendingFrames, 0) + countSeqs(open);
   }
 
   /** Gaps declared since this was last asked, those of the opening apart. */
@@ -756,7 +754,7 @@ export class QueueCore {
       }
     }
     const ranges = lost.map(({ from, to }) => ({ from, to }));
-    const seqs = ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    const seqs = countSeqs(ranges);
     this.#newLosses.push({ reason, epoch, ranges, resent: seqs - declared, declared });
     this.#oldest = undefined;
     this.#dirty = true;

@@ -19,13 +19,17 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { makeDirectories } from '#protocol/directories.ts';
-import { type FileHandle, type FilePort, type FileReader, NoSpaceError } from './file-port.ts';
+import {
+  type FileHandle,
+  type FilePort,
+  type FileReader,
+  isOutOfRoom,
+  NoSpaceError,
+} from './file-port.ts';
 
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 const CHANGE = constants.O_RDWR | constants.O_NOFOLLOW;
-
-const NO_SPACE_CODES: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
 
 function sync(directory: string): void {
   const handle = openSync(directory, constants.O_RDONLY);
@@ -45,9 +49,7 @@ function needingRoom<T>(call: () => T): T {
   try {
     return call();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && NO_SPACE_CODES.has(error.code)) {
-      throw new NoSpaceError(error);
-    }
+    if (isOutOfRoom(error)) throw new NoSpaceError(error);
     throw error;
   }
 }

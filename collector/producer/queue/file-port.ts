@@ -22,6 +22,13 @@ export class NoSpaceError extends Error {
   }
 }
 
+const OUT_OF_ROOM: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
+
+/** Whether the operating system's error passes by itself once the disk has room. */
+export function isOutOfRoom(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && OUT_OF_ROOM.has(error.code);
+}
+
 /** An open file; only the port that gave it out knows what it is. */
 export type FileHandle = number;
 

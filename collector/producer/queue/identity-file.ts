@@ -5,9 +5,15 @@
 import { join } from 'node:path';
 import { isCollectorId } from '#protocol/identity.ts';
 import { CollectorIdError, QueueOpenError } from './errors.ts';
-import { type FilePort, type FileReader, readUnlessRefused, replaceWhole } from './file-port.ts';
+import {
+  type FilePort,
+  type FileReader,
+  readUnlessRefused,
+  readWhole,
+  replaceWhole,
+} from './file-port.ts';
 
-const COLLECTOR_ID_NAME = 'collector-id';
+export const COLLECTOR_ID_NAME = 'collector-id';
 const HOST_CHARACTERS_MAX = 48;
 const CONTENT_BYTES_MAX = 1_024;
 
@@ -36,6 +42,18 @@ export function loadCollectorId(
     throw new CollectorIdError(join(source.path, COLLECTOR_ID_NAME), content.slice(0, 80));
   }
   return content;
+}
+
+/** The id that is kept with a queue; undefined where there is none, or none that can be used. */
+export function keptCollectorId(files: FileReader): string | undefined {
+  const bytes = files.size(COLLECTOR_ID_NAME);
+  if (bytes === undefined || bytes > CONTENT_BYTES_MAX) return undefined;
+  try {
+    const id = readWhole(files, COLLECTOR_ID_NAME).toString().trim();
+    return isCollectorId(id) ? id : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A collector id from any host name: what the rule for ids doesn't allow becomes "-". */

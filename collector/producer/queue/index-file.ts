@@ -11,7 +11,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { Predecessor } from '#protocol/identity.ts';
-import { GAP_REASONS } from '#protocol/settlement.ts';
+import { countSeqs, GAP_REASONS } from '#protocol/settlement.ts';
 import {
   createWhole,
   type FileHandle,
@@ -197,7 +197,7 @@ function toFacts(index: Index, header: SegmentFacts['header']): SegmentFacts {
   const places = index.runs.flatMap((run) =>
     run.places.map(([of, offset]) => ({ epoch: run.epoch, seq: of, offset })),
   );
-  const frames = runs.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  const frames = countSeqs(runs);
   return { number, bytes, header, frames, runs, places, epochs, gaps, damage: [] };
 }
 

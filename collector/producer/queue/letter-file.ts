@@ -21,7 +21,7 @@ const NAME = /^([0-9a-f-]{36})-(\d{16})\.json$/;
 /** A payload in base64 and what stands around it. */
 const LETTER_BYTES_MAX = Math.ceil((PAYLOAD_BYTES_MAX * 4) / 3) + 65_536;
 
-export interface Letter {
+interface Letter {
   readonly collector: string;
   readonly frame: Frame;
   readonly code: string;

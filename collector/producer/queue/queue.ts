@@ -22,6 +22,7 @@ import {
   QueueOpenError,
 } from './errors.ts';
 import { startThread } from './queue-thread.ts';
+import { SEGMENT_BYTES_DEFAULT } from './segment.ts';
 import type { Sending } from './sending-file.ts';
 import {
   type Answers,
@@ -59,7 +60,7 @@ const DEFAULTS = {
   limitBytes: 1_073_741_824,
   whenFull: 'drop-oldest',
   maxAgeMs: 0,
-  segmentBytes: 16_777_216,
+  segmentBytes: SEGMENT_BYTES_DEFAULT,
   keepSettledBytes: 67_108_864,
   keepSettledMs: 3_600_000,
   unsyncedBytesMax: 8_388_608,

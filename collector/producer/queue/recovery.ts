@@ -18,7 +18,7 @@ import { type Account, accountFor } from './accounting.ts';
 import { CHECKPOINT_NAME, type Checkpoint, loadCheckpoint } from './checkpoint.ts';
 import { type FilePort, NoSpaceError } from './file-port.ts';
 import { indexNumber, loadIndexedFacts, removeIndex, saveIndex } from './index-file.ts';
-import { finishRepair, repair, setAside, undoRepair } from './repair.ts';
+import { finishRepair, repair, SET_ASIDE, setAside, undoRepair } from './repair.ts';
 import { segmentName, segmentNumber } from './segment.ts';
 import { damagedBytes, readSegmentFacts, type SegmentFacts } from './segment-facts.ts';
 import type { Damage } from './types.ts';
@@ -56,7 +56,7 @@ class Recovery {
     const checkpoint = this.#loadCheckpoint();
     const judge = new Judge(checkpoint);
     const numbers = segmentNumbers(this.#files.list(''));
-    const setAsideNumbers = this.#files.list('set-aside').map((name) => asideNumber(name));
+    const setAsideNumbers = this.#files.list(SET_ASIDE).map((name) => asideNumber(name));
     for (const number of numbers) {
       const indexed = loadIndexedFacts(this.#files, number);
       const facts = indexed ?? readSegmentFacts(this.#files, number);

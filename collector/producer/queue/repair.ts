@@ -10,7 +10,7 @@ import type { FilePort } from './file-port.ts';
 import { encodeSegmentHeader, segmentName } from './segment.ts';
 import { copyGoodRecords } from './segment-facts.ts';
 
-const SET_ASIDE = 'set-aside';
+export const SET_ASIDE = 'set-aside';
 const REPAIRED = /^(segment-\d{20})\.repaired$/;
 
 /** Moves a file of the queue to `set-aside/` unharmed. Answers where it is now. */

@@ -4,7 +4,7 @@
  * which readers take values out of the JSON. What the values mean is the readers'.
  */
 import { crc32 } from 'node:zlib';
-import { isUuid } from '#protocol/identity.ts';
+import { formatCrc, isUuid } from '#protocol/identity.ts';
 import { isSeq } from './segment.ts';
 
 export type Unsealed<T> =
@@ -15,7 +15,7 @@ export type Unsealed<T> =
 /** @param kind What the file is: lower-case letters and hyphens. */
 export function sealJson(kind: string, version: number, value: unknown): Buffer {
   const body = JSON.stringify(value);
-  const crc = crc32(body).toString(16).padStart(8, '0');
+  const crc = formatCrc(crc32(body));
   return Buffer.from(`${kind} ${version} ${crc}\n${body}\n`);
 }
 

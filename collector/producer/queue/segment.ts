@@ -59,6 +59,9 @@ export const EPOCH_RECORD_BYTES = RECORD_HEADER_BYTES + EPOCH_BODY_BYTES;
 export const GAP_RECORD_BYTES = RECORD_HEADER_BYTES + GAP_BODY_BYTES;
 export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + FRAME_IDENTITY_BYTES + PAYLOAD_BYTES_MAX;
 
+/** At how many bytes a segment is closed, unless a queue is told otherwise. */
+export const SEGMENT_BYTES_DEFAULT = 16_777_216;
+
 const NO_EPOCH = '00000000-0000-0000-0000-000000000000';
 
 /** An epoch as a segment's head names it: `nextSeq` is the first that this segment may hold. */
