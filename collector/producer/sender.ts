@@ -15,7 +15,7 @@
  * ack, as long as PINGs are answered. On a healthy link the heartbeats alone make it grow, so a dead link is noticed when idle
  * too, in either direction, and a slow one is never taken for dead.
  *
- * Not here: sockets and timers (`link.ts`), the queue (`queue/`), who wires them (`producer.ts`).
+ * Not here: sockets and timers (`link.ts`), the queue (`queue/`), who wires them (`pipeline.ts`).
  */
 import { decodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
