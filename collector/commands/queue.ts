@@ -402,7 +402,7 @@ function verificationLines(view: QueueView, found: Verification): string[] {
     );
   }
   const read = `${countText(segments, 'segment')}, ${sizeText(bytes)}, ${countText(frames, 'frame')}`;
-  const waiting = `${countText(pendingCount(view), 'frame')} of them waiting`;
+  const waiting = `${pendingCount(view)} of them waiting`;
   const verdict = damages.length + lost.length === 0 ? 'whole' : 'damaged';
   lines.push(`${verdict}: ${read} read, every checksum checked; ${waiting}`);
   return lines;
