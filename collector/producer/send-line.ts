@@ -36,7 +36,8 @@ export class SendLine {
   #marks = 0;
   #unsyncedFrames = 0;
   #unsyncedBytes = 0;
-  #lastAppend: Promise<unknown> = Promise.resolve();
+  /** Handed over and not answered. The queue may refuse one before it answers those in front of it. */
+  readonly #handedOver = new Set<Promise<void>>();
   #accepted = 0;
 
   constructor(unsyncedBytesMax: number) {
@@ -79,7 +80,7 @@ export class SendLine {
       this.#marks += 1;
       await new Promise<void>((resolve) => this.#waiting.add(resolve));
     }
-    await Promise.allSettled([this.#lastAppend]);
+    await Promise.all(this.#handedOver);
   }
 
   /** A queue is open: sends go there, those that wait first. */
@@ -159,11 +160,12 @@ export class SendLine {
     this.#unsyncedFrames += 1;
     this.#unsyncedBytes += bytes;
     const answered = (): void => {
+      this.#handedOver.delete(appended);
       this.#unsyncedFrames -= 1;
       this.#unsyncedBytes -= bytes;
       this.#next();
     };
-    this.#lastAppend = append(payload, capturedAt).then(
+    const appended = append(payload, capturedAt).then(
       (position) => {
         this.#accepted += 1;
         resolve(position);
@@ -174,5 +176,6 @@ export class SendLine {
         answered();
       },
     );
+    this.#handedOver.add(appended);
   }
 }

@@ -367,6 +367,21 @@ describe('settled', () => {
 });
 
 describe('flush', () => {
+  test('waits for a frame on its way to the disk, though one behind it was refused at once', async () => {
+    const queue = new ModelledQueue();
+    const producer = make({}, queue.surroundings);
+    await producer.opened();
+    queue.held = true;
+    const sent = producer.send('under way');
+    const refused = producer.send(Buffer.alloc(1_048_577));
+    const flushed = producer.flush({ deadlineMs: 300 });
+    await expect(refused).rejects.toMatchObject({ code: 'payload_too_large' });
+    queue.release();
+    await sent;
+    // It can't be settled: there is no server.
+    expect(await flushed).toEqual({ settled: false, pending: 1 });
+  });
+
   test('answers once what was sent before it is settled, whatever is sent meanwhile', async () => {
     const { relay, server } = await relayed();
     const serving = await serve();
