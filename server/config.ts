@@ -16,7 +16,7 @@ import {
   SettingsError,
   textSetting,
 } from '#protocol/settings.ts';
-import { DEFAULT_CAPS } from './caps.ts';
+import { DEFAULT_CAPS } from './ingest/caps.ts';
 
 const apiHosts: Setting<readonly string[]> = {
   name: 'HOLDFAST_API_HOSTS',

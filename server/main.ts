@@ -15,7 +15,7 @@ import { addDataCommands } from './commands/data.ts';
 import { addStoreCommands } from './commands/store.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { assertConsistent, SERVER_SETTINGS, type ServerSettings } from './config.ts';
-import { shareFileHandles } from './file-handles.ts';
+import { shareFileHandles } from './ingest/file-handles.ts';
 import type { Running } from './server.ts';
 import { StoreError } from './store/store.ts';
 

@@ -14,7 +14,7 @@ import {
 } from 'prom-client';
 import { BYE_REASONS } from '#protocol/messages.ts';
 import { DeliveryLag, LAG_BOUNDS_S } from './delivery-lag.ts';
-import type { ConnectionState, EndReason } from './session-state.ts';
+import type { ConnectionState, EndReason } from './ingest/session-state.ts';
 import type { CommitReport } from './store/sqlite-store.ts';
 import type { StoreSummary } from './store/store.ts';
 

@@ -8,7 +8,7 @@
  */
 import type { Logger } from 'pino';
 import { Counter, type Registry } from 'prom-client';
-import type { FailedAttempt } from '#server/session-state.ts';
+import type { FailedAttempt } from '#server/ingest/session-state.ts';
 
 /** Why somebody did not get in, on the port for collectors or at the API. */
 export type AttemptReason =

@@ -4,7 +4,7 @@
 import type { z } from 'zod';
 import { formatTime } from '#protocol/identity.ts';
 import type { LagSummary } from '#server/delivery-lag.ts';
-import type { WaitingInstance } from '#server/registry.ts';
+import type { WaitingInstance } from '#server/ingest/registry.ts';
 import { totalsOf } from '#server/store/audit.ts';
 import type { CollectorAudit, KnownCollector } from '#server/store/store.ts';
 import type { auditResponse, collectorsResponse } from './schemas.ts';

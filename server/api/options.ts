@@ -4,7 +4,7 @@ import type { Registry as MetricsRegistry } from 'prom-client';
 import type { ApiGuardOptions } from '#server/access/api-guard.ts';
 import type { LagSummary } from '#server/delivery-lag.ts';
 import type { Events } from '#server/events.ts';
-import type { WaitingInstance } from '#server/registry.ts';
+import type { WaitingInstance } from '#server/ingest/registry.ts';
 import type { SeriesIndex } from '#server/series/series-index.ts';
 import type { Store } from '#server/store/store.ts';
 import type { ConnectedSession } from './answers.ts';

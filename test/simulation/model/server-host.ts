@@ -5,17 +5,17 @@
  */
 import type { Logger } from 'pino';
 import { sharedKey } from '#server/access/keys.ts';
-import { Budget } from '#server/budget.ts';
-import { DEFAULT_CAPS } from '#server/caps.ts';
 import { Events } from '#server/events.ts';
+import { Budget } from '#server/ingest/budget.ts';
+import { DEFAULT_CAPS } from '#server/ingest/caps.ts';
 import {
   Connection,
   type ConnectionOptions,
   type ConnectionSocket,
-} from '#server/ingest-connection.ts';
-import { Registry } from '#server/registry.ts';
+} from '#server/ingest/connection.ts';
+import { Registry } from '#server/ingest/registry.ts';
+import { HEARTBEAT_MS, termsFor } from '#server/ingest/terms.ts';
 import { type Store, StoreError } from '#server/store/store.ts';
-import { HEARTBEAT_MS, termsFor } from '#server/terms.ts';
 import type { Witness } from '../witness.ts';
 import type { Listener, TcpSocket } from './network.ts';
 import type { Random } from './random.ts';

@@ -33,7 +33,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'the server acknowledges before the commit',
     substitutions: [
       {
-        file: 'server/ingest-connection.ts',
+        file: 'server/ingest/connection.ts',
         find: `    store
       .commit({ ...batch, collector, receivedAt: surroundings.wallTime() })
 `,
@@ -344,12 +344,12 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'the server takes in more than its window',
     substitutions: [
       {
-        file: 'server/intake.ts',
+        file: 'server/ingest/intake.ts',
         find: 'return this.#bytesInFlight >= windowBytes || this.#itemsInFlight >= windowFrames;',
         replace: 'return windowBytes + windowFrames < 0;',
       },
       {
-        file: 'server/session.ts',
+        file: 'server/ingest/session.ts',
         find: 'this.#heldBack = !account.mayTake();',
         replace: 'this.#heldBack = account === undefined;',
       },
@@ -470,7 +470,7 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a newer connection does not end the older one of its collector',
     substitutions: [
       {
-        file: 'server/registry.ts',
+        file: 'server/ingest/registry.ts',
         find: 'return { admitted: true, superseded: holder };',
         replace:
           'return holder ? { admitted: false, holder } : { admitted: true, superseded: holder };',

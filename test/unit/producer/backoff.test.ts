@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { backoffMs, clampPace } from '#collector/producer/backoff.ts';
 import { LinkError } from '#collector/producer/link-error.ts';
-import { termsFor } from '#server/terms.ts';
+import { termsFor } from '#server/ingest/terms.ts';
 
 const REFUSED = new LinkError('refused', 'nobody listens');
 const DOWN_MS = 20_000;

@@ -12,9 +12,9 @@ import { NONCE_BYTES } from '#protocol/limits.ts';
 import type { EpochAnnouncement, Terms, WireFrame } from '#protocol/messages.ts';
 import { type SettledRange, SettledRanges } from '#protocol/settlement.ts';
 import { sharedKey } from '#server/access/keys.ts';
-import { Budget } from '#server/budget.ts';
-import { DEFAULT_CAPS } from '#server/caps.ts';
-import { Session, type SessionAction } from '#server/session.ts';
+import { Budget } from '#server/ingest/budget.ts';
+import { DEFAULT_CAPS } from '#server/ingest/caps.ts';
+import { Session, type SessionAction } from '#server/ingest/session.ts';
 
 const STORE_ID = '01938c5e-0000-7000-8000-0000000000aa';
 const TOKEN = Buffer.from('the token of the test');

@@ -1,7 +1,7 @@
 /** The memory that all connections share: bounded, nobody starved, never stuck. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Account, Budget } from '#server/budget.ts';
+import { type Account, Budget } from '#server/ingest/budget.ts';
 import { seeded } from '../seed.ts';
 
 const MAX = 1_000;

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { connectionsWithin } from '#server/file-handles.ts';
+import { connectionsWithin } from '#server/ingest/file-handles.ts';
 import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 import { DEADLINE, stopServing, TestCollector } from './serving.ts';
 import { EPOCH_A, epochOf, framesOf } from './store-contract.ts';

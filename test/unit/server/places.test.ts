@@ -1,7 +1,7 @@
 /** Who may be connected, and who goes where there are too many. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Places, type PlacesOptions, spareOf } from '#server/places.ts';
+import { Places, type PlacesOptions, spareOf } from '#server/ingest/places.ts';
 import { seeded } from '../seed.ts';
 
 test('the one that has been here longest unproven goes first, and no proven one', () => {

@@ -1,6 +1,6 @@
 /** The registry: one session for each collector. */
 import { expect, test } from 'vitest';
-import { type Member, Registry } from '#server/registry.ts';
+import { type Member, Registry } from '#server/ingest/registry.ts';
 
 let taken = 0;
 

@@ -10,7 +10,7 @@
  * Invariant: memory is bounded by the places for connections and the bounds below, whatever ids and
  * instances come.
  */
-import { putLatest } from './latest.ts';
+import { putLatest } from '#server/latest.ts';
 
 /** A session as the registry sees it. */
 export interface Member {

@@ -1,17 +1,17 @@
 /**
  * The listener for collectors: accepts connections while there are places, tells them the terms, and
- * lets them end in order. What happens on a connection is `ingest-connection.ts`, who has to go
+ * lets them end in order. What happens on a connection is `connection.ts`, who has to go
  * where there are too many `places.ts`.
  *
  * Invariant: the listener goes on living, also where the process has no file handles left.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from 'pino';
-import type { TlsDoor } from './access/tls.ts';
+import type { TlsDoor } from '#server/access/tls.ts';
+import type { Metrics, Refusal } from '#server/metrics.ts';
 import { Budget } from './budget.ts';
+import { Connection, type ConnectionOptions, type ConnectionSocket } from './connection.ts';
 import { LEAVING_MAX } from './file-handles.ts';
-import { Connection, type ConnectionOptions, type ConnectionSocket } from './ingest-connection.ts';
-import type { Metrics, Refusal } from './metrics.ts';
 import { Places, spareOf } from './places.ts';
 import type { ConnectionState } from './session-state.ts';
 import { HEARTBEAT_MS, termsFor } from './terms.ts';

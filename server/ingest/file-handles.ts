@@ -5,7 +5,7 @@
  * needs. So the number of connections is fitted to the limit at the start, and the rest is left free.
  */
 import { SettingsError } from '#protocol/settings.ts';
-import { SERVER_SETTINGS, type ServerSettings } from './config.ts';
+import { SERVER_SETTINGS, type ServerSettings } from '#server/config.ts';
 import { spareOf } from './places.ts';
 
 /** Of the handles in reserve, those that are kept for the store, its threads and the log. */

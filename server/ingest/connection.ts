@@ -10,18 +10,18 @@ import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { NONCE_BYTES } from '#protocol/limits.ts';
 import type { Terms, WireFrame } from '#protocol/messages.ts';
-import type { Attempts } from './access/attempts.ts';
-import type { Keys } from './access/keys.ts';
+import type { Attempts } from '#server/access/attempts.ts';
+import type { Keys } from '#server/access/keys.ts';
+import type { Events } from '#server/events.ts';
+import type { Metrics } from '#server/metrics.ts';
+import { type CommitOutcome, type Store, StoreError } from '#server/store/store.ts';
+import type { Surroundings } from '#server/surroundings.ts';
 import type { Account, Budget } from './budget.ts';
 import type { Caps } from './caps.ts';
-import type { Events } from './events.ts';
 import type { CommitRequest } from './intake.ts';
-import type { Metrics } from './metrics.ts';
 import type { Member, Registry } from './registry.ts';
 import { Session, type SessionAction } from './session.ts';
 import type { Ending, SessionState } from './session-state.ts';
-import { type CommitOutcome, type Store, StoreError } from './store/store.ts';
-import type { Surroundings } from './surroundings.ts';
 
 /** What a connection uses of its socket. */
 export type ConnectionSocket = Pick<

@@ -11,7 +11,7 @@
  * all may hold, and no announcement waits for its answer; until then they stay unread, which is what
  * slows a fast collector down.
  *
- * Not here: sockets and timers (`ingest-connection.ts`), who else is connected (`registry.ts`), what
+ * Not here: sockets and timers (`connection.ts`), who else is connected (`registry.ts`), what
  * frames mean for the store (`intake.ts`), how much all connections may hold (`budget.ts`).
  */
 import assert from 'node:assert';
@@ -34,7 +34,8 @@ import type {
   Message,
   Terms,
 } from '#protocol/messages.ts';
-import { isValid, type Keys } from './access/keys.ts';
+import { isValid, type Keys } from '#server/access/keys.ts';
+import type { AnnounceAnswer, CommitOutcome, Heard } from '#server/store/store.ts';
 import type { Account } from './budget.ts';
 import type { Caps } from './caps.ts';
 import { type CommitRequest, Intake } from './intake.ts';
@@ -44,7 +45,6 @@ import {
   type FailedAttempt,
   type SessionState,
 } from './session-state.ts';
-import type { AnnounceAnswer, CommitOutcome, Heard } from './store/store.ts';
 
 /** What the driver has to do. */
 export type SessionAction =

@@ -20,14 +20,14 @@ import type {
   WireFrame,
 } from '#protocol/messages.ts';
 import type { SettledRange } from '#protocol/settlement.ts';
-import type { Caps } from './caps.ts';
 import type {
   AnnounceAnswer,
   CommitOutcome,
   GapRange,
   RejectedSeq,
   StreamId,
-} from './store/store.ts';
+} from '#server/store/store.ts';
+import type { Caps } from './caps.ts';
 
 /** A batch for the store; the number comes back with its outcome. */
 export interface CommitRequest {

@@ -1,6 +1,6 @@
 /**
  * What a connection may cost, in bytes, frames and time: the defaults of the settings, and what the
- * parts of the server are given. The reasons are in `config.ts`.
+ * parts of the server are given. The reasons are in `server/config.ts`.
  */
 import {
   BODY_BYTES_MAX,
