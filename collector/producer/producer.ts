@@ -95,6 +95,8 @@ export class Producer extends EventEmitter<ProducerEventMap> {
   #opening: Promise<Opening>;
   /** The newest one, closed or failed as it may be. */
   #pipeline: Pipeline | undefined;
+  /** It has failed and is being given up for the next one. */
+  #isRetiring = false;
   /** What pipelines before it counted. */
   #past = NOTHING_COUNTED;
   /** Who waits for the end of what is pending. */
@@ -274,7 +276,10 @@ export class Producer extends EventEmitter<ProducerEventMap> {
     const failed = this.#pipeline;
     if (failed === undefined) return;
     this.#settlements.onClosing();
-    await failed.close();
+    this.#isRetiring = true;
+    await failed.close().finally(() => {
+      this.#isRetiring = false;
+    });
     this.#past = sum(this.#past, failed.status().counters);
     this.#pipeline = undefined;
   }
@@ -305,8 +310,9 @@ export class Producer extends EventEmitter<ProducerEventMap> {
   #onEvent(event: PipelineEvent): void {
     switch (event.type) {
       case 'failed': {
-        // A dead thread is noticed by whoever asks it for something, too.
-        if (this.#failure !== undefined) return;
+        // A dead thread is noticed by whoever asks it for something, too; and a queue that is being
+        // given up may fail once more as it is closed, which is no failure of the next.
+        if (this.#failure !== undefined || this.#isRetiring) return;
         this.#onFailed(event.error);
         break;
       }

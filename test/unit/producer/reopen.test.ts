@@ -220,6 +220,36 @@ test('the server takes what is opened anew for the same producer, though it has 
   expect(errors).toEqual([]);
 });
 
+test('what else fails of a queue that is being given up is no failure of the one that is opened', async () => {
+  const queue = new ModelledQueue();
+  const serving = await serve({ payloadBytesMax: 10 });
+  let broken = true;
+  const options = { server: `127.0.0.1:${serving.port}`, token: TOKEN, queuePath: 'modelled' };
+  producer = new Producer(options, {
+    ...queue.surroundings,
+    keepDeadLetter: async () => {
+      if (broken) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+    },
+  });
+  const events: string[] = [];
+  producer.on('event', ({ type }) => events.push(type));
+  const failed = new Promise((resolve) => producer.on('failed', resolve));
+  await producer.send('more than ten bytes');
+  await failed;
+  broken = false;
+  const mend = queue.breakSyncs();
+  const { before } = queue.files;
+  queue.files.before = (call, files) => {
+    // The first of them: what the closing would have written down.
+    if (call.operation === 'sync') mend();
+    before(call, files);
+  };
+  await producer.reopen();
+  expect(producer.status()).toMatchObject({ lifecycle: 'open', failure: undefined });
+  await producer.send('taken');
+  expect(events.filter((type) => type === 'failed')).toHaveLength(1);
+});
+
 test('a producer that has failed can be closed; durable frames stay for the next', async () => {
   const queue = new ModelledQueue();
   start(queue);
