@@ -2,7 +2,7 @@
  * Places in the order of frames as text: the cursor of a page, and the end of an export that is to
  * go on. Both name a frame by what never changes, so neither is moved by what comes in meanwhile.
  */
-import { COLLECTOR_ID, formatTime, UUID } from '#protocol/identity.ts';
+import { COLLECTOR_ID, UUID } from '#protocol/identity.ts';
 import type { FramePosition } from '#server/store/store.ts';
 import { parseTime } from './time.ts';
 
@@ -26,10 +26,6 @@ export function positionOfCursor(cursor: string): FramePosition | undefined {
   const [, collector = '', epoch = '', capturedAt, seq] = CURSOR.exec(cursor) ?? [];
   if (seq === undefined) return undefined;
   return { collector, epoch, capturedAt: bounded(capturedAt), seq: bounded(seq) };
-}
-
-export function lineOf({ collector, epoch, capturedAt, seq }: FramePosition): string {
-  return `${collector},${epoch},${seq},${formatTime(capturedAt)}`;
 }
 
 /** undefined when these are not the fields of a line. */

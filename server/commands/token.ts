@@ -6,7 +6,6 @@
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
-  chownSync,
   closeSync,
   fsyncSync,
   openSync,
@@ -16,6 +15,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { macKeyOf } from '#protocol/handshake.ts';
 import { COLLECTOR_ID_RULE, isCollectorId } from '#protocol/identity.ts';
@@ -27,6 +27,7 @@ import {
   TokensFile,
   TokensFileError,
 } from '#server/access/tokens-file.ts';
+import { giveToOwnerOf, syncPath } from '#server/files.ts';
 import { type CommandContext, CommandError, readSettingsOf } from './command.ts';
 
 const TOKEN_BYTES = 32;
@@ -191,9 +192,10 @@ function change(
     if (owner !== undefined) {
       chmodSync(beside, owner.mode & 0o777);
       // Root may be changing a file that the server's user has to read.
-      if (process.getuid?.() === 0) chownSync(beside, owner.uid, owner.gid);
+      giveToOwnerOf(path, beside);
     }
     renameSync(beside, path);
+    syncPath(dirname(path));
   } catch (error) {
     rmSync(beside, { force: true });
     throw error;

@@ -11,9 +11,9 @@ import { copyFileSync, existsSync, linkSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { FrameCrc } from '#protocol/identity.ts';
+import { syncPath } from '#server/files.ts';
 import { type BuiltStore, StoreBuilder } from './builder.ts';
 import { StoreFacts } from './facts.ts';
-import { syncPath } from './files.ts';
 import { damagedError, inspect, problemLines } from './inspection.ts';
 import { lockStore } from './lock.ts';
 import { replaceStore } from './replacing.ts';

@@ -8,9 +8,9 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { SETTLED_STATES, type SettledRange, SettledRanges } from '#protocol/settlement.ts';
+import { giveToOwnerOf, syncPath } from '#server/files.ts';
 import type { CarvedFrame } from './carving.ts';
 import type { StoreFacts } from './facts.ts';
-import { giveToOwnerOf, syncPath } from './files.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { makeTables } from './sqlite-schema.ts';
 

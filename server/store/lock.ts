@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { giveToOwnerOf } from './files.ts';
+import { giveToOwnerOf } from '#server/files.ts';
 import { primaryCodeOf, SQLITE, storeErrorOf } from './sqlite-errors.ts';
 import { StoreError } from './store.ts';
 

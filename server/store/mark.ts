@@ -6,7 +6,7 @@
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { giveToOwnerOf, syncPath, writeSynced } from './files.ts';
+import { giveToOwnerOf, syncPath, writeSynced } from '#server/files.ts';
 
 const MARK_FILE = 'holdfast.damaged';
 

@@ -5,7 +5,7 @@
  */
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { giveToOwnerOf, syncPath } from './files.ts';
+import { giveToOwnerOf, syncPath } from '#server/files.ts';
 import { readMark, removeMark, writeMark } from './mark.ts';
 import { STORE_FILE } from './sqlite-schema.ts';
 import { StoreError } from './store.ts';

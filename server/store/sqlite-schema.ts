@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { makeDirectories } from '#protocol/directories.ts';
-import { syncPath } from './files.ts';
+import { syncPath } from '#server/files.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { StoreError } from './store.ts';
 

@@ -1,4 +1,7 @@
-/** Files that are on disk when a call returns, for what the store keeps beside its database. */
+/**
+ * Files that are on disk when a call returns, and belong to whom they should: for what the store keeps
+ * beside its database, and for the tokens file.
+ */
 import { chownSync, closeSync, fsyncSync, openSync, statSync, writeFileSync } from 'node:fs';
 
 /** Writes a file anew. */
