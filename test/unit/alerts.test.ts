@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { metricsRegistry } from '#collector/status/metrics.ts';
 import { snapshotOf } from './collector/snapshot.ts';
+import { accessMetrics } from './server/access-rig.ts';
 import { startApi, stopApis } from './server/api-rig.ts';
 
 const RULES = readFileSync(new URL('../../docs/alerts.yml', import.meta.url), 'utf8');
@@ -19,7 +20,8 @@ let exposed = '';
 beforeAll(async () => {
   const { app } = await startApi();
   const { body } = await app.inject({ url: '/metrics' });
-  exposed = body + (await metricsRegistry(() => snapshotOf()).metrics());
+  const collector = await metricsRegistry(() => snapshotOf()).metrics();
+  exposed = [body, await accessMetrics().metrics(), collector].join('\n');
 });
 
 afterAll(stopApis);
