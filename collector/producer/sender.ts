@@ -11,11 +11,9 @@
  * connection and are ignored. What a proven connection has to bring over is a `Delivery`, which
  * dies with it.
  *
- * Progress, not writing, keeps a connection: the server's growing count of received bytes, or an
- * ack, as long as PINGs are answered. On a healthy link the heartbeats alone make it grow, so a dead link is noticed when idle
- * too, in either direction, and a slow one is never taken for dead.
- *
- * Not here: sockets and timers (`link.ts`), the queue (`queue/`), who wires them (`pipeline.ts`).
+ * Not here: what becomes of frames on a connection (`delivery.ts`), when a silent one is taken for
+ * dead (`pulse.ts`), sockets and timers (`link.ts`), the queue (`queue/`), who wires them
+ * (`pipeline.ts`).
  */
 import { decodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
@@ -23,8 +21,8 @@ import { assertNever, ProtocolError } from '#protocol/errors.ts';
 import { Framer, type RawMessage } from '#protocol/framer.ts';
 import { type MacKey, signHello, verifyWelcome } from '#protocol/handshake.ts';
 import type { Epoch, Frame } from '#protocol/identity.ts';
-import { EPOCHS_PER_MESSAGE_MAX, PING_INTERVALS_MAX, PROTOCOL_VERSION } from '#protocol/limits.ts';
-import type { Greeting, Heartbeat, Message, Reject, Welcome } from '#protocol/messages.ts';
+import { EPOCHS_PER_MESSAGE_MAX, PROTOCOL_VERSION } from '#protocol/limits.ts';
+import type { Greeting, Message, Reject, Welcome } from '#protocol/messages.ts';
 import { REJECT_CODES, type SeqRange, type SettledRange } from '#protocol/settlement.ts';
 import { Announcements, type SettledAnswer } from './announcements.ts';
 import { backoffMs, clampPace, DEFAULT_PACE, type Pace } from './backoff.ts';
@@ -42,6 +40,7 @@ import {
   LinkError,
   protocolLinkError,
 } from './link-error.ts';
+import { Pulse } from './pulse.ts';
 import type { Gap, HeldEpoch, QueuePosition } from './queue/queue.ts';
 import { assertLegalStep, type Phase, type SenderState } from './sender-state.ts';
 import { type Tried, Tries } from './tries.ts';
@@ -122,20 +121,10 @@ export interface SenderCounters {
 const DIAL_EVERY_MS = 20;
 const HANDSHAKE_MS_MIN = 5_000;
 const HANDSHAKE_MS_MAX = 60_000;
-/** Four missed heartbeats: with the ack of the last one a dead link is noticed within 5 s. */
-const PROGRESS_MS_MIN = 4_000;
-const PROGRESS_MARGIN_MS = 2_000;
-/** What a PING's answer may take for each byte that stood before it: a thin link's 512 bytes/s. */
-const MS_PER_BYTE_MAX = 1_000 / 512;
 /** So long in Ready without a failure counts as having done the work, even without a frame. */
 const QUIET_MS = 10_000;
 /** Nobody stops a server, puts another store in its place and starts it again in less. */
 const ABSENCE_MS = 5_000;
-/** How fast a worse round trip is forgotten, per answered PING. */
-const RTT_FADE = 0.7;
-const HEARTBEAT_MS_MIN = 100;
-const HEARTBEAT_MS_MAX = 60_000;
-
 /** What one dial has brought about so far. */
 interface Conversation {
   readonly connection: Connection;
@@ -152,16 +141,8 @@ interface Conversation {
 interface Proven {
   readonly delivery: Delivery;
   readonly storeId: string;
-  readonly heartbeatMs: number;
-  progressAt: number;
-  nextPingAt: number;
-  /** When a PING is due whatever else is sent. */
-  pingDueAt: number;
-  pingId: number;
-  /** PINGs without an answer: when each left, and when its answer is due, the round trip apart. */
-  readonly pings: Map<number, { readonly sentAt: number; readonly dueAt: number }>;
+  readonly pulse: Pulse;
   bytesReceived: number;
-  bytesReceivedByServer: number;
 }
 
 export class Sender {
@@ -243,7 +224,7 @@ export class Sender {
         const proven = this.#conversation?.proven;
         if (proven === undefined) return undefined;
         const flushAt = proven.delivery.flushAt ?? Number.POSITIVE_INFINITY;
-        return Math.min(proven.nextPingAt, this.#progressDeadline(proven), flushAt);
+        return Math.min(proven.pulse.nextPingAt, progressDeadline(proven), flushAt);
       }
       case 'Stopped':
         return undefined;
@@ -445,7 +426,6 @@ export class Sender {
     this.#handshakeMs = Math.min(Math.max(HANDSHAKE_MS_MIN, handshakeMs * 2), HANDSHAKE_MS_MAX);
     this.#rttMs = Math.max(this.#rttMs, handshakeMs);
     this.#pace = clampPace({ spreadMs: welcome.retrySpreadMs, capMs: welcome.retryCapMs });
-    const asked = welcome.heartbeatIntervalMs;
     const { announcements } = hello;
     const answers = announcements.onAnswer(0, welcome.settled);
     const beginning = {
@@ -459,14 +439,8 @@ export class Sender {
     conversation.proven = {
       delivery,
       storeId,
-      heartbeatMs: Math.min(Math.max(asked, HEARTBEAT_MS_MIN), HEARTBEAT_MS_MAX),
-      progressAt: now,
-      nextPingAt: now,
-      pingDueAt: now,
-      pingId: 0,
-      pings: new Map(),
+      pulse: new Pulse(welcome.heartbeatIntervalMs, this.#rttMs, now),
       bytesReceived: 0,
-      bytesReceivedByServer: 0,
     };
     this.#heardAt = now;
     this.counters.connections += 1;
@@ -492,8 +466,7 @@ export class Sender {
   #onProvenMessage(proven: Proven, message: Message, now: number): void {
     switch (message.kind) {
       case 'ack':
-        // Both ends are alive and understand each other: that is all that a PING would tell.
-        proven.nextPingAt = Math.min(now + proven.heartbeatMs, proven.pingDueAt);
+        proven.pulse.onAck(now);
         this.#settle(proven, proven.delivery.onSettledEntries(message.settled, now), now);
         return this.#onWorkDone(proven, now);
       case 'settled':
@@ -502,11 +475,11 @@ export class Sender {
       case 'reject':
         return this.#onReject(proven, message, now);
       case 'ping':
-        this.#onServerCount(proven, message, now);
+        proven.pulse.onServerCount(message.bytesReceived, now);
         return this.#heartbeat(proven, 'pong', message.id);
       case 'pong':
-        this.#onServerCount(proven, message, now);
-        return this.#onPong(proven, message.id, now);
+        proven.pulse.onServerCount(message.bytesReceived, now);
+        return proven.pulse.onPong(message.id, now);
       default:
         throw new ProtocolError('state', `${message.kind.toUpperCase()} after the handshake`);
     }
@@ -576,52 +549,24 @@ export class Sender {
 
   /** Something of ours was settled: the link works, whatever came before. */
   #onWorkDone(proven: Proven, now: number): void {
-    proven.progressAt = now;
+    proven.pulse.onProgress(now);
     this.#attempt = 0;
-  }
-
-  #onServerCount(proven: Proven, heartbeat: Heartbeat, now: number): void {
-    if (heartbeat.bytesReceived <= proven.bytesReceivedByServer) return;
-    proven.bytesReceivedByServer = heartbeat.bytesReceived;
-    proven.progressAt = now;
-  }
-
-  #onPong(proven: Proven, id: number, now: number): void {
-    const ping = proven.pings.get(id);
-    if (ping === undefined) return;
-    for (const known of proven.pings.keys()) if (known <= id) proven.pings.delete(known);
-    this.#rttMs = Math.max(now - ping.sentAt, this.#rttMs * RTT_FADE);
   }
 
   #tickReady(now: number): void {
     const proven = this.#conversation?.proven;
     if (proven === undefined) return;
-    if (now >= this.#progressDeadline(proven)) {
-      const silentMs = Math.round(now - proven.progressAt);
+    if (now >= progressDeadline(proven)) {
+      const silentMs = Math.round(proven.pulse.silentMs(now));
       const text = `nothing of ours reached the server for ${silentMs} ms: the link is dead`;
       return this.#fail(new LinkError('no_progress', text), now);
     }
     if (now - this.#state.since >= QUIET_MS) this.#attempt = 0;
-    if (now < proven.nextPingAt) return;
-    proven.nextPingAt = now + proven.heartbeatMs;
-    proven.pingDueAt = now + PING_INTERVALS_MAX * proven.heartbeatMs;
-    proven.pingId += 1;
-    this.#heartbeat(proven, 'ping', proven.pingId);
-    const bytes = (this.#conversation?.bytesSent ?? 0) - proven.bytesReceivedByServer;
-    const dueAt = now + Math.max(0, bytes) * MS_PER_BYTE_MAX;
-    proven.pings.set(proven.pingId, { sentAt: now, dueAt });
-  }
-
-  #progressDeadline(proven: Proven): number {
-    const patienceMs = Math.max(
-      PROGRESS_MS_MIN * Math.max(1, proven.heartbeatMs / 1_000),
-      3 * this.#rttMs + PROGRESS_MARGIN_MS,
-    );
-    const overtakenAt = proven.delivery.overtakenAt ?? Number.POSITIVE_INFINITY;
-    // Where bytes were lost on the way, the server takes all that follows for the rest of a message:
-    // its count grows, and it understands nothing any more.
-    const answerDueAt = Math.min(...proven.pings.values().map(({ dueAt }) => dueAt));
-    return Math.min(proven.progressAt, overtakenAt, answerDueAt) + patienceMs;
+    const { pulse } = proven;
+    if (now < pulse.nextPingAt) return;
+    const id = pulse.nextPing(now);
+    this.#heartbeat(proven, 'ping', id);
+    pulse.onPingWritten(id, this.#conversation?.bytesSent ?? 0, now);
   }
 
   #heartbeat(proven: Proven, kind: 'ping' | 'pong', id: number): void {
@@ -701,7 +646,10 @@ export class Sender {
   #fail(error: LinkError, now: number): void {
     const conversation = this.#conversation;
     if (conversation) this.#close(conversation);
-    if (conversation?.proven) this.#remember(conversation.proven.delivery);
+    if (conversation?.proven) {
+      this.#rttMs = conversation.proven.pulse.rttMs;
+      this.#remember(conversation.proven.delivery);
+    }
     this.#attempt += 1;
     const proven = conversation?.proven !== undefined;
     const waitMs = backoffMs(this.#attempt, error, proven, this.#pace, this.#options.random);
@@ -728,4 +676,8 @@ export class Sender {
     this.#state = to;
     this.#actions.push({ type: 'state', from, to });
   }
+}
+
+function progressDeadline({ pulse, delivery }: Proven): number {
+  return pulse.deadline(delivery.overtakenAt);
 }

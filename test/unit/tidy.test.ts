@@ -77,7 +77,8 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
   {
     what: 'randomness and clocks in sans-IO code',
     shows: /Math\.random|Date\.now|performance\.|setTimeout|setInterval/,
-    owners: /^(?!protocol\/|collector\/producer\/(sender|delivery|window|backoff)|server\/session)/,
+    owners:
+      /^(?!protocol\/|collector\/producer\/(sender|pulse|delivery|window|backoff)|server\/session)/,
   },
 ];
 

@@ -190,9 +190,8 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: `${PRODUCER}/sender.ts`,
-        find: '  #progressDeadline(proven: Proven): number {\n',
-        replace:
-          '  #progressDeadline(proven: Proven): number {\n    return Number.POSITIVE_INFINITY;\n',
+        find: 'return pulse.deadline(delivery.overtakenAt);',
+        replace: 'return Number.POSITIVE_INFINITY;',
       },
     ],
     caughtBy: ['recovery'],
@@ -202,9 +201,9 @@ export const MUTANTS: readonly Mutant[] = [
     what: "the server's count of bytes is no progress",
     substitutions: [
       {
-        file: `${PRODUCER}/sender.ts`,
-        find: '    proven.bytesReceivedByServer = heartbeat.bytesReceived;\n    proven.progressAt = now;\n',
-        replace: '    proven.bytesReceivedByServer = heartbeat.bytesReceived;\n',
+        file: `${PRODUCER}/pulse.ts`,
+        find: '    this.#bytesReceivedByServer = bytesReceived;\n    this.#progressAt = now;\n',
+        replace: '    this.#bytesReceivedByServer = bytesReceived;\n',
       },
     ],
     caughtBy: ['recovery'],
@@ -408,9 +407,9 @@ export const MUTANTS: readonly Mutant[] = [
     what: 'a PING without an answer ends nothing',
     substitutions: [
       {
-        file: `${PRODUCER}/sender.ts`,
-        find: 'return Math.min(proven.progressAt, overtakenAt, answerDueAt) + patienceMs;',
-        replace: 'return Math.min(proven.progressAt, overtakenAt) + patienceMs;',
+        file: `${PRODUCER}/pulse.ts`,
+        find: 'return Math.min(this.#progressAt, overtakenAt, answerDueAt) + patienceMs;',
+        replace: 'return Math.min(this.#progressAt, overtakenAt) + patienceMs;',
       },
     ],
     caughtBy: ['recovery'],
