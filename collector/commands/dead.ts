@@ -20,23 +20,22 @@ import { formatTime } from '#protocol/identity.ts';
 import { CommandError, collectorOption, jsonOption, pathOption } from './command.ts';
 import { canAsk, confirm, countText, print, printJson, printRows, table } from './output.ts';
 import {
+  addListOptions,
   addSelectionOptions,
   isEverything,
-  parseCount,
+  type ListLimits,
+  listLimitOf,
   type SelectionOptions,
   selectionOf,
 } from './selection.ts';
 
-const LIST_LIMIT = 20;
 /** A running collector looks once a second. */
 const TAKEN_WITHIN_MS = 3_000;
 const POLL_MS = 100;
 
-interface DeadOptions extends SelectionOptions {
+interface DeadOptions extends SelectionOptions, ListLimits {
   readonly path: string;
   readonly json?: boolean;
-  readonly all?: boolean;
-  readonly limit?: number;
   readonly yes?: boolean;
   readonly collector?: string;
 }
@@ -94,9 +93,9 @@ export function addDeadCommands(program: Command): void {
     addSelectionOptions(
       dead.command(name).description(description).addOption(pathOption()),
     ).addHelpText('after', examples);
-  add('list', 'what was refused, when and why, in the order of the frames', LIST_EXAMPLES)
-    .option('--limit <n>', `so many at most (default: ${LIST_LIMIT})`, parseCount)
-    .option('--all', 'all of them')
+  addListOptions(
+    add('list', 'what was refused, when and why, in the order of the frames', LIST_EXAMPLES),
+  )
     .addOption(jsonOption())
     .action(list);
   add('export', 'the refused frames, whole, as NDJSON', EXPORT_EXAMPLES).action(exportLetters);
@@ -121,7 +120,7 @@ function* loadedLetters(options: DeadOptions): Generator<[NamedLetter, LoadedLet
 }
 
 function list(options: DeadOptions): void {
-  const limit = options.all ? Number.POSITIVE_INFINITY : (options.limit ?? LIST_LIMIT);
+  const limit = listLimitOf(options);
   const count = findLetters(options.path, {}).length;
   // Lists may be long: each letter becomes what is shown of it at once, and its payload is let go.
   if (options.json) {

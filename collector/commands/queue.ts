@@ -16,13 +16,15 @@ import { CommandError, collectorOption, jsonOption, pathOption } from './command
 import { countText, Progress, print, printJson, printRows, sizeText, table } from './output.ts';
 import { addRepairCommand } from './repair.ts';
 import {
+  addListOptions,
   addSelectionOptions,
+  type ListLimits,
+  listLimitOf,
   parseCount,
   type SelectionOptions,
   selectionOf,
 } from './selection.ts';
 
-const LIST_LIMIT = 20;
 const ROWS_PER_WRITE = 256;
 
 interface CommonOptions {
@@ -30,10 +32,7 @@ interface CommonOptions {
   readonly json?: boolean;
 }
 
-interface ListOptions extends CommonOptions, SelectionOptions {
-  readonly limit?: number;
-  readonly all?: boolean;
-}
+interface ListOptions extends CommonOptions, SelectionOptions, ListLimits {}
 
 interface ExportOptions extends ListOptions {
   readonly collector?: string;
@@ -65,11 +64,14 @@ export function addQueueCommands(program: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', STATUS_EXAMPLES)
     .action(status);
-  addSelectionOptions(
-    queue.command('list').description('the frames that wait, oldest first').addOption(pathOption()),
+  addListOptions(
+    addSelectionOptions(
+      queue
+        .command('list')
+        .description('the frames that wait, oldest first')
+        .addOption(pathOption()),
+    ),
   )
-    .option('--limit <n>', `so many at most (default: ${LIST_LIMIT})`, parseCount)
-    .option('--all', 'all of them')
     .addOption(jsonOption())
     .addHelpText('after', LIST_EXAMPLES)
     .action(list);
@@ -244,7 +246,7 @@ function sendingText(view: QueueView): string {
 async function list(options: ListOptions): Promise<void> {
   const view = viewQueue(options.path);
   const waiting = loadWaiting(view, Date.now() * 1_000);
-  const limit = options.all ? Number.POSITIVE_INFINITY : (options.limit ?? LIST_LIMIT);
+  const limit = listLimitOf(options);
   const unreadable = { frames: 0 };
   const frames = firstOf(view, options, limit, unreadable);
   if (options.json) await listJson(view, frames, waiting);

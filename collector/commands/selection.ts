@@ -11,6 +11,7 @@ export interface SelectionOptions {
   readonly until?: number;
 }
 
+const LIST_LIMIT = 20;
 const SEQS = /^(\d{1,16})(?:\.\.(\d{1,16})?)?$/;
 const AGO = /^(\d{1,9})(s|m|h|d)$/;
 const UNIT_US = { s: 1e6, m: 60e6, h: 3_600e6, d: 86_400e6 } as const;
@@ -25,6 +26,22 @@ export function addSelectionOptions(command: Command): Command {
       parseTime,
     )
     .option('--until <time>', 'only captured before then', parseTime);
+}
+
+/** How many rows a list shows. */
+export interface ListLimits {
+  readonly limit?: number;
+  readonly all?: boolean;
+}
+
+export function addListOptions(command: Command): Command {
+  return command
+    .option('--limit <n>', `so many at most (default: ${LIST_LIMIT})`, parseCount)
+    .option('--all', 'all of them');
+}
+
+export function listLimitOf({ limit = LIST_LIMIT, all }: ListLimits): number {
+  return all ? Number.POSITIVE_INFINITY : limit;
 }
 
 export function selectionOf({ epoch, seq, since, until }: SelectionOptions): Selection {

@@ -7,10 +7,7 @@
  * order of the calls.
  */
 import { AbortedError } from './errors.ts';
-import type { QueuePosition } from './queue/queue.ts';
-
-/** What a frame counts beside its payload. */
-const FRAME_OVERHEAD_BYTES = 64;
+import { FRAME_OVERHEAD_BYTES, type QueuePosition } from './queue/queue.ts';
 
 /** Hands a payload to the queue; rejects with its typed errors. */
 export type Append = (payload: Uint8Array, capturedAt: number) => Promise<QueuePosition>;

@@ -69,7 +69,7 @@ const DEFAULTS = {
 type Listener = (event: QueueEvent) => void;
 
 /** What a frame counts against `unsyncedBytesMax` beside its payload. */
-const FRAME_OVERHEAD_BYTES = 64;
+export const FRAME_OVERHEAD_BYTES = 64;
 
 interface Append extends NewFrame {
   resolve(position: QueuePosition): void;
