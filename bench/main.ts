@@ -75,8 +75,13 @@ async function run(
 
 /** NODE_OPTIONS reaches the measured programs, so that a profiler can. */
 function childEnvironment(): Record<string, string> {
-  const { PATH = '', NODE_OPTIONS } = process.env;
-  return { PATH, ...(NODE_OPTIONS === undefined ? {} : { NODE_OPTIONS }) };
+  const { PATH = '', NODE_OPTIONS, NODE_COMPILE_CACHE } = process.env;
+  return {
+    PATH,
+    ...(NODE_OPTIONS === undefined ? {} : { NODE_OPTIONS }),
+    // As ./holdfast starts them.
+    ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }),
+  };
 }
 
 function parseSeed(text: string): number {
