@@ -1,13 +1,13 @@
 # Every target is one call of ./holdfast, which carries the exit codes (make itself can only say 0
 # or 2). Nothing is built by make: it is here because people type it.
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status logs queue doctor cut slow restore \
+.PHONY: help up down clean status logs queue store doctor cut slow restore \
   test test-unit test-library test-api test-simulation test-hostile test-integration check bench pack
 
 # What `make slow` adds, in each direction: LATENCY_MS milliseconds, RATE_KBPS kilobytes a second.
 LATENCY_MS ?= 250
 RATE_KBPS ?= 64
-# What `make queue` hands to the queue's tools: make queue ARGS="list --limit 5"
+# What `make queue` and `make store` hand to the tools: make queue ARGS="list --limit 5"
 ARGS ?=
 export LATENCY_MS RATE_KBPS ARGS
 
@@ -31,6 +31,9 @@ logs:
 
 queue:
 	@./holdfast queue
+
+store:
+	@./holdfast store
 
 doctor:
 	@./holdfast doctor

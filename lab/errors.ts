@@ -30,6 +30,7 @@ export type LabErrorCode =
   | 'link_failed'
   | 'link_unsecured'
   | 'no_queue'
+  | 'no_store'
   | 'path_unproven'
   | 'port_taken';
 

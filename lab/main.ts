@@ -15,13 +15,13 @@ import { logs } from '#lab/logs.ts';
 import { buildLibrary, packLibrary } from '#lab/pack.ts';
 import { PATHS } from '#lab/paths.ts';
 import { Programs } from '#lab/process.ts';
-import { queue } from '#lab/queue.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
 import { status } from '#lab/status.ts';
 import { clean, down } from '#lab/stop.ts';
 import { test } from '#lab/test-run.ts';
 import { up } from '#lab/up.ts';
+import { queue, store } from '#lab/volume-tools.ts';
 
 const abort = new AbortController();
 const print = (line: string) => process.stdout.write(`${line}\n`);
@@ -134,6 +134,16 @@ program
     ending((args: string[]) => queue(args.length > 0 ? args : words(process.env.ARGS), asMade())),
   );
 program
+  .command('store')
+  .description("the server's tools, on the lab's store: audit, export, check, backup …")
+  .argument('[args...]', 'as behind ./holdfast server, or its store; audit by default')
+  .allowUnknownOption()
+  .passThroughOptions()
+  .helpOption(false)
+  .action(
+    ending((args: string[]) => store(args.length > 0 ? args : words(process.env.ARGS), asMade())),
+  );
+program
   .command('doctor')
   .description('what is here, what was chosen, what to mend; installs nothing')
   .action(ending(() => doctor(toSetUp(), print)));
@@ -189,7 +199,7 @@ program
   .option('--add-result', 'add the counts of the last test run to the closing line', false)
   .action(ending((options: { addResult: boolean }) => acceptance(options, toSetUp(), print)));
 
-/** What `make queue ARGS="…"` hands over. */
+/** What `make queue ARGS="…"` and `make store ARGS="…"` hand over. */
 function words(text = ''): string[] {
   return text.split(/\s+/).filter((word) => word !== '');
 }
