@@ -11,7 +11,7 @@ import { inspect, problemLines, type StoreReport } from '#server/store/inspectio
 import { isStoreInUse } from '#server/store/lock.ts';
 import { pruneStore } from '#server/store/prune-store.ts';
 import { salvageStore } from '#server/store/salvage.ts';
-import { checkThere, STORE_FILE } from '#server/store/sqlite-schema.ts';
+import { checkHeader, checkThere, STORE_FILE } from '#server/store/sqlite-schema.ts';
 import { type CommandContext, CommandError, readSettingsOf } from './command.ts';
 
 interface OutputOptions {
@@ -169,6 +169,7 @@ function checkStore(directory: string, json: boolean): void {
 
 function checkBackup(file: string, json: boolean): void {
   if (!existsSync(file)) throw new CommandError('usage', `there is no backup at ${file}`);
+  checkHeader(file, 'backup');
   const whatToDo = `restore takes no such one. To have what is whole of it, put a copy as ${STORE_FILE} into a directory of its own, and have that salvaged`;
   check(file, { name: 'backup', whatToDo, inUse: false, json });
 }

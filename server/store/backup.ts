@@ -14,7 +14,7 @@ import { FrameCrc } from '#protocol/identity.ts';
 import { syncPath } from '#server/files.ts';
 import { type BuiltStore, StoreBuilder } from './builder.ts';
 import { StoreFacts } from './facts.ts';
-import { damagedError, inspect, problemLines } from './inspection.ts';
+import { damagedError, inShort, inspect, problemLines } from './inspection.ts';
 import { lockStore } from './lock.ts';
 import { replaceStore } from './replacing.ts';
 import { settledRangeOf } from './settled-table.ts';
@@ -85,18 +85,18 @@ export function restoreStore(directory: string, file: string, now: Date): Restor
     const text = `${file} is a store with a log beside it, not a backup. Make one of it: \`./holdfast server store backup\` with its directory as HOLDFAST_STORE_PATH`;
     throw new StoreError('path', text);
   }
+  // Here, where it has the name that it was given by.
+  checkHeader(file, 'backup');
   prepareDirectory(directory);
   const lock = lockStore(directory);
   const making = join(directory, 'holdfast.db.restoring');
   try {
     copyFileSync(file, making);
-    const { problems, omitted, frames, storeId, ...report } = inspect(making, { inUse: false });
-    if (problems.length > 0 || storeId === undefined) {
-      const text = problemLines({ problems, omitted, frames, storeId, ...report }).join('; ');
-      throw new StoreError(
-        'corrupt',
-        `the backup ${file} is damaged: ${text}. Nothing was changed`,
-      );
+    const report = inspect(making, { inUse: false });
+    const { frames, storeId } = report;
+    if (report.problems.length > 0 || storeId === undefined) {
+      const text = `the backup ${file} is damaged: ${inShort(problemLines(report))}. Nothing was changed. \`./holdfast server store check ${file}\` tells all`;
+      throw new StoreError('corrupt', text);
     }
     const movedTo = replaceStore(directory, making, 'replaced', now);
     return { storeId, frames, movedTo };

@@ -19,6 +19,8 @@ const STEP_FRAMES_MAX = 1_000;
 const STEP_BYTES_MAX = 4_194_304;
 /** A store that is damaged all over need not be told of whole. */
 const PROBLEMS_MAX = 1_000;
+/** Of what SQLite says of single pages, which tells a person little. */
+const STRUCTURE_LINES_MAX = 3;
 
 export type FrameProblemKind =
   /** The row doesn't match its CRC. */
@@ -232,10 +234,15 @@ export class StoreCheck {
     this.#done = true;
     if (!this.#structure) return;
     try {
-      for (const row of this.#prepared('PRAGMA quick_check(100)').all()) {
-        const text = String(row.quick_check);
-        if (text !== 'ok') this.#tell({ kind: 'file', text });
-      }
+      const lines = this.#prepared('PRAGMA quick_check(100)')
+        .all()
+        .flatMap((row) => String(row.quick_check).split('\n'))
+        .filter((line) => line !== 'ok' && !line.startsWith('***'));
+      if (lines.length === 0) return;
+      const more = lines.length - STRUCTURE_LINES_MAX;
+      const shown = lines.slice(0, STRUCTURE_LINES_MAX).join('; ');
+      const text = `SQLite's own check of the pages: ${shown}${more > 0 ? ` (and ${more} more)` : ''}`;
+      this.#tell({ kind: 'file', text });
     } catch (error) {
       this.#tell({ kind: 'file', text: `SQLite's own check ended early: ${textOf(error)}` });
     }

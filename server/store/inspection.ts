@@ -102,18 +102,23 @@ function damageOf(error: unknown, path: string): string {
 }
 
 function reasonOf(error: unknown): string {
-  const { cause = error } = error instanceof Error ? error : {};
-  return cause instanceof Error ? cause.message : String(cause);
+  const { cause } = error instanceof Error ? error : {};
+  if (cause instanceof Error) return `SQLite can't read it: ${cause.message}`;
+  if (error instanceof StoreError) return error.message;
+  return `SQLite can't read it: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 /** The StoreError for a store that is damaged: what was found, and what to do. */
 export function damagedError(path: string, problems: readonly string[]): StoreError {
-  const [first = 'no more is known', ...others] = problems;
-  const more = others.length > 0 ? ` (and ${others.length} more)` : '';
   return new StoreError(
     'corrupt',
-    `the store ${path} is damaged: ${first}${more}. Nothing was changed. ${ADVICE}`,
+    `the store ${path} is damaged: ${inShort(problems)}. Nothing was changed. ${ADVICE}`,
   );
+}
+
+/** The first of some problems, and how many more there are. */
+export function inShort([first = 'no more is known', ...others]: readonly string[]): string {
+  return others.length > 0 ? `${first} (and ${others.length} more)` : first;
 }
 
 /** The problems of a report as lines for people. */

@@ -193,11 +193,19 @@ function checkSqliteVersion(): void {
   }
 }
 
+/** What to do about a file that is none. */
+const NOT_A_STORE = {
+  store:
+    'If it was one, `./holdfast server store salvage` makes a store of what is whole in it; or restore a backup, or set HOLDFAST_STORE_PATH to another directory',
+  backup: `If it was one, and is damaged: put a copy as ${STORE_FILE} into a directory of its own, and have that salvaged (\`HOLDFAST_STORE_PATH=… ./holdfast server store salvage\`)`,
+} as const;
+
 /**
  * Throws StoreError `foreign`, `newer` or `path` unless the file is a store. Reads the header by
  * hand: SQLite would already write to a file that has a WAL beside it.
+ * @param role What the file is to whoever named it.
  */
-export function checkHeader(path: string): void {
+export function checkHeader(path: string, role: keyof typeof NOT_A_STORE = 'store'): void {
   const header = Buffer.alloc(100);
   let length: number;
   try {
@@ -206,19 +214,21 @@ export function checkHeader(path: string): void {
     closeSync(file);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new StoreError('path', `the store ${path} can't be read (${reason})`, { cause: error });
+    throw new StoreError('path', `the ${role} ${path} can't be read (${reason})`, { cause: error });
   }
   const ours =
     length === header.length &&
     header.toString('latin1', 0, 16) === 'SQLite format 3\0' &&
     header.readUInt32BE(68) === APPLICATION_ID;
   if (!ours) {
-    const text = `${path} is not a Holdfast store (${length < header.length ? 'it is cut short' : 'another file has its name'}). It was left as it is. If it was one, \`./holdfast server store salvage\` makes a store of what is whole in it; or restore a backup, or set HOLDFAST_STORE_PATH to another directory`;
+    const kind = role === 'store' ? 'a Holdfast store' : 'a backup of a Holdfast store';
+    const why = length < header.length ? 'it is cut short' : 'it begins as another file';
+    const text = `${path} is not ${kind} (${why}). It was left as it is. ${NOT_A_STORE[role]}`;
     throw new StoreError('foreign', text);
   }
   const version = header.readUInt32BE(60);
   if (version > SCHEMA_VERSION) {
-    const text = `the store ${path} is of version ${version}, this server knows ${SCHEMA_VERSION}. It was left as it is; start a newer Holdfast`;
+    const text = `the ${role} ${path} is of version ${version}, this server knows ${SCHEMA_VERSION}. It was left as it is; start a newer Holdfast`;
     throw new StoreError('newer', text);
   }
 }

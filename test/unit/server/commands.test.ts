@@ -1,5 +1,5 @@
 /** What the server's commands share: the settings that one needs, and how failures end the program. */
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
@@ -8,7 +8,7 @@ import { SettingsError } from '#protocol/settings.ts';
 import { CommandError, endingOf, readSettingsOf } from '#server/commands/command.ts';
 import { addStoreCommands } from '#server/commands/store.ts';
 import { StoreError } from '#server/store/store.ts';
-import { filledStore, flipBitOf } from './store-files.ts';
+import { filledStore, flipBitOf, harm } from './store-files.ts';
 
 const readFile = () => '';
 
@@ -87,4 +87,47 @@ test('a damaged store is told what salvages it, a damaged backup that it is none
     message: expect.stringMatching(/^the backup .+backup\.db is damaged .+restore takes no such/),
   });
   expect(ofBackup?.message).not.toContain('Take over what is whole');
+});
+
+test.each([
+  ['another file', Buffer.from(`root:x:0:0:${'/'.repeat(200)}\n`), /it begins as another file/],
+  ['the beginning of a file', Buffer.from('SQLite'), /it is cut short/],
+])(
+  '%s is no backup, by the name it was given by, with advice for that file',
+  async (_, bytes, why) => {
+    const directory = mkdtempSync(join(tmpdir(), 'holdfast-commands-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const file = join(directory, 'diary.txt');
+    writeFileSync(file, bytes);
+    const store = join(directory, 'store');
+    for (const command of ['check', 'restore']) {
+      const ending = await storeCommand(store, command, file);
+      expect(ending?.exitCode).toBe(2);
+      expect(ending?.message).toContain(`${file} is not a backup`);
+      expect(ending?.message).toMatch(why);
+      expect(ending?.message).toContain('a directory of its own');
+    }
+    expect((await storeCommand(store, 'restore', directory))?.message).toMatch(/can't be read/);
+    expect(existsSync(store)).toBe(false);
+  },
+);
+
+test('what SQLite says of pages is told in a line, and as its words', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-commands-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const printed = vi.spyOn(console, 'log').mockImplementation(() => {});
+  onTestFinished(() => printed.mockRestore());
+  const path = await filledStore(directory, 500);
+  const file = join(directory, 'backup.db');
+  copyFileSync(path, file);
+  // Five free pages, says the header, and there are none.
+  harm(file, (bytes) => bytes.writeUInt32BE(5, 36));
+  expect(await storeCommand(directory, 'check', file)).toMatchObject({ exitCode: 1 });
+  const lines = printed.mock.calls.map(([line]) => String(line));
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(/^SQLite's own check of the pages: .+/);
+  expect(lines.join('\n')).not.toContain('***');
+  const restoring = await storeCommand(directory, 'restore', file);
+  expect(restoring?.message?.split('\n')).toHaveLength(1);
+  expect(restoring?.message).toContain(`store check ${file}`);
 });
