@@ -82,6 +82,9 @@ async function exportFrames(storePath: string, options: ExportOptions): Promise<
   const filter = { collector, epoch, capturedFrom: from, capturedBefore: to };
   let damaged = 0;
   await readingStore(storePath, async ({ reader }) => {
+    if (collector !== undefined && reader.audit(collector).length === 0) {
+      throw neverHeard(storePath, collector);
+    }
     const chunks = exportChunks((query) => reader.frames(query), filter, after);
     const pieces = exportText(chunks, format, () => {
       damaged += 1;
@@ -93,6 +96,11 @@ async function exportFrames(storePath: string, options: ExportOptions): Promise<
     'failed',
     `${damaged} of the exported frames are not what was captured (crc_ok is false): the store in ${storePath} is damaged. Look at it: ./holdfast server store check`,
   );
+}
+
+function neverHeard(storePath: string, collector: string): CommandError {
+  const text = `the store in ${storePath} has never heard of ${collector}`;
+  return new CommandError('usage', text);
 }
 
 async function writeOut(pieces: AsyncIterable<string>): Promise<void> {
@@ -111,7 +119,9 @@ async function writeFile(pieces: AsyncIterable<string>, output: string): Promise
     renameSync(part, output);
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
-    const text = `the export can't be written to ${output}: ${error.message}. What was written is in ${part}`;
+    const rest =
+      error.syscall === 'open' ? 'Nothing was written' : `What was written is in ${part}`;
+    const text = `the export can't be written to ${output}: ${error.message}. ${rest}`;
     throw new CommandError('usage', text, { cause: error });
   }
 }
@@ -126,7 +136,7 @@ async function audit(
     asOf: formatTime(wallTime()),
   }));
   if (collector !== undefined && audits.length === 0) {
-    throw new CommandError('usage', `the store in ${storePath} has never heard of ${collector}`);
+    throw neverHeard(storePath, collector);
   }
   const collectors = audits.map((one) => ({
     collector: one.collector,

@@ -1,5 +1,5 @@
 /** `./holdfast server export` and `audit`, as processes on the files of a store. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -74,7 +74,13 @@ describe('export', () => {
     expect(existsSync(`${output}.part`)).toBe(false);
     const nowhere = await run('export', '--output', join(directory, 'no', 'where'));
     expect(nowhere.exitCode).toBe(2);
-    expect(nowhere.err).toMatch(/^the export can't be written to .*ENOENT/);
+    expect(nowhere.err).toMatch(
+      /^the export can't be written to .*ENOENT.*\. Nothing was written$/m,
+    );
+    mkdirSync(join(directory, 'a folder'));
+    const onFolder = await run('export', '--output', join(directory, 'a folder'));
+    expect(onFolder.exitCode).toBe(2);
+    expect(onFolder.err).toMatch(/What was written is in .*a folder\.part$/m);
   });
 
   test('says that a frame is damaged, and gives it all the same', async () => {
@@ -87,6 +93,17 @@ describe('export', () => {
     expect(err).toContain('1 of the exported frames');
   });
 });
+
+test.each(['export', 'audit'])(
+  '%s of a collector that was never heard ends with 2',
+  async (command) => {
+    await fill();
+    const { exitCode, out, err } = await run(command, '--collector', 'c9');
+    expect(exitCode).toBe(2);
+    expect(out).toBe('');
+    expect(err).toMatch(/^the store in .* has never heard of c9$/m);
+  },
+);
 
 describe('audit', () => {
   test('holds when nothing is missing', async () => {
