@@ -22,6 +22,7 @@ export type LabErrorCode =
   | 'engine_denied'
   | 'engine_missing'
   | 'engine_silent'
+  | 'folder_unusable'
   | 'image_unavailable'
   | 'install_failed'
   | 'install_refused'

@@ -186,7 +186,7 @@ program
 program
   .command('pack')
   .description('the Producer library as an npm package (docs/producer.md)')
-  .option('--to <folder>', 'where to put it', '.')
+  .option('--to <folder>', 'where to put it; made if it is not there', '.')
   .option('--build-only', 'make library/dist and no package')
   .action(async ({ to, buildOnly }: { to: string; buildOnly?: true }) => {
     const { programs } = asMade();

@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
-import { LabError } from '#lab/errors.ts';
+import { EXIT, LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
 import type { Programs } from '#lab/process.ts';
 
@@ -54,10 +54,11 @@ export async function buildLibrary(programs: Programs): Promise<void> {
 
 /**
  * Builds and packs; answers the archive's path.
- * @param destination a folder that exists.
- * @throws LabError `command_failed`.
+ * @param destination Absolute; a folder that is made where it isn't there.
+ * @throws LabError `command_failed`, `folder_unusable`.
  */
 export async function packLibrary(destination: string, programs: Programs): Promise<string> {
+  makeDestination(destination);
   await buildLibrary(programs);
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', destination];
   const { stdout } = await programs.must('npm', args, {
@@ -74,6 +75,20 @@ export async function packLibrary(destination: string, programs: Programs): Prom
     });
   }
   return join(destination, filename);
+}
+
+function makeDestination(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    throw new LabError({
+      code: 'folder_unusable',
+      exitCode: EXIT.usage,
+      message: `the package can't be put into ${path}: ${(cause as Error).message}`,
+      next: ['Another folder: ./holdfast pack --to FOLDER'],
+      cause,
+    });
+  }
 }
 
 function copySource(path: string, sources: string): void {

@@ -56,7 +56,9 @@ let server: Server;
 beforeAll(async () => {
   server = await startServer();
   const folder = directory();
-  const packed = await run(join(ROOT, 'holdfast'), ['pack', '--to', folder], { cwd: ROOT });
+  const packed = await run(join(ROOT, 'holdfast'), ['pack', '--to', join(folder, 'made', 'here')], {
+    cwd: ROOT,
+  });
   expect(packed.stderr).toBe('');
   archive = packed.stdout.trim();
 });

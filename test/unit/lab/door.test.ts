@@ -109,6 +109,19 @@ test('a new enough Node.js of the host is used, and the packages installed once'
   expect(readFileSync(join(folder, 'npm-calls'), 'utf8').trim().split('\n')).toHaveLength(1);
 });
 
+test('an example without a name is told which there are', async () => {
+  fakeNode('26.10.0');
+  fakeNpm();
+  const without = await door(['example']);
+  expect(without.exitCode).toBe(2);
+  expect(without.output).toContain('Usage: ./holdfast example events | pino-transport');
+  expect(without.output).not.toContain("''");
+  expect((await door(['example', '--help'])).exitCode).toBe(0);
+  const unknown = await door(['example', 'orders']);
+  expect(unknown.exitCode).toBe(2);
+  expect(unknown.output).toContain("there is no example 'orders'; there are: events");
+});
+
 test('a changed lock file installs the packages again', async () => {
   fakeNode('27.0.0');
   fakeNpm();

@@ -53,6 +53,13 @@ test('an unknown command and a bad option are usage errors, without a stack trac
   }
 });
 
+test('a place for the package that can be no folder is refused before anything is built', () => {
+  const { status, stderr } = lab('pack', '--to', join(ROOT, 'README.md', 'packages'));
+  expect(status).toBe(2);
+  expect(stderr).toContain("the package can't be put into");
+  expect(stderr).not.toContain('npm');
+});
+
 test('every published port is bound to 127.0.0.1', () => {
   const ports = [...read('docker-compose.yml').matchAll(/"([^"\n]*:\d+)"/g)]
     .map(([, port]) => port ?? '')
