@@ -51,7 +51,7 @@ export type PipelineStatus = Omit<
 
 /**
  * A stop goes on waiting for the link through so many failures in a row: one that was just lost is
- * soon back, one that stays away is not worth the wait.
+ * soon back, one that stays away is not worth the wait. Nor is one that somebody has to mend.
  */
 const STOP_ATTEMPTS_MAX = 2;
 
@@ -181,10 +181,14 @@ export class Pipeline {
     return this.#queue.stats.frames;
   }
 
-  /** Up, or lost so short a time ago that it may soon be back. */
+  /** Up, or lost so short a time ago, and for such a reason, that it may soon be back. */
   get linkIsWorthAWait(): boolean {
     const { state, attempt } = this.#sender;
-    return state.name === 'Ready' || (state.name !== 'Stopped' && attempt <= STOP_ATTEMPTS_MAX);
+    if (state.name === 'Ready') return true;
+    if (state.name === 'Stopped') return false;
+    // Of this row of failures, where there is one: each begins with a step that notes its error.
+    const isPermanent = attempt > 0 && this.#lastError?.retry === 'permanent';
+    return !isPermanent && attempt <= STOP_ATTEMPTS_MAX;
   }
 
   append(payload: Uint8Array, capturedAt: number): Promise<QueuePosition> {

@@ -444,16 +444,27 @@ describe('close', () => {
     expect(await producer.close({ deadlineMs: 15_000 })).toEqual({ settled: true, pending: 0 });
     expect(await rows(serving)).toHaveLength(500);
 
-    const cut = make({
-      queuePath: join(folder, 'cut'),
-      server: serverOf(serving),
-      token: 'x'.repeat(16),
-    });
+    const { relay, server } = await relayed();
+    relay.upstreamPort = serving.port;
+    const cut = make({ queuePath: join(folder, 'cut'), server });
+    await expect.poll(() => cut.status().state, DEADLINE).toBe('Ready');
+    relay.strand();
     await cut.send('never delivered');
     expect(await cut.close({ deadlineMs: 1e9, signal: AbortSignal.abort() })).toEqual({
       settled: false,
       pending: 1,
     });
+  });
+
+  test('does not wait for a link that somebody has to mend', async () => {
+    const producer = make({
+      server: serverOf(await serve()),
+      token: 'not the token of the server',
+    });
+    await producer.send('waits');
+    // Its first attempt may still be under way.
+    expect(await producer.close({ deadlineMs: 600_000 })).toEqual({ settled: false, pending: 1 });
+    expect(producer.status().lastError).toMatchObject({ code: 'bye_unauthorized' });
   });
 
   test('ends a flush that is under way as closed', async () => {
