@@ -1,5 +1,6 @@
 /** What a producer tells without being asked. Only types; each event has its name in `type`, too. */
 import type { Epoch } from '#protocol/identity.ts';
+import type { QueueError, QueueFailedError, QueueReadError } from './queue/errors.ts';
 import type { Damage, Gap, RecoveryReport, StoreLoss } from './queue/queue.ts';
 import type { SenderState } from './sender-state.ts';
 
@@ -37,14 +38,14 @@ export type PipelineEvent =
       readonly text: string;
     }
   /** The disk failed: nothing more is accepted until `reopen`. What is durable stays so. */
-  | { readonly type: 'failed'; readonly error: Error };
+  | { readonly type: 'failed'; readonly error: QueueFailedError | QueueReadError };
 
 export type ProducerEvent =
   | PipelineEvent
   /** The queue is open for the first time. */
   | ({ readonly type: 'opened' } & Opening)
   /** The queue could not be opened; `reopen` tries again. */
-  | { readonly type: 'open_failed'; readonly error: Error }
+  | { readonly type: 'open_failed'; readonly error: QueueError }
   /** The queue is open again, and verified, after a failure. */
   | ({ readonly type: 'reopened' } & Opening)
   /** Nothing follows this. */

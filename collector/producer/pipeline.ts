@@ -14,6 +14,7 @@ import { Burial } from './burial.ts';
 import type { PipelineEvent } from './events.ts';
 import { Link, type LinkEvents } from './link.ts';
 import type { CompleteOptions } from './options.ts';
+import { QueueFailedError, QueueReadError } from './queue/errors.ts';
 import {
   type Fate,
   type Gap,
@@ -414,9 +415,10 @@ export class Pipeline {
   #onQueueFailure(error: unknown): void {
     if (this.#sender.state.name === 'Stopped') return;
     this.#stopSender();
+    const isKnown = error instanceof QueueFailedError || error instanceof QueueReadError;
     this.#listener.onEvent({
       type: 'failed',
-      error: error instanceof Error ? error : new Error(String(error)),
+      error: isKnown ? error : new QueueFailedError(this.#options.queuePath, 'deliver', error),
     });
   }
 }

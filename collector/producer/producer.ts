@@ -22,6 +22,7 @@ import {
   show,
 } from './options.ts';
 import { Pipeline } from './pipeline.ts';
+import { QueueError, QueueOpenError } from './queue/errors.ts';
 import type { QueuePosition } from './queue/queue.ts';
 import { Receipt } from './receipt.ts';
 import { SendLine } from './send-line.ts';
@@ -91,7 +92,7 @@ export class Producer extends EventEmitter<ProducerEventMap> {
   readonly #line: SendLine;
   readonly #settlements = new Settlements();
   #lifecycle: Lifecycle = 'opening';
-  #failure: Error | undefined;
+  #failure: QueueError | undefined;
   #opening: Promise<Opening>;
   /** The newest one, closed or failed as it may be. */
   #pipeline: Pipeline | undefined;
@@ -266,7 +267,10 @@ export class Producer extends EventEmitter<ProducerEventMap> {
         },
       });
     } catch (error) {
-      throw this.#onOpenFailed(error as Error);
+      const isKnown = error instanceof QueueError;
+      throw this.#onOpenFailed(
+        isKnown ? error : new QueueOpenError(this.#options.queuePath, error),
+      );
     }
     return this.#onOpened(as, this.#pipeline);
   }
@@ -295,13 +299,13 @@ export class Producer extends EventEmitter<ProducerEventMap> {
     return { collector, recovery };
   }
 
-  #onOpenFailed(error: Error): Error {
+  #onOpenFailed(error: QueueError): QueueError {
     this.#onFailed(error);
     this.#emit({ type: 'open_failed', error });
     return error;
   }
 
-  #onFailed(error: Error): void {
+  #onFailed(error: QueueError): void {
     this.#failure = error;
     if (this.#lifecycle !== 'closing') this.#lifecycle = 'failed';
     this.#line.refuse(error);

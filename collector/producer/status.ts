@@ -1,6 +1,7 @@
 /** What a producer says about itself when it is asked. Only types: one reading, taken at once. */
 import type { Epoch } from '#protocol/identity.ts';
 import type { LinkErrorCode, Retry } from './link-error.ts';
+import type { QueueError } from './queue/errors.ts';
 import type { WhenFull } from './queue/queue.ts';
 import type { SenderState } from './sender-state.ts';
 
@@ -29,7 +30,7 @@ export interface ProducerCounters {
 export interface ProducerStatus {
   readonly lifecycle: Lifecycle;
   /** Why it is `failed`. */
-  readonly failure: Error | undefined;
+  readonly failure: QueueError | undefined;
   /** Empty until the queue is open, unless the id is an option. */
   readonly collector: string;
   readonly epoch: Epoch | undefined;
