@@ -37,6 +37,13 @@ console.log(JSON.stringify({ seq: receipt.seq, state: settled.state }));
 await producer.close();
 `;
 
+/** The samples of the library's page, each a module of its own: made to be copied as they are. */
+const SAMPLES = readFileSync(join(ROOT, 'docs/producer.md'), 'utf8')
+  .split('```ts\n')
+  .slice(1)
+  .map((part) => part.slice(0, part.indexOf('```')));
+const SAMPLE_ADDRESS = 'telemetry.example:9004';
+
 /** The types are those of the documented contract, not `any`. */
 const TYPES = `import { Producer, type Receipt } from 'holdfast/producer';
 
@@ -136,6 +143,10 @@ test('a TypeScript project is checked in full, and what comes of it runs on both
   mkdirSync(join(path, 'source'));
   writeFileSync(join(path, 'source/ship.ts'), SHIP);
   writeFileSync(join(path, 'source/types.ts'), TYPES);
+  for (const [n, sample] of SAMPLES.entries()) {
+    const text = sample.replace(SAMPLE_ADDRESS, server.address);
+    writeFileSync(join(path, `source/sample-${n}.ts`), text);
+  }
   const compilerOptions = {
     ...{ module: 'nodenext', target: 'es2022', strict: true, skipLibCheck: false },
     ...{ rootDir: 'source', outDir: 'made', types: ['node'] },
@@ -145,4 +156,12 @@ test('a TypeScript project is checked in full, and what comes of it runs on both
   const compiled = await run(join(ROOT, 'node_modules/.bin/tsc'), [], { cwd: path });
   expect(compiled).toEqual({ exitCode: 0, stdout: '', stderr: '' });
   for (const [name, node] of NODES) await ship(node(), path, 'made/ship.js', idOf('typed', name));
+  for (const n of SAMPLES.keys()) {
+    const ended = await run(process.execPath, [`made/sample-${n}.js`], {
+      cwd: path,
+      env: { TOKEN },
+    });
+    expect(ended).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+  }
+  expect(SAMPLES).toHaveLength(2);
 });

@@ -1,13 +1,19 @@
-/** docs/producer.md names every option, error code, link error and event that there is. */
+/**
+ * docs/producer.md names every option, error code, link error and event that there is, and its way
+ * back after a failure works as it stands there. That its samples compile is in test/library.
+ */
 import { readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { stripTypeScriptTypes } from 'node:module';
+import { describe, expect, test, vi } from 'vitest';
 import type { LinkErrorCode } from '#collector/producer/link-error.ts';
 import { checkOptions } from '#collector/producer/options.ts';
 import {
   PRODUCER_ERROR_CODES,
+  Producer,
   type ProducerEvent,
   type QueueErrorCode,
 } from '#collector/producer/producer.ts';
+import { ModelledQueue } from './modelled-queue.ts';
 
 const PAGE = readFileSync(new URL('../../../docs/producer.md', import.meta.url), 'utf8');
 /** The first cells of the tables of one section: a name may stand in several. */
@@ -95,4 +101,28 @@ describe.each([
   test.each(names)('%s', (name) => {
     expect(firstCells(section)).toContain(`\`${name}\``);
   });
+});
+
+test('its sample for `reopen` takes up again what failed, at the opening and later', async () => {
+  const sample = PAGE.split('```ts\n').find((part) => part.includes('reopenAfterFailures')) ?? '';
+  const script = stripTypeScriptTypes(sample.slice(0, sample.indexOf('```')));
+  const { reopenAfterFailures } = await import(
+    `data:text/javascript,${encodeURIComponent(script)}`
+  );
+  const said = vi.spyOn(console, 'error').mockReturnValue();
+  const queue = new ModelledQueue();
+  queue.inUse = true;
+  const options = { server: '127.0.0.1:1', token: 'x'.repeat(16), queuePath: 'modelled' };
+  const producer = new Producer(options, queue.surroundings);
+  reopenAfterFailures(producer, 1);
+  // More than once: a failed attempt is followed by the next.
+  await expect.poll(() => said.mock.calls.length).toBeGreaterThan(2);
+  queue.inUse = false;
+  await expect.poll(() => producer.status().lifecycle).toBe('open');
+  const mend = queue.breakSyncs();
+  await expect(producer.send('lost')).rejects.toMatchObject({ code: 'queue_failed' });
+  mend();
+  await expect.poll(() => producer.status().lifecycle).toBe('open');
+  await producer.close();
+  said.mockRestore();
 });
