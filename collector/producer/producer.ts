@@ -41,6 +41,7 @@ export {
   QueueError,
   type QueueErrorCode,
   QueueFailedError,
+  QueueForeignError,
   QueueFullError,
   QueueInUseError,
   QueueOpenError,
@@ -125,7 +126,7 @@ export class Producer extends EventEmitter<ProducerEventMap> {
 
   /**
    * Resolves when the queue is open, after `reopen` too, to what the opening found. Rejects with the
-   * typed error of a failed opening (QueueInUseError, QueueOpenError, CollectorIdError), ClosedError
+   * typed error of a failed opening (QueueInUseError, QueueForeignError, QueueOpenError, CollectorIdError), ClosedError
    * or AbortedError. Nobody has to call it: sends wait for the opening, too.
    */
   async opened({ signal }: WaitOptions = {}): Promise<Opening> {

@@ -1,18 +1,12 @@
 /**
- * Finds out whether a directory is a queue's, and says in words why it isn't. Looks at names and at
- * nothing else.
+ * Opens a queue's directory for a tool, and says in words why it can't. Whether it is a queue's at
+ * all is judged where the queue itself asks, too: `queue/directory.ts`.
  */
 import { accessSync, constants, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { CHECKPOINT_NAME } from '#collector/producer/queue/checkpoint.ts';
+import { judgeDirectory } from '#collector/producer/queue/directory.ts';
 import { DiskReader } from '#collector/producer/queue/disk.ts';
-import { COLLECTOR_ID_NAME } from '#collector/producer/queue/identity-file.ts';
-import { segmentNumber } from '#collector/producer/queue/segment.ts';
 import { QueueToolError, systemCodeOf } from './errors.ts';
-
-/** Files that every queue has which was ever opened, each enough to know one by. */
-const MARKS: ReadonlySet<string> = new Set([CHECKPOINT_NAME, COLLECTOR_ID_NAME, 'lock']);
-const FOREIGN_NAMES_TOLD = 5;
 
 /**
  * The files of the queue in a directory, for reading.
@@ -20,18 +14,15 @@ const FOREIGN_NAMES_TOLD = 5;
  */
 export function openDirectory(path: string): DiskReader {
   const directory = resolve(path);
-  const names = namesIn(directory);
-  const isQueue = names.some((name) => MARKS.has(name) || segmentNumber(name) !== undefined);
-  if (isQueue) return new DiskReader(directory);
-  if (names.length === 0) {
+  const verdict = judgeDirectory(namesIn(directory));
+  if (verdict.kind === 'queue') return new DiskReader(directory);
+  if (verdict.kind === 'empty') {
     throw new QueueToolError(
       `${directory} is empty: no queue has been made in it. --path or HOLDFAST_QUEUE_PATH names the queue's directory`,
     );
   }
-  const told = names.sort().slice(0, FOREIGN_NAMES_TOLD).join(', ');
-  const more = names.length > FOREIGN_NAMES_TOLD ? ', …' : '';
   throw new QueueToolError(
-    `${directory} is no queue: it holds ${told}${more}, and none of a queue's files. ` +
+    `${directory} is no queue: it holds ${verdict.holds}, and none of a queue's files. ` +
       "--path or HOLDFAST_QUEUE_PATH names the queue's directory",
   );
 }

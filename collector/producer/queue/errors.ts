@@ -16,6 +16,7 @@ export type QueueRetry = 'transient' | 'permanent';
 export type QueueErrorCode =
   | 'queue_in_use'
   | 'queue_open_failed'
+  | 'queue_foreign'
   | 'queue_full'
   | 'disk_full'
   | 'payload_too_large'
@@ -66,6 +67,25 @@ export class QueueOpenError extends QueueError {
       cause,
     );
     this.path = path;
+  }
+}
+
+/** The directory is in use for something else: a queue made among those files might be lost with them. */
+export class QueueForeignError extends QueueError {
+  override readonly name = 'QueueForeignError';
+  readonly path: string;
+  /** Some of what the directory holds, as a phrase. */
+  readonly holds: string;
+
+  constructor(path: string, holds: string) {
+    super(
+      'queue_foreign',
+      'permanent',
+      `${path} is no queue: it holds ${holds}, and none of a queue's files. Nothing was touched. ` +
+        'A queue needs a directory of its own: name one that is empty, or is to be made',
+    );
+    this.path = path;
+    this.holds = holds;
   }
 }
 
@@ -218,6 +238,7 @@ interface CauseFacts {
 /** The errors that arise in the worker thread, as plain data for the way to the main thread. */
 export type QueueErrorFacts =
   | { readonly code: 'queue_in_use'; readonly path: string }
+  | { readonly code: 'queue_foreign'; readonly path: string; readonly holds: string }
   | {
       readonly code: 'queue_open_failed' | 'disk_full';
       readonly path: string;
@@ -235,6 +256,9 @@ export type QueueErrorFacts =
 /** The data of an error of the worker; `undefined` for an exception that is a mistake of ours. */
 export function toFacts(error: unknown): QueueErrorFacts | undefined {
   if (error instanceof QueueInUseError) return { code: 'queue_in_use', path: error.path };
+  if (error instanceof QueueForeignError) {
+    return { code: 'queue_foreign', path: error.path, holds: error.holds };
+  }
   if (error instanceof QueueOpenError) {
     return { code: 'queue_open_failed', path: error.path, cause: causeFacts(error) };
   }
@@ -258,6 +282,8 @@ export function fromFacts(facts: QueueErrorFacts): QueueError {
   switch (facts.code) {
     case 'queue_in_use':
       return new QueueInUseError(facts.path);
+    case 'queue_foreign':
+      return new QueueForeignError(facts.path, facts.holds);
     case 'queue_open_failed':
       return new QueueOpenError(facts.path, cause(facts.cause));
     case 'disk_full':

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { QueueInUseError } from './errors.ts';
 
-const LOCK_NAME = 'lock';
+export const LOCK_NAME = 'lock';
 const SQLITE_BUSY = 5;
 
 export interface QueueLock {

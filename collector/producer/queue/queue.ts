@@ -105,7 +105,7 @@ export class Queue {
   /**
    * Opens a queue, or makes it. Repairs and declares what has to be; see `recovery`.
    * @param start Starts the thread that does the work.
-   * @throws QueueInUseError, QueueOpenError; RangeError for settings out of range.
+   * @throws QueueInUseError, QueueForeignError, QueueOpenError; RangeError for settings out of range.
    */
   static async open(options: QueueOptions, start: StartThread = startThread): Promise<Queue> {
     const given = { ...DEFAULTS, ...options };

@@ -10,10 +10,12 @@ import { hostname } from 'node:os';
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { randomUuidV7 } from '../older-node.ts';
 import { QueueCore } from './core.ts';
-import { Disk } from './disk.ts';
+import { judgeDirectory } from './directory.ts';
+import { Disk, DiskReader } from './disk.ts';
 import {
   type QueueError,
   QueueFailedError,
+  QueueForeignError,
   QueueInUseError,
   QueueOpenError,
   toFacts,
@@ -40,6 +42,8 @@ class QueueWorker {
   constructor(options: WorkerStart['options'], port: MessagePort) {
     this.#port = port;
     const { path } = options;
+    const verdict = judgeDirectory(new DiskReader(path).list(''));
+    if (verdict.kind === 'foreign') throw new QueueForeignError(path, verdict.holds);
     const files = new Disk(path);
     this.#lock = lockQueue(path);
     try {
@@ -98,7 +102,7 @@ class QueueWorker {
 }
 
 function openingError(path: string, error: unknown): QueueError {
-  if (error instanceof QueueInUseError) return error;
+  if (error instanceof QueueInUseError || error instanceof QueueForeignError) return error;
   return new QueueOpenError(path, error instanceof QueueFailedError ? error.cause : error);
 }
 

@@ -31,6 +31,7 @@ function firstCells(section: string): string {
 /** By type, so that one that is added has to be here; `closed` is what users get for a closed queue. */
 const QUEUE_CODES: Record<Exclude<QueueErrorCode, 'queue_closed'>, true> = {
   queue_in_use: true,
+  queue_foreign: true,
   queue_open_failed: true,
   queue_full: true,
   disk_full: true,

@@ -1,7 +1,7 @@
 /** The queue as its users have it: the client, the worker thread, the lock, real files. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -245,12 +245,29 @@ describe('a queue that fails', () => {
     await queue.close();
   });
 
+  test('to open touches nothing in a directory that is of something else', async () => {
+    mkdirSync(path);
+    writeFileSync(join(path, 'holdfast.db'), 'somebody has this');
+    const foreign = { code: 'queue_foreign', path, holds: 'holdfast.db' };
+    await expect(Queue.open({ path })).rejects.toMatchObject(foreign);
+    expect(readdirSync(path)).toEqual(['holdfast.db']);
+
+    // The top of a volume is no foreign place.
+    rmSync(join(path, 'holdfast.db'));
+    mkdirSync(join(path, 'lost+found'));
+    const queue = await open();
+    await queue.close();
+    // Nor is a queue that somebody has put a file into.
+    writeFileSync(join(path, 'notes.txt'), 'ours');
+    await open();
+  });
+
   test('to open says what is in the way', async () => {
     writeFileSync(path, 'a file, not a directory');
     await expect(Queue.open({ path })).rejects.toMatchObject({
       code: 'queue_open_failed',
       message: expect.stringContaining(path),
-      cause: { code: 'EEXIST' },
+      cause: { code: 'ENOTDIR' },
     });
   });
 });
