@@ -7,7 +7,7 @@ import { keptCollectorId } from '#collector/producer/queue/identity-file.ts';
 import { exportRow } from '#collector/tools/export-row.ts';
 import { readFrames } from '#collector/tools/frames.ts';
 import { loadWaiting, reasonFor, triesOf, type Waiting } from '#collector/tools/sending.ts';
-import { type QueueStatus, statusOf } from '#collector/tools/status.ts';
+import { problemsOf, type QueueStatus, statusOf } from '#collector/tools/status.ts';
 import { type Verification, verify } from '#collector/tools/verify.ts';
 import { pendingCount, type QueueView, viewQueue } from '#collector/tools/view.ts';
 import { type Frame, formatCrc, formatTime } from '#protocol/identity.ts';
@@ -132,6 +132,16 @@ function status(options: CommonOptions): void {
   const found = statusOf(view);
   if (options.json) printJson(statusJson(view, found));
   else for (const line of statusLines(view, found)) print(line);
+  endOverDamage(view);
+}
+
+/** @throws CommandError where damage shows, as far as it does without reading every byte. */
+function endOverDamage(view: QueueView): void {
+  if (problemsOf(view).length === 0 && view.missing.length === 0) return;
+  throw new CommandError(
+    'failed',
+    `the queue in ${view.path} is damaged; queue verify names what is lost by it`,
+  );
 }
 
 function statusJson(view: QueueView, found: QueueStatus) {
@@ -252,6 +262,7 @@ async function list(options: ListOptions): Promise<void> {
   if (options.json) await listJson(view, frames, waiting);
   else await listTable(view, frames, waiting);
   warnOfUnreadable(unreadable.frames);
+  endOverDamage(view);
 }
 
 async function listTable(
@@ -325,8 +336,8 @@ async function exportFrames(options: ExportOptions): Promise<void> {
   if (missing + unreadable.frames === 0) return;
   throw new CommandError(
     'failed',
-    `${countText(missing + unreadable.frames, 'frame')} of this queue can't be read and ` +
-      'are not in the export. queue verify names the damage; all others were written',
+    `${countText(missing + unreadable.frames, 'frame')} of this queue can't be read, and so not ` +
+      'exported. queue verify names the damage; all others were written',
   );
 }
 

@@ -78,7 +78,7 @@ export function statusOf(view: QueueView): QueueStatus {
 }
 
 /** What is wrong with files, as far as it shows without reading every byte. */
-function problemsOf({ checkpoint, found }: QueueView): string[] {
+export function problemsOf({ checkpoint, found }: QueueView): string[] {
   const problems: string[] = [];
   if (checkpoint.state === 'unreadable') {
     problems.push(`checkpoint: can't be used: ${checkpoint.why}`);

@@ -144,6 +144,17 @@ describe('a queue that nobody has open', () => {
 describe('a damaged queue', () => {
   beforeEach(async () => (await fill()).close());
 
+  test('is told by the exit code of whatever looks at it, too', () => {
+    const name = segments().at(1) ?? '';
+    writeFileSync(join(path, name), 'GIF89a '.repeat(2_000));
+    for (const command of ['status', 'list']) {
+      const { status, stdout, stderr } = run(['queue', command, '--path', path]);
+      expect(status).toBe(1);
+      expect(stdout).not.toBe('');
+      expect(stderr).toContain('is damaged');
+    }
+  });
+
   test('is named by file, place and loss; repaired only when told to; and loses nothing that reads', async () => {
     const wounds = [hurt(2), hurt(4)];
     const lost = wounds.map(({ seq }) => seq);
