@@ -216,6 +216,33 @@ class OptionsCheck {
 }
 
 /**
+ * The options of a call: no others than these, since a misspelt one would silently have no effect,
+ * and a signal that is one.
+ * @throws ArgumentError
+ */
+export function checkCallOptions(options: unknown, names: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new ArgumentError('options', 'an object', show(options));
+  }
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) {
+      throw new ArgumentError('an option', `one of ${names.join(', ')}`, show(name));
+    }
+  }
+  const { signal }: { signal?: unknown } = options;
+  if (signal !== undefined && !isAbortSignal(signal)) {
+    throw new ArgumentError('signal', 'an AbortSignal', show(signal));
+  }
+}
+
+/** By what is used of it: there are others than the platform's. */
+function isAbortSignal(signal: unknown): boolean {
+  if (typeof signal !== 'object' || signal === null) return false;
+  const { aborted, addEventListener }: { aborted?: unknown; addEventListener?: unknown } = signal;
+  return typeof aborted === 'boolean' && typeof addEventListener === 'function';
+}
+
+/**
  * A deadline or another time to wait, in milliseconds: 0 to about 24 days, what a timer can hold.
  * @throws ArgumentError
  */

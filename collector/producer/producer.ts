@@ -16,6 +16,7 @@ import { AbortedError, ArgumentError, ClosedError } from './errors.ts';
 import type { Opening, PipelineEvent, ProducerEvent, ProducerEventMap } from './events.ts';
 import {
   type CompleteOptions,
+  checkCallOptions,
   checkOptions,
   checkWaitMs,
   type ProducerOptions,
@@ -86,6 +87,14 @@ export interface FlushResult {
 /** How often it is asked how much is pending; acks are what a flush really waits for. */
 const PENDING_POLL_MS = 10;
 
+const WAIT_OPTIONS = ['signal'];
+const SEND_OPTIONS = ['capturedAt', 'signal'];
+const FLUSH_OPTIONS = ['deadlineMs', 'signal'];
+
+/** A clock that says an earlier time, September 2001, was never set: it tells nothing about a number. */
+const CLOCK_SET_US = 1e15;
+const TEN_YEARS_US = 10 * 365 * 86_400 * 1e6;
+
 export class Producer extends EventEmitter<ProducerEventMap> {
   readonly #options: CompleteOptions;
   readonly #surroundings: Surroundings;
@@ -129,10 +138,11 @@ export class Producer extends EventEmitter<ProducerEventMap> {
    * typed error of a failed opening (QueueInUseError, QueueForeignError, QueueOpenError, CollectorIdError), ClosedError
    * or AbortedError. Nobody has to call it: sends wait for the opening, too.
    */
-  async opened({ signal }: WaitOptions = {}): Promise<Opening> {
+  async opened(options: WaitOptions = {}): Promise<Opening> {
+    checkCallOptions(options, WAIT_OPTIONS);
     if (this.#closing !== undefined) throw this.#closedError;
     if (this.#failure !== undefined) throw this.#failure;
-    return unlessAborted(this.#opening, signal);
+    return unlessAborted(this.#opening, options.signal);
   }
 
   /**
@@ -144,8 +154,10 @@ export class Producer extends EventEmitter<ProducerEventMap> {
    * that failed. `queue_failed` and `aborted` may leave it unknown; see docs/producer.md.
    */
   async send(payload: string | Uint8Array, options: SendOptions = {}): Promise<Receipt> {
-    const { capturedAt = this.#surroundings.wallTime(), signal } = options;
-    checkCapturedAt(capturedAt);
+    checkCallOptions(options, SEND_OPTIONS);
+    const now = this.#surroundings.wallTime();
+    const { capturedAt = now, signal } = options;
+    checkCapturedAt(capturedAt, now);
     const position = await this.#line.send(bytesOf(payload), capturedAt, signal);
     return new Receipt(position, this.#settlements);
   }
@@ -169,7 +181,9 @@ export class Producer extends EventEmitter<ProducerEventMap> {
    * after the call are not waited for.
    * @throws AbortedError, ClosedError, and the error of an opening that failed.
    */
-  async flush({ deadlineMs, signal }: FlushOptions = {}): Promise<FlushResult> {
+  async flush(options: FlushOptions = {}): Promise<FlushResult> {
+    checkCallOptions(options, FLUSH_OPTIONS);
+    const { deadlineMs, signal } = options;
     if (deadlineMs !== undefined) checkWaitMs('deadlineMs', deadlineMs);
     if (this.#closing !== undefined) throw this.#closedError;
     const deadline = new Deadline(deadlineMs, signal, this.#surroundings.after);
@@ -191,7 +205,9 @@ export class Producer extends EventEmitter<ProducerEventMap> {
    * @param options `deadlineMs`: what the wait for delivery may take, 0 by default; `signal` ends
    * that wait early, too: the producer is closed all the same.
    */
-  async close({ deadlineMs = 0, signal }: FlushOptions = {}): Promise<FlushResult> {
+  async close(options: FlushOptions = {}): Promise<FlushResult> {
+    checkCallOptions(options, FLUSH_OPTIONS);
+    const { deadlineMs = 0, signal } = options;
     checkWaitMs('deadlineMs', deadlineMs);
     this.#closing ??= this.#close(new Deadline(deadlineMs, signal, this.#surroundings.after));
     return this.#closing;
@@ -203,6 +219,7 @@ export class Producer extends EventEmitter<ProducerEventMap> {
    * it. Does nothing but wait where nothing has failed. Rejects like `opened`.
    */
   async reopen(options: WaitOptions = {}): Promise<Opening> {
+    checkCallOptions(options, WAIT_OPTIONS);
     if (this.#lifecycle === 'failed') {
       this.#line.pause();
       this.#failure = undefined;
@@ -454,8 +471,17 @@ function bytesOf(payload: unknown): Uint8Array {
   throw new ArgumentError('payload', 'text or a Uint8Array', show(payload));
 }
 
-function checkCapturedAt(capturedAt: number): void {
-  if (Number.isSafeInteger(capturedAt) && capturedAt >= 0) return;
+function checkCapturedAt(capturedAt: number, now: number): void {
+  if (Number.isSafeInteger(capturedAt) && capturedAt >= 0) {
+    if (!isMilliseconds(capturedAt, now)) return;
+    const rule = 'in microseconds, as Date.now() * 1000 is';
+    throw new ArgumentError('capturedAt', rule, `${capturedAt}, milliseconds by its size`);
+  }
   const rule = `whole microseconds since 1970 UTC, 0 to ${CAPTURED_AT_MAX}`;
   throw new ArgumentError('capturedAt', rule, show(capturedAt));
+}
+
+/** A time of these years if it is milliseconds, and of January 1970 if it is not. */
+function isMilliseconds(capturedAt: number, now: number): boolean {
+  return now >= CLOCK_SET_US && Math.abs(capturedAt * 1_000 - now) < TEN_YEARS_US;
 }

@@ -207,6 +207,30 @@ describe('send', () => {
     expect((await producer.send('')).seq).toBe(1);
   });
 
+  test('and other calls refuse options that can not be meant, and nothing is done', async () => {
+    const producer = make();
+    const wrong = { captured_at: 1 } as object;
+    const noSignal = { signal: new AbortController() as unknown as AbortSignal };
+    for (const call of [
+      () => producer.send('', wrong),
+      () => producer.send('', noSignal),
+      () => producer.send('', { capturedAt: Date.now() }),
+      () => producer.send('', Date.now() as unknown as object),
+      ...[wrong, noSignal].flatMap((options) => [
+        () => producer.opened(options),
+        () => producer.flush(options),
+        () => producer.reopen(options),
+        () => producer.close(options),
+      ]),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'argument_invalid' });
+    }
+    await expect(producer.send('', { capturedAt: Date.now() })).rejects.toThrow(
+      'Date.now() * 1000',
+    );
+    expect((await producer.send('', { capturedAt: Date.now() * 1_000 })).seq).toBe(1);
+  });
+
   test('never fails for the link, whatever became of it before', async () => {
     const { relay, server } = await relayed();
     const producer = make({ server });
