@@ -128,7 +128,7 @@ const TLS_ADVICE: Readonly<Record<TlsCode, { retry: Retry; text: string }>> = {
   },
   tls_untrusted: {
     retry: 'permanent',
-    text: "the server's certificate leads to no CA that is trusted here, so nothing was sent to it; give the CA that has signed it (HOLDFAST_TLS_CA_FILE), and see that this is your server",
+    text: "the server's certificate leads to no CA that is trusted here, so nothing was sent to it; give the CA that has signed it (tls.ca, HOLDFAST_TLS_CA_FILE), and see that this is your server",
   },
   tls_expired: {
     retry: 'permanent',
@@ -136,11 +136,11 @@ const TLS_ADVICE: Readonly<Record<TlsCode, { retry: Retry; text: string }>> = {
   },
   tls_name: {
     retry: 'permanent',
-    text: "the server's certificate is for another name; dial it by a name that is in there, or say by which it goes (HOLDFAST_TLS_SERVERNAME), and see that this is your server",
+    text: "the server's certificate is for another name; dial it by a name that is in there, or say by which it goes (tls.servername, HOLDFAST_TLS_SERVERNAME), and see that this is your server",
   },
   tls_refused: {
     retry: 'permanent',
-    text: "the server refuses our TLS handshake: see to our certificate (HOLDFAST_TLS_CERT_FILE), and to the server's log",
+    text: "the server refuses our TLS handshake: see to our certificate (tls.cert, HOLDFAST_TLS_CERT_FILE), and to the server's log",
   },
   tls_files: {
     retry: 'permanent',
@@ -194,7 +194,7 @@ const DEADLINE_TEXTS: Readonly<Record<Phase, string>> = {
   greeting:
     'the connection was accepted, but the server says nothing: a proxy accepts although its ' +
     'server is away, the way is cut or very long, this is no server of ours, or it speaks TLS and ' +
-    'this end does not (HOLDFAST_TLS), or the other way round',
+    'this end does not (the option tls, HOLDFAST_TLS), or the other way round',
   welcome: 'the server does not answer our HELLO: it or its store hangs, or the way is cut',
 };
 
@@ -211,7 +211,7 @@ export function byeError(bye: Bye, saidHello = true): LinkError {
 
 const CERTIFICATE_ADVICE: { readonly retry: Retry; readonly text: string } = {
   retry: 'permanent',
-  text: 'it wants a client certificate of a CA that it trusts, and ours is not, or has expired, or there is none; see HOLDFAST_TLS_CERT_FILE and HOLDFAST_TLS_KEY_FILE here, and the log there',
+  text: 'it wants a client certificate of a CA that it trusts, and ours is not, or has expired, or there is none; see tls.cert and tls.key (HOLDFAST_TLS_CERT_FILE and HOLDFAST_TLS_KEY_FILE) here, and the log there',
 };
 
 const BYE_ADVICE: Readonly<Record<ByeReason, { retry: Retry; text: string }>> = {
@@ -222,7 +222,7 @@ const BYE_ADVICE: Readonly<Record<ByeReason, { retry: Retry; text: string }>> = 
   },
   unauthorized: {
     retry: 'permanent',
-    text: 'it does not accept our token; give both sides the same one (HOLDFAST_TOKEN or the file that HOLDFAST_TOKEN_FILE names)',
+    text: 'it does not accept our token; give both sides the same one (the option token; of the programs HOLDFAST_TOKEN, or the file that HOLDFAST_TOKEN_FILE names)',
   },
   version: { retry: 'permanent', text: 'it speaks no version of ours; upgrade the older side' },
   protocol_error: {

@@ -107,3 +107,9 @@ test('what is no protocol of ours may be damage or another server', () => {
   expect(error).toMatchObject({ code: 'protocol', retry: 'transient' });
   expect(error.message).toContain('no server of ours');
 });
+
+test('what is said of a wrong token names the option of the library and the variable of the programs', () => {
+  const { message } = byeError({ kind: 'bye', reason: 'unauthorized', retryAfterMs: 0, text: '' });
+  expect(message).toContain('the option token');
+  expect(message).toContain('HOLDFAST_TOKEN_FILE');
+});
