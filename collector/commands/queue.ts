@@ -336,7 +336,7 @@ async function exportFrames(options: ExportOptions): Promise<void> {
   if (missing + unreadable.frames === 0) return;
   throw new CommandError(
     'failed',
-    `${countText(missing + unreadable.frames, 'frame')} of this queue can't be read, and so not ` +
+    `${countText(missing + unreadable.frames, 'frame')} of this queue could not be read or ` +
       'exported. queue verify names the damage; all others were written',
   );
 }
