@@ -3,8 +3,8 @@
  * and ends the process. Nothing else does any of that. What runs is `collector.ts`; it is loaded by
  * `run` alone, for the tools beside it need little of it and should answer at once.
  *
- * Exit codes: 0 stopped as asked, 1 failed (a supervisor should start it again), 2 usage or
- * settings, 130 at the second signal.
+ * Exit codes: 0 stopped as asked, 1 failed (a supervisor should start it again), 2 usage, settings,
+ * or something else that a person must change before it can start, 130 at the second signal.
  */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
@@ -21,6 +21,7 @@ import { addQueueCommands } from './commands/queue.ts';
 import { COLLECTOR_SETTINGS, type CollectorSettings } from './config.ts';
 import { codeOf } from './event-log.ts';
 import type { Logger } from './logger.ts';
+import { CollectorIdError, QueueInUseError, QueueOpenError } from './producer/queue/errors.ts';
 import { ListenError } from './status/http-server.ts';
 import { tlsOf } from './tls.ts';
 
@@ -108,8 +109,23 @@ function endAfterFailedStart(error: unknown, logger: Logger): never {
       ? '. Nothing was started; HOLDFAST_STATUS_HOST and HOLDFAST_STATUS_PORT move the status server'
       : '';
   logger.fatal({ event: 'start_failed', code: codeOf(error) }, `${error.message}${advice}`);
-  process.exit(error instanceof ListenError ? EXIT.usage : EXIT.failed);
+  process.exit(isForAPerson(error) ? EXIT.usage : EXIT.failed);
 }
+
+/** What stays as it is until somebody changes a setting, a file, a right, or ends another program. */
+function isForAPerson(error: Error): boolean {
+  if (error instanceof QueueOpenError) {
+    return error.cause instanceof Error && UNUSABLE_PATH.has(codeOf(error.cause) ?? '');
+  }
+  return [ListenError, QueueInUseError, CollectorIdError].some((kind) => error instanceof kind);
+}
+
+/** The queue's directory can't be made, read or written, whatever the disk does. */
+const UNUSABLE_PATH: ReadonlySet<string> = new Set([
+  ...['EACCES', 'EEXIST', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'EPERM', 'EROFS'],
+  // Of all that is done by SQLite, only the lock's file.
+  'ERR_SQLITE_ERROR',
+]);
 
 const program = new Command('./holdfast collector')
   .description('Samples this machine and brings every sample to the server, whatever the network.')

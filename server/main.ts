@@ -3,14 +3,14 @@
  * process. Nothing else does any of that. What runs is `server.ts`; it is loaded by `run` alone, for
  * the tools beside it need little of it and should answer at once.
  *
- * Exit codes: 0 stopped as told, 1 could not go on, 2 settings or usage. The other commands are in
- * `commands/`.
+ * Exit codes: 0 stopped as told, 1 could not go on, 2 usage, settings, or something else that a
+ * person must change before it can start. The other commands are in `commands/`.
  */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { formatSettings, readSettings, settingsInForce } from '#protocol/settings.ts';
 import { AccessFileError } from './access/file-error.ts';
-import { type CommandContext, EXIT, endingOf } from './commands/command.ts';
+import { type CommandContext, EXIT, endingOf, exitCodeOf } from './commands/command.ts';
 import { addDataCommands } from './commands/data.ts';
 import { addStoreCommands } from './commands/store.ts';
 import { addTokenCommands } from './commands/token.ts';
@@ -59,7 +59,7 @@ async function run(): Promise<void> {
     // Why it did not start is what has to be told, whatever else goes wrong then.
     await parts.disposeAsync().catch(() => {});
     log.fatal({ event: 'not_started', code: codeOf(error) }, startProblem(error, settings));
-    process.exit(error instanceof AccessFileError ? EXIT.usage : EXIT.failed);
+    process.exit(exitCodeOfStart(error));
   }
   let stopping = false;
   const stop = (reason: string, exitCode: number): void => {
@@ -90,10 +90,22 @@ function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
 
+/** `usage` where a person must change something before it can start. */
+function exitCodeOfStart(error: unknown): number {
+  if (error instanceof StoreError) return exitCodeOf(error);
+  return error instanceof AccessFileError || isOfAddress(error) ? EXIT.usage : EXIT.failed;
+}
+
+/** Taken, not of this machine, not for this user, or a name that nobody knows. */
+function isOfAddress(error: unknown): error is Error {
+  const calls: unknown[] = ['listen', 'bind', 'getaddrinfo'];
+  return error instanceof Error && 'syscall' in error && calls.includes(error.syscall);
+}
+
 /** What keeps the server from starting, with what to do about it. */
 function startProblem(error: unknown, settings: ServerSettings): string {
   if (error instanceof StoreError || error instanceof AccessFileError) return error.message;
-  if (!(error instanceof Error) || !('syscall' in error)) {
+  if (!isOfAddress(error)) {
     return error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
   const { ingestHost, ingestPort, apiHost, apiPort } = settings;

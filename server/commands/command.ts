@@ -8,7 +8,7 @@
 import { CommanderError } from 'commander';
 import { type Environment, readSettings, SettingsError } from '#protocol/settings.ts';
 import { SERVER_SETTINGS, type ServerSettings } from '#server/config.ts';
-import { StoreError } from '#server/store/store.ts';
+import { StoreError, type StoreErrorCode } from '#server/store/store.ts';
 
 export const EXIT = { held: 0, failed: 1, usage: 2 } as const;
 
@@ -50,13 +50,17 @@ export function endingOf(
   if (error instanceof CommandError) return { exitCode: error.exitCode, message: error.message };
   if (error instanceof SettingsError) return { exitCode: EXIT.usage, message: error.message };
   if (error instanceof StoreError && error.code !== 'internal') {
-    return {
-      exitCode: BAD_INPUT.has(error.code) ? EXIT.usage : EXIT.failed,
-      message: error.message,
-    };
+    return { exitCode: exitCodeOf(error), message: error.message };
   }
   return undefined;
 }
 
-/** The store that was named is not one that can be worked on; the others are failures of one that is. */
-const BAD_INPUT: ReadonlySet<string> = new Set(['path', 'foreign', 'newer']);
+/**
+ * `usage` where the store that was named is not one that can be worked on, or not while another
+ * program does: a person has to change something first. The others are failures of one that can.
+ */
+export function exitCodeOf({ code }: StoreError): number {
+  return UNUSABLE.has(code) ? EXIT.usage : EXIT.failed;
+}
+
+const UNUSABLE: ReadonlySet<StoreErrorCode> = new Set(['path', 'foreign', 'newer', 'busy']);

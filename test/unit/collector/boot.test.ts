@@ -155,7 +155,7 @@ describe('the collector that can not start', () => {
     expect(second.stdout).toContain('HOLDFAST_STATUS_PORT');
   });
 
-  test('says that the queue is open elsewhere, without a stack, and exits with 1', async () => {
+  test('says that the queue is open elsewhere, without a stack, and exits with 2', async () => {
     const queuePath = join(directory, 'queue');
     const holder = new Producer({
       server: { host: '127.0.0.1', port: 1 },
@@ -164,9 +164,16 @@ describe('the collector that can not start', () => {
     });
     await holder.opened();
     const program = start();
-    expect(await program.exit).toBe(1);
+    expect(await program.exit).toBe(2);
     await holder.close();
     expect(program.log.at(-1)).toMatchObject({ event: 'start_failed', code: 'queue_in_use' });
+    expect(program.stdout).not.toContain('stack');
+  });
+
+  test('says that a queue can not be where a file is, without a stack, and exits with 2', async () => {
+    const program = start({ HOLDFAST_QUEUE_PATH: MAIN });
+    expect(await program.exit).toBe(2);
+    expect(program.log.at(-1)).toMatchObject({ event: 'start_failed', code: 'queue_open_failed' });
     expect(program.stdout).not.toContain('stack');
   });
 

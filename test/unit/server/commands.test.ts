@@ -38,6 +38,7 @@ test.each([
   [new CommandError('usage', 'no such day'), { exitCode: 2, message: 'no such day' }],
   [new StoreError('corrupt', 'damaged'), { exitCode: 1, message: 'damaged' }],
   [new StoreError('foreign', 'a diary'), { exitCode: 2, message: 'a diary' }],
+  [new StoreError('busy', 'in use'), { exitCode: 2, message: 'in use' }],
 ])('%s ends the program with words', (error, ending) => {
   expect(endingOf(error)).toMatchObject(ending);
 });

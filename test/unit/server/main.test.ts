@@ -4,12 +4,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { issue, makeAuthority, validFor } from '#lab/certificates.ts';
 import { Program } from './program.ts';
 import { DEADLINE, stopServing, TestCollector } from './serving.ts';
 import { EPOCH_A, epochOf, framesOf, stored } from './store-contract.ts';
+import { filledStore, zeroPageOf } from './store-files.ts';
 import { TOKEN } from './wire-client.ts';
+
+/** A file, where a directory would have to be. */
+const MAIN_TEST = fileURLToPath(import.meta.url);
 
 let directory = '';
 const programs: Program[] = [];
@@ -128,7 +133,7 @@ test('a port that is taken is named with the variable that moves it', async () =
   const address = other.address();
   const port = typeof address === 'object' ? String(address?.port) : '';
   const program = start({ HOLDFAST_INGEST_PORT: port });
-  expect(await program.exited()).toBe(1);
+  expect(await program.exited()).toBe(2);
   expect(program.logged.at(-1)).toMatchObject({
     event: 'not_started',
     code: 'EADDRINUSE',
@@ -137,10 +142,38 @@ test('a port that is taken is named with the variable that moves it', async () =
   other.close();
 });
 
+test.each([
+  [
+    'an address that is not of this machine',
+    { HOLDFAST_INGEST_HOST: '192.0.2.1' },
+    'EADDRNOTAVAIL',
+  ],
+  ['a path below a file', { HOLDFAST_STORE_PATH: join(MAIN_TEST, 'store') }, 'path'],
+])('%s keeps it from starting, and it ends with 2', async (_, settings, code) => {
+  const program = start(settings);
+  expect(await program.exited()).toBe(2);
+  expect(program.logged.at(-1)).toMatchObject({ event: 'not_started', code });
+});
+
+test('a store that another server works on keeps it from starting, and it ends with 2', async () => {
+  await start().started();
+  const second = start();
+  expect(await second.exited()).toBe(2);
+  expect(second.logged.at(-1)).toMatchObject({ event: 'not_started', code: 'busy' });
+});
+
+test('a store that is damaged is nothing that was set wrong: it ends with 1', async () => {
+  const path = await filledStore(directory, 10);
+  zeroPageOf(path, 5);
+  const program = start({ HOLDFAST_STORE_PATH: directory });
+  expect(await program.exited()).toBe(1);
+  expect(program.logged.at(-1)).toMatchObject({ event: 'not_started', code: 'corrupt' });
+});
+
 test('a file that is no store keeps it from starting, with what to do', async () => {
   writeFileSync(join(directory, 'holdfast.db'), 'not a database');
   const program = start({ HOLDFAST_STORE_PATH: directory });
-  expect(await program.exited()).toBe(1);
+  expect(await program.exited()).toBe(2);
   expect(program.logged.at(-1)).toMatchObject({
     event: 'not_started',
     code: 'foreign',

@@ -143,7 +143,7 @@ test('a restored backup is filled up again by a collector that lives on', {
     out: expect.stringContaining('300 frames'),
   });
   await send(301, 700);
-  expect(tool('restore', file)).toMatchObject({ code: 1, err: expect.stringContaining('in use') });
+  expect(tool('restore', file)).toMatchObject({ code: 2, err: expect.stringContaining('in use') });
   expect(await server?.ended('SIGTERM')).toBe(0);
   expect(tool('restore', file)).toMatchObject({
     code: 0,
