@@ -139,8 +139,8 @@ async function openStore(
     if (damaged === 0) return log.info({ event: 'store_checked', frames }, 'the store is whole');
     log.error(
       { event: 'store_frames_damaged', frames, damaged, problems },
-      `${damaged} stored frames no longer match their CRC: the disk has altered them. With the server stopped, ` +
-        '`./holdfast server store salvage` takes them out; collectors then send again what they still hold',
+      `${damaged === 1 ? '1 stored frame no longer matches its CRC' : `${damaged} stored frames no longer match their CRC`}: the disk has altered what it held. ` +
+        'With the server stopped, `./holdfast server store salvage` takes out what is damaged; collectors then send again what they still hold',
     );
   };
   const store = await SqliteStore.open({

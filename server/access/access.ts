@@ -11,7 +11,7 @@ import { Attempts } from './attempts.ts';
 import { AccessFileError } from './file-error.ts';
 import { collectorKeys, type Keys, sharedKey } from './keys.ts';
 import { checkTlsFiles, TlsDoor, type TlsFiles } from './tls.ts';
-import { TokensFile, TokensFileError } from './tokens-file.ts';
+import { TokensFile, TokensFileError, unreadableTokens } from './tokens-file.ts';
 import { Watched } from './watched.ts';
 
 export interface AccessSettings {
@@ -190,7 +190,13 @@ function allowed(collectors: number): string {
 
 /** Throws AccessFileError. */
 function readTokens(path: string): TokensFile {
-  const text = readText(path, 'HOLDFAST_TOKENS_FILE');
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const message = `${path} (HOLDFAST_TOKENS_FILE) ${unreadableTokens(cause)}`;
+    throw new AccessFileError(message, { cause });
+  }
   try {
     return TokensFile.parse(text);
   } catch (error) {

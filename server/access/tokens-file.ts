@@ -28,6 +28,14 @@ export class TokensFileError extends Error {
   }
 }
 
+/** Why a tokens file could not be read, to be put behind its path. */
+export function unreadableTokens(error: unknown): string {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+    return 'is not there: `./holdfast server token add COLLECTOR` makes it with the first token';
+  }
+  return `can't be read: ${error instanceof Error ? error.message : error}`;
+}
+
 /** Stands in a file that names nobody: an empty one is taken for one that is being written. */
 const HEADER = '# Keys of collectors, made by ./holdfast server token';
 

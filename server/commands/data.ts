@@ -94,7 +94,7 @@ async function exportFrames(storePath: string, options: ExportOptions): Promise<
   if (damaged === 0) return;
   throw new CommandError(
     'failed',
-    `${damaged} of the exported frames are not what was captured (crc_ok is false): the store in ${storePath} is damaged. Look at it: ./holdfast server store check`,
+    `${damaged} of the exported frames ${damaged === 1 ? 'is' : 'are'} not what was captured (crc_ok is false): the store in ${storePath} is damaged. Look at it: ./holdfast server store check`,
   );
 }
 
@@ -152,7 +152,9 @@ async function audit(
   if (missing > 0) {
     throw new CommandError(
       'failed',
-      `${missing} frames are missing: nobody has them, and nobody has declared them lost`,
+      missing === 1
+        ? '1 frame is missing: nobody has it, and nobody has declared it lost'
+        : `${missing} frames are missing: nobody has them, and nobody has declared them lost`,
     );
   }
   if (!json)

@@ -26,6 +26,7 @@ import {
   type TokenLine,
   TokensFile,
   TokensFileError,
+  unreadableTokens,
 } from '#server/access/tokens-file.ts';
 import { giveToOwnerOf, syncPath } from '#server/files.ts';
 import { type CommandContext, CommandError, readSettingsOf } from './command.ts';
@@ -169,7 +170,7 @@ function read(path: string): TokensFile {
     if (error instanceof TokensFileError) {
       throw new CommandError('usage', `${path} can't be used:\n  ${error.message}`);
     }
-    throw new CommandError('usage', `${path} can't be read: ${(error as Error).message}`);
+    throw new CommandError('usage', `${path} ${unreadableTokens(error)}`);
   }
 }
 

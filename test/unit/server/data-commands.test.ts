@@ -90,7 +90,7 @@ describe('export', () => {
     const { exitCode, out, err } = await run('export');
     expect(exitCode).toBe(1);
     expect(JSON.parse(out)).toMatchObject({ seq: 1, crc_ok: false });
-    expect(err).toContain('1 of the exported frames');
+    expect(err).toContain('1 of the exported frames is not what was captured');
   });
 });
 

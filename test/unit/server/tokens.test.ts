@@ -132,7 +132,10 @@ describe('the command', () => {
     const missing = program({ HOLDFAST_TOKENS_FILE: '' }, 'token', 'list');
     expect(await missing.exited()).toBe(2);
     expect(missing.err).toContain('HOLDFAST_TOKENS_FILE must name the tokens file');
-    expect(await command('list')).toMatchObject({ exitCode: 2, out: '' });
+    const unmade = await command('list');
+    expect(unmade).toMatchObject({ exitCode: 2, out: '' });
+    expect(unmade.err).toMatch(/is not there: .*server token add/);
+    expect(unmade.err).not.toContain('ENOENT');
     expect(await command('add', 'Edge 1')).toMatchObject({ exitCode: 2, out: '' });
     writeFileSync(tokensFile, 'edge-1 hunter2\n');
     const broken = await command('add', 'edge-2');
@@ -260,7 +263,7 @@ describe('a server with a tokens file', () => {
   });
 
   test.each([
-    ['is not there', undefined, /can't be read: ENOENT/],
+    ['is not there', undefined, /is not there: .*server token add/],
     ['is broken', 'edge-1 x\n', /line 1 must be/],
   ])('does not start when it %s, and ends with 2', async (_, text, words) => {
     if (text !== undefined) writeFileSync(tokensFile, text);
