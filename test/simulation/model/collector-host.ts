@@ -49,10 +49,10 @@ const RESTART_MS = 500;
 /** No history fills a queue of this size. */
 const LARGE_BYTES = 1_048_576;
 /**
- * What is left of a full queue after an eviction, at least: segments are a quarter of it at most, and
- * in one of 64 KiB what each is charged beside its bytes weighs half as much again.
+ * What a queue counts after an eviction, at least, as a part of its limit: in one of 64 KiB room for
+ * a frame is 9 KiB, and the segment given up is a quarter and 8 KiB at most.
  */
-const FULL_SHARE = 0.35;
+const FULL_SHARE = 0.45;
 /** Dials that may bring nothing: the doubling ones, and then those at the cap of a second. */
 const DIALS_AT_ONCE = 20;
 const DIALS_PER_SECOND = 5;
@@ -309,9 +309,9 @@ export class CollectorHost {
     if (reason !== 'evicted') return;
     const { world } = this.#shared;
     const { limitBytes } = this.settings;
-    const { segmentBytes } = this.disk;
-    if (segmentBytes < limitBytes * FULL_SHARE) {
-      const text = `frames were evicted at ${segmentBytes} of ${limitBytes} bytes`;
+    const { chargedBytes } = this.disk;
+    if (chargedBytes < limitBytes * FULL_SHARE) {
+      const text = `frames were evicted at ${chargedBytes} of ${limitBytes} bytes`;
       world.fail(new Violation('declared without a cause', text));
     }
   }

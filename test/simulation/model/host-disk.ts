@@ -7,6 +7,8 @@ import { ModelledFiles } from '../../unit/queue/modelled-files.ts';
 import type { Random } from './random.ts';
 import type { Process } from './world.ts';
 
+/** A segment's last block and its index. */
+const CHARGE_BYTES = 8_192;
 const BLOCK_BYTES = 4_096;
 
 class Crash extends Error {}
@@ -87,6 +89,13 @@ export class HostDisk {
       const bytes = this.#files.content(name).length;
       return sum + Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
     }, 0);
+  }
+
+  /** What the queue has to count of its limit for the segments: each costs 8 KiB beside its bytes. */
+  get chargedBytes(): number {
+    return this.#files
+      .names('segment-')
+      .reduce((sum, name) => sum + this.#files.content(name).length + CHARGE_BYTES, 0);
   }
 
   #replace(files: ModelledFiles): void {
