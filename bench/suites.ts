@@ -74,7 +74,7 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
     parts: { depth: measureDepth, receipts: measureReceipts },
   },
   api: {
-    description: 'an export of a million frames beside a drain, and what it costs; two minutes',
+    description: 'an export of a million frames beside a drain, and what it costs; four minutes',
     parts: { export: measureExport },
   },
   series: {
