@@ -29,27 +29,31 @@ export async function withLock<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   ensureStateFolder();
-  const database = new DatabaseSync(join(PATHS.state, `${name}.lock.sqlite`));
+  const path = join(PATHS.state, `${name}.lock.sqlite`);
+  const deadline = performance.now() + LOCK_WAIT_MS;
+  let held = tryHold(path);
+  for (let waited = false; held === null; held = tryHold(path), waited = true) {
+    if (!waited) onWait();
+    if (performance.now() > deadline) throw busy(name);
+    await delay(LOCK_POLL_MS);
+    if (signal.aborted) throw interrupted();
+  }
   try {
-    const deadline = performance.now() + LOCK_WAIT_MS;
-    for (let waited = false; !tryLock(database); waited = true) {
-      if (!waited) onWait();
-      if (performance.now() > deadline) throw busy(name);
-      await delay(LOCK_POLL_MS);
-      if (signal.aborted) throw interrupted();
-    }
     return await work();
   } finally {
-    database.close();
+    held.release();
   }
 }
 
-function tryLock(database: DatabaseSync): boolean {
+/** A lock that is held until it is released, or its holder ends; null while another holds it. */
+export function tryHold(path: string): { release(): void } | null {
+  const database = new DatabaseSync(path);
   try {
     database.exec('BEGIN EXCLUSIVE');
-    return true;
+    return { release: () => database.close() };
   } catch (error) {
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return false;
+    database.close();
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return null;
     throw error;
   }
 }

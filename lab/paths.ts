@@ -7,7 +7,6 @@ import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
-const state = join(root, '.lab');
 const tools = join(root, '.tools');
 
 /**
@@ -16,6 +15,32 @@ const tools = join(root, '.tools');
  */
 export const CHECKOUT = createHash('sha256').update(root).digest('hex').slice(0, 8);
 
+/** What a lab's state consists of. */
+export interface LabFiles {
+  readonly state: string;
+  /** What the last set-up chose, for Compose and the tests. */
+  readonly labEnv: string;
+  /** On what the lab runs, since the last `up`. */
+  readonly ground: string;
+  readonly secrets: string;
+  readonly token: string;
+  readonly tls: string;
+  /** All of the lab that runs as processes. */
+  readonly process: string;
+}
+
+export function labFiles(state: string): LabFiles {
+  return {
+    state,
+    labEnv: join(state, 'lab.env'),
+    ground: join(state, 'ground'),
+    secrets: join(state, 'secrets'),
+    token: join(state, 'secrets', 'token'),
+    tls: join(state, 'tls'),
+    process: join(state, 'process'),
+  };
+}
+
 export const PATHS = {
   root,
   composeFile: join(root, 'docker-compose.yml'),
@@ -23,9 +48,5 @@ export const PATHS = {
   dotEnv: join(root, '.env'),
   results: join(root, 'test-output'),
   tools,
-  state,
-  labEnv: join(state, 'lab.env'),
-  secrets: join(state, 'secrets'),
-  token: join(state, 'secrets', 'token'),
-  tls: join(state, 'tls'),
+  ...labFiles(join(root, '.lab')),
 } as const;

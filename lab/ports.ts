@@ -3,12 +3,18 @@
  * that is free for what asks for any.
  */
 import assert from 'node:assert';
+import { randomInt } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { LAB_SETTINGS, type LabConfig, PORTS } from '#lab/config.ts';
 import type { Docker } from '#lab/docker.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
 
 const PORT_MAX = 65_535;
+const OTHER_PORT_MIN = 10_000;
+/** Where the kernel doesn't say, or says that all are for outgoing connections. */
+const OTHER_PORT_MAX = 32_768;
+const OTHER_PORT_ATTEMPTS = 100;
 
 /** True when this process could listen on the port of 127.0.0.1. */
 export function isFree(port: number): Promise<boolean> {
@@ -32,6 +38,25 @@ export function freePort(): Promise<number> {
       server.close(() => resolve(address.port));
     });
   });
+}
+
+/**
+ * A free port for a service that others dial while it is down, and none of `spoken`: outside the
+ * range that the kernel gives to outgoing connections. A port from within it may be taken when the
+ * service comes back, and one that is dialled there in vain may connect to itself.
+ */
+export async function otherPort(spoken: readonly number[] = []): Promise<number> {
+  for (let attempts = 0; attempts < OTHER_PORT_ATTEMPTS; attempts += 1) {
+    const port = randomInt(OTHER_PORT_MIN, ephemeralPortMin());
+    if (!spoken.includes(port) && (await isFree(port))) return port;
+  }
+  return freePort();
+}
+
+function ephemeralPortMin(): number {
+  const range = '/proc/sys/net/ipv4/ip_local_port_range';
+  const min = existsSync(range) ? Number.parseInt(readFileSync(range, 'utf8'), 10) : 0;
+  return min > OTHER_PORT_MIN ? min : OTHER_PORT_MAX;
 }
 
 export interface TakenPort {
