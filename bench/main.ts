@@ -48,7 +48,7 @@ async function run(
   const config = readConfig(process.env, PATHS.dotEnv);
   const docker = new Docker(labPrograms);
   const toxiproxy = await toxiproxyProgram(
-    { config, programs: labPrograms, docker, signal },
+    { config, programs: labPrograms, docker, files: PATHS, signal },
     print,
   );
   const programs = new Programs(signal, childEnvironment());

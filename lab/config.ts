@@ -5,6 +5,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
+import { z } from 'zod';
 import { EXIT, LabError } from '#lab/errors.ts';
 import {
   choiceSetting,
@@ -12,6 +13,7 @@ import {
   integerSetting,
   optionalTextSetting,
   readSettings,
+  type Setting,
   type Settings,
   SettingsError,
   textSetting,
@@ -24,7 +26,20 @@ function portSetting(name: string, text: string, usual: number) {
   return integerSetting({ name, text, default: usual, min: 1, max: 65_535 });
 }
 
+const ground: Setting<'compose' | 'process' | undefined> = {
+  name: 'HOLDFAST_GROUND',
+  text: 'What the lab runs on: containers, or processes on loopback under a supervisor (Linux). Without it: what runs here already, else containers, else processes where no Docker engine can be had.',
+  rule: 'one of compose, process',
+  default: undefined,
+  optional: true,
+  schema: z.enum(['compose', 'process']) as unknown as z.ZodType<
+    'compose' | 'process' | undefined,
+    string
+  >,
+};
+
 export const LAB_SETTINGS = {
+  ground,
   project: textSetting({
     name: 'HOLDFAST_PROJECT',
     text: 'Name of the Compose project. A second lab here needs its own, and its own ports.',
@@ -59,6 +74,12 @@ export const LAB_SETTINGS = {
     text: 'Toxiproxy image, instead of the official one or its stand-in.',
     rule: IMAGE_RULE,
     pattern: IMAGE_PATTERN,
+  }),
+  toxiproxyProgram: optionalTextSetting({
+    name: 'HOLDFAST_TOXIPROXY_PROGRAM',
+    text: "Toxiproxy's server program where the lab runs as processes, instead of one that is found, taken from its image, or built.",
+    rule: 'a path',
+    pattern: /./,
   }),
   tls: choiceSetting({
     name: 'TLS',

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { install, isDebianLike, type Wanted } from '#lab/apt.ts';
+import { hasCapability } from '#lab/capabilities.ts';
 import type { LabConfig } from '#lab/config.ts';
 import { startDaemon, systemdRuns } from '#lab/daemon.ts';
 import type { Docker, Engine, EngineProbe } from '#lab/docker.ts';
@@ -113,6 +114,25 @@ export function engineRefusal(probe: EngineProbe): LabError | null {
     );
   }
   return null;
+}
+
+/**
+ * Why there is no engine here and none that set-up could bring, in words; null where one answers, is
+ * there, or can be installed and started.
+ */
+export function whyNoEngine(probe: EngineProbe, { noInstall }: LabConfig): string | null {
+  if (probe.kind === 'ready' || probe.kind === 'denied' || process.platform !== 'linux')
+    return null;
+  if (probe.kind === 'silent' && probe.elsewhere !== null) return null;
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot && !(hasCapability('sys_admin') && hasCapability('net_admin'))) {
+    return 'No Docker engine can run here, in a container without privileges';
+  }
+  if (findProgram('dockerd') !== null) return null;
+  const none = 'There is no Docker engine here';
+  if (!isDebianLike()) return `${none}, and this system is neither Debian nor Ubuntu`;
+  if (noInstall === '1') return `${none}, and HOLDFAST_NO_INSTALL=1 forbids installing one`;
+  return isRoot ? null : `${none}, and this user may not install one`;
 }
 
 /** Where a program is: on PATH, or in the system folders that a user's PATH may lack. */

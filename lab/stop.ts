@@ -6,35 +6,51 @@ import { rmSync } from 'node:fs';
 import { callCompose, findCompose } from '#lab/compose.ts';
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
+import { groundThatIsThere } from '#lab/ground/choose.ts';
+import { stopProcesses } from '#lab/ground/process/stop.ts';
 import { APP_LABEL } from '#lab/images.ts';
 import { type LockName, withLock } from '#lab/lock.ts';
-import { CHECKOUT, PATHS } from '#lab/paths.ts';
+import { CHECKOUT } from '#lab/paths.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
 
 const STOP_TIMEOUT_MS = 120_000;
+const STOPPED =
+  'Stopped. The queue and the store are kept (make clean drops them); make up goes on.';
 /** Carried by whatever the integration tests of this checkout start. */
 const TEST_LABEL = `dev.holdfast.test=${CHECKOUT}`;
 
 /** Stops and removes the services and their networks; queue and store stay. */
 export async function down(context: LabContext, print: (line: string) => void): Promise<void> {
+  const { config, files } = context;
+  if (groundThatIsThere(config.ground, files) === 'process') {
+    const ran = await alone(['lab'], context, print, () => stopProcesses(files));
+    print(ran ? STOPPED : 'The lab is not running, as processes.');
+    return;
+  }
   if (!(await engineAnswers(context, print))) return;
-  const { project } = context.config;
-  await alone(['lab'], context, print, () => stopServices(context, project));
-  print('Stopped. The queue and the store are kept (make clean drops them); make up goes on.');
+  await alone(['lab'], context, print, () => stopServices(context, config.project));
+  print(STOPPED);
 }
 
 /** Stops all, removes data, secret, images and whatever a killed test run left; says what went. */
 export async function clean(context: LabContext, print: (line: string) => void): Promise<void> {
-  const answers = await engineAnswers(context, print);
+  const { files } = context;
+  const isProcess = groundThatIsThere(context.config.ground, files) === 'process';
+  const probe = await context.docker.probe();
+  // A lab that needs no engine can be dropped whatever is the matter with one.
+  const answers = isProcess ? probe.kind === 'ready' : await engineAnswers(context, print);
   await alone(['lab', 'tests'], context, print, async () => {
+    if (await stopProcesses(files)) print('removed the processes of the lab');
     const removed = answers ? await removeAll(context) : [];
     for (const what of removed) print(`removed ${what}`);
-    const made = readLabEnvironment()?.HOLDFAST_PROJECT ?? context.config.project;
+    const made = isProcess ? null : readLabEnvironment()?.HOLDFAST_PROJECT;
     // The state of this checkout belongs to the lab that was set up last, which may be another.
-    if (made !== context.config.project) return;
-    rmSync(PATHS.state, { recursive: true, force: true });
-    print('removed .lab/ (the shared secret, certificates, and what set-up had chosen)');
+    if (made != null && made !== context.config.project) return;
+    rmSync(files.state, { recursive: true, force: true });
+    print(
+      'removed .lab/ (the shared secret, certificates, what set-up had chosen, and what the lab had as processes)',
+    );
   });
   print('Kept: the base and Toxiproxy images, .tools/ and node_modules/, which only cost time.');
 }
@@ -51,15 +67,16 @@ async function removeAll(context: LabContext): Promise<string[]> {
 }
 
 /** Not in the middle of another command's set-up, or test run. */
-function alone(
+function alone<T>(
   [lock, ...locks]: readonly LockName[],
   context: LabContext,
   print: (line: string) => void,
-  work: () => Promise<void>,
-): Promise<void> {
+  work: () => Promise<T>,
+): Promise<T> {
   const waiting = () => print('Another ./holdfast is at work in this checkout; waiting for it.');
   if (lock === undefined) return work();
-  return withLock(lock, waiting, context.signal, () => alone(locks, context, print, work));
+  const rest = () => alone(locks, context, print, work);
+  return withLock(lock, waiting, context.signal, rest, context.files);
 }
 
 /** Removes what an integration run left behind, networks of the same session included. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { type Identity, issue, makeAuthority, validFor } from '#lab/certificates.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
-import { PATHS } from '#lab/paths.ts';
+import { type LabFiles, PATHS } from '#lab/paths.ts';
 import { ensureStateFolder, writeWhole } from '#lab/state.ts';
 
 /** The name that the server's certificate has; the collector dials Toxiproxy, and knows better. */
@@ -27,12 +27,14 @@ const VALID_DAYS = 90;
 const LEFT_DAYS_MIN = 30;
 const PROBE_TIMEOUT_MS = 5_000;
 
-const folderOf = (end: 'server' | 'collector') => join(PATHS.tls, end);
+type End = 'server' | 'collector';
+
+const folderOf = ({ tls }: LabFiles, end: End) => join(tls, end);
 
 /** The folders that the services are given, empty or not: the engine would make them as root. */
-export function ensureTlsFolders(): void {
-  ensureStateFolder();
-  for (const path of [PATHS.tls, folderOf('server'), folderOf('collector')]) {
+export function ensureTlsFolders(files: LabFiles = PATHS): void {
+  ensureStateFolder(files);
+  for (const path of [files.tls, folderOf(files, 'server'), folderOf(files, 'collector')]) {
     mkdirSync(path, { recursive: true });
     // The containers' user is not ours. Who else is on this machine does not come past .lab/.
     chmodSync(path, 0o755);
@@ -43,19 +45,20 @@ export function ensureTlsFolders(): void {
  * Makes a CA and what it signs, where there is none yet or it runs out; true when it was made now.
  * The CA's key is kept nowhere: the next certificates have another.
  */
-export function ensureCertificates(): boolean {
-  ensureTlsFolders();
-  if (areFresh()) return false;
+export function ensureCertificates(files: LabFiles = PATHS): boolean {
+  ensureTlsFolders(files);
+  if (areFresh(files)) return false;
   const validity = validFor(VALID_DAYS);
   const ca = makeAuthority('Holdfast lab', validity);
-  write('server', issue(ca, 'server', [SERVERNAME, '127.0.0.1', 'localhost'], validity), ca.cert);
-  write('collector', issue(ca, 'client', ['collector'], validity), ca.cert);
+  const names = [SERVERNAME, '127.0.0.1', 'localhost'] as const;
+  write(files, 'server', issue(ca, 'server', names, validity), ca.cert);
+  write(files, 'collector', issue(ca, 'client', ['collector'], validity), ca.cert);
   return true;
 }
 
 /** How the link is secured, in words. @throws LabError `link_unsecured` */
-export function probeTls(port: number): Promise<string> {
-  const read = (name: string) => readFileSync(join(folderOf('collector'), name));
+export function probeTls(port: number, files: LabFiles = PATHS): Promise<string> {
+  const read = (name: string) => readFileSync(join(folderOf(files, 'collector'), name));
   return new Promise((resolve, reject) => {
     const socket = connect({
       ...{ host: '127.0.0.1', port, servername: SERVERNAME, minVersion: 'TLSv1.3' },
@@ -86,10 +89,10 @@ function unsecured(why: string): LabError {
   });
 }
 
-function areFresh(): boolean {
+function areFresh(files: LabFiles): boolean {
   const until = Date.now() + LEFT_DAYS_MIN * 86_400_000;
   return (['server', 'collector'] as const).every((end) => {
-    const path = join(folderOf(end), 'cert.pem');
+    const path = join(folderOf(files, end), 'cert.pem');
     return (
       existsSync(path) && new X509Certificate(readFileSync(path)).validToDate.getTime() > until
     );
@@ -97,9 +100,9 @@ function areFresh(): boolean {
 }
 
 /** The certificate last: it says whether all is there. */
-function write(end: 'server' | 'collector', { cert, key }: Identity, ca: string): void {
-  const files = { 'ca.pem': ca, 'key.pem': key, 'cert.pem': cert };
-  for (const [name, text] of Object.entries(files)) {
-    writeWhole(join(folderOf(end), name), text, 0o444);
+function write(files: LabFiles, end: End, { cert, key }: Identity, ca: string): void {
+  const texts = { 'ca.pem': ca, 'key.pem': key, 'cert.pem': cert };
+  for (const [name, text] of Object.entries(texts)) {
+    writeWhole(join(folderOf(files, end), name), text, 0o444);
   }
 }

@@ -6,12 +6,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { callCompose } from '#lab/compose.ts';
 import { EXIT, interrupted, LabError } from '#lab/errors.ts';
+import { type GroundName, groundToSetUp, hinted, noteGround } from '#lab/ground/choose.ts';
+import { type Start, startAsProcesses } from '#lab/ground/process/start.ts';
 import { Link } from '#lab/link.ts';
 import { withLock } from '#lab/lock.ts';
 import { Pipeline } from '#lab/pipeline.ts';
 import { refuseTakenPorts, takenPorts } from '#lab/ports.ts';
 import { type Ground, known, type LabContext, noteSetup, setupSteps } from '#lab/setup.ts';
-import { runSteps, type Step } from '#lab/steps.ts';
+import { runSteps, type Step, type StepPlan } from '#lab/steps.ts';
 import { probeTls } from '#lab/tls.ts';
 
 const COMPOSE_TIMEOUT_MS = 180_000;
@@ -22,18 +24,52 @@ const POLL_MS = 100;
 const LOG_LINES_SHOWN = '15';
 
 /**
- * Brings the lab up.
+ * Brings the lab up, on the ground that is meant (`ground/choose.ts`).
  * @returns the lines to print at the end: addresses, how long the first frame took, what to try.
- * @throws LabError of set-up, `port_taken`, `command_failed` (Compose) or `path_unproven`.
+ * @throws LabError of set-up, `port_taken`, `ground_busy`, `command_failed` (Compose),
+ *   `ground_failed` (processes) or `path_unproven`.
  */
 export async function up(context: LabContext, print: (line: string) => void): Promise<void> {
-  const { config, docker } = context;
-  const ground: Ground = {};
+  const { config, files } = context;
+  const name = await groundToSetUp(context, print);
+  const start = name === 'process' ? startAsProcesses(context) : startInContainers(context);
   let firstFrameMs = 0;
   let startedMs = 0;
   const waiting = () => print('Another ./holdfast is setting up in this checkout; waiting for it.');
-  await withLock('lab', waiting, context.signal, () =>
-    runSteps([
+  const steps: StepPlan[] = [
+    ...start.before,
+    {
+      title: 'Services',
+      run: (step) => {
+        startedMs = Date.now();
+        return start.services(step);
+      },
+    },
+    { title: 'The link', run: () => restoreLink(context) },
+    {
+      title: 'The path, end to end',
+      run: async (step) => {
+        firstFrameMs = await provePath(context, start, startedMs, step);
+        return 'a frame captured after the start is stored';
+      },
+    },
+    ...(config.tls === '1'
+      ? [{ title: 'TLS on the link', run: () => probeTls(config.linkPort, files) }]
+      : []),
+  ];
+  try {
+    await withLock('lab', waiting, context.signal, () => runSteps(steps), files);
+  } catch (error) {
+    throw error instanceof LabError ? hinted(error) : error;
+  }
+  for (const line of summary(context, name, firstFrameMs)) print(line);
+}
+
+function startInContainers(context: LabContext): Start {
+  const { config, docker, programs } = context;
+  const ground: Ground = {};
+  return {
+    before: [
       ...setupSteps(context, ground),
       {
         title: 'Ports',
@@ -46,28 +82,19 @@ export async function up(context: LabContext, print: (line: string) => void): Pr
         },
       },
       noteSetup(context, ground),
-      {
-        title: 'Services',
-        run: async (step) => {
-          startedMs = Date.now();
-          await startServices(context, ground, step);
-          return 'server, toxiproxy, collector';
-        },
-      },
-      { title: 'The link', run: () => restoreLink(context) },
-      {
-        title: 'The path, end to end',
-        run: async (step) => {
-          firstFrameMs = await provePath(context, ground, startedMs, step);
-          return 'a frame captured after the start is stored';
-        },
-      },
-      ...(config.tls === '1'
-        ? [{ title: 'TLS on the link', run: () => probeTls(config.linkPort) }]
-        : []),
-    ]),
-  );
-  for (const line of summary(context, firstFrameMs)) print(line);
+    ],
+    services: async (step) => {
+      noteGround(context.files, 'compose');
+      await startServices(context, ground, step);
+      return 'server, toxiproxy, collector';
+    },
+    lastLines: async (service) => {
+      const args = ['logs', '--no-color', '--tail', LOG_LINES_SHOWN, service];
+      const options = { timeoutMs: 30_000 };
+      const { compose } = ground;
+      return (await callCompose(programs, known(compose), config.project, args, options)).lastLines;
+    },
+  };
 }
 
 async function startServices(context: LabContext, ground: Ground, step: Step): Promise<void> {
@@ -108,7 +135,7 @@ async function restoreLink({ config, signal }: LabContext): Promise<string> {
 /** Milliseconds from `startedMs` until the proof. */
 async function provePath(
   context: LabContext,
-  ground: Ground,
+  start: Start,
   startedMs: number,
   step: Step,
 ): Promise<number> {
@@ -126,27 +153,20 @@ async function provePath(
       }
     }
     if (context.signal.aborted) throw interrupted();
-    if (performance.now() > deadline) throw await unproven(context, ground);
+    if (performance.now() > deadline) throw await unproven(context, start);
     await delay(POLL_MS);
   }
 }
 
 /** Says which station of the path is broken, and shows its log. */
-async function unproven(context: LabContext, ground: Ground): Promise<LabError> {
-  const { config, programs } = context;
+async function unproven(context: LabContext, start: Start): Promise<LabError> {
   const { findings, suspect } = await examine(context);
-  const logs = await callCompose(
-    programs,
-    known(ground.compose),
-    config.project,
-    ['logs', '--no-color', '--tail', LOG_LINES_SHOWN, suspect],
-    { timeoutMs: 30_000 },
-  );
+  const lastLines = await start.lastLines(suspect);
   return new LabError({
     code: 'path_unproven',
     exitCode: EXIT.failed,
     message: `no new frame reached the store within ${PROGRESS_TIMEOUT_MS / 1000} s`,
-    details: [...findings, `the last lines of ${suspect}:`, ...logs.lastLines],
+    details: [...findings, `the last lines of ${suspect}:`, ...lastLines],
     next: [`Its whole log: ./holdfast logs ${suspect}`, 'Everything at a glance: make status'],
   });
 }
@@ -175,12 +195,12 @@ async function examine({ config }: LabContext): Promise<{ findings: string[]; su
   return { findings, suspect };
 }
 
-function summary({ config }: LabContext, firstFrameMs: number): string[] {
+function summary({ config }: LabContext, name: GroundName, firstFrameMs: number): string[] {
   const api = `http://127.0.0.1:${config.apiPort}`;
   const seconds = (firstFrameMs / 1000).toFixed(1);
   return [
     '',
-    `Running. The first new frame was stored ${seconds} s after the start.`,
+    `Running${name === 'process' ? ' as processes' : ''}. The first new frame was stored ${seconds} s after the start.`,
     ...(config.tls === '1' ? ['The link is TLS 1.3; make up without TLS=1 goes back.'] : []),
     '',
     `  ${api}/               the collectors and their newest values`,

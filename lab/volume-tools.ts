@@ -5,6 +5,8 @@
  */
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
+import { groundThatIsThere } from '#lab/ground/choose.ts';
+import { processTool } from '#lab/ground/process/look.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
 
@@ -13,7 +15,8 @@ const QUESTION_TIMEOUT_MS = 20_000;
 interface VolumeTools {
   /** The volume; in the container, its place is /<volume>, where the tools begin. */
   readonly volume: 'queue' | 'store';
-  readonly main: string;
+  /** Whose tools they are. */
+  readonly service: 'collector' | 'server';
   /** The setting that names the place. */
   readonly setting: string;
   readonly code: 'no_queue' | 'no_store';
@@ -30,7 +33,7 @@ const CHANGING_QUEUE: ReadonlySet<string> = new Set(['queue repair', 'dead repla
 
 const QUEUE: VolumeTools = {
   volume: 'queue',
-  main: 'collector/main.ts',
+  service: 'collector',
   setting: 'HOLDFAST_QUEUE_PATH',
   code: 'no_queue',
   elsewhere: 'A queue elsewhere: ./holdfast collector queue --help',
@@ -40,7 +43,7 @@ const QUEUE: VolumeTools = {
 
 const STORE: VolumeTools = {
   volume: 'store',
-  main: 'server/main.ts',
+  service: 'server',
   setting: 'HOLDFAST_STORE_PATH',
   code: 'no_store',
   elsewhere: 'A store elsewhere: ./holdfast server --help',
@@ -83,21 +86,33 @@ async function onVolume(
   args: readonly string[],
   context: LabContext,
 ): Promise<ExitCode> {
-  const { docker, programs, signal } = context;
+  const command = tools.command(args);
+  const { config, files } = context;
+  const isProcess = groundThatIsThere(config.ground, files) === 'process';
+  const exitCode = isProcess
+    ? await processTool(tools.service, command, context)
+    : await inContainer(tools, command, context);
+  if (exitCode === null) throw nothingThere(tools, `the lab has no ${tools.volume} here`);
+  if (context.signal.aborted) return EXIT.interrupted;
+  if (exitCode === EXIT.held || exitCode === EXIT.usage) return exitCode;
+  return EXIT.failed;
+}
+
+async function inContainer(
+  tools: VolumeTools,
+  command: readonly string[],
+  context: LabContext,
+): Promise<number> {
+  const { docker, programs } = context;
   const probe = await docker.probe();
   refuseWhatCannotBeMended(probe);
   if (probe.kind !== 'ready') throw nothingThere(tools, 'no Docker engine answers here');
-  const command = tools.command(args);
   const flags = process.stdin.isTTY && process.stdout.isTTY ? ['-i', '-t'] : ['-i'];
   const where = ['run', '--rm', ...flags, ...(await container(tools, command, context))];
-  const exitCode = await programs.onTerminal(
-    'docker',
-    [...where, 'node', `/app/${tools.main}`, ...command],
-    { cwd: process.cwd() },
-  );
-  if (signal.aborted) return EXIT.interrupted;
-  if (exitCode === EXIT.held || exitCode === EXIT.usage) return exitCode;
-  return EXIT.failed;
+  const main = `/app/${tools.service}/main.ts`;
+  return programs.onTerminal('docker', [...where, 'node', main, ...command], {
+    cwd: process.cwd(),
+  });
 }
 
 /** Options of a throw-away container with the volume, and its image. */

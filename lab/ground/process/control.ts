@@ -38,7 +38,7 @@ const trace = z.strictObject({
 const onProgram = <Word extends string>(word: Word) =>
   z.strictObject({ order: z.literal(word), name: z.string() });
 
-export const order = z.discriminatedUnion('order', [
+const order = z.discriminatedUnion('order', [
   z.strictObject({ order: z.literal('list') }),
   /** From now on, the ends of all programs are told on this connection. */
   z.strictObject({ order: z.literal('watch') }),

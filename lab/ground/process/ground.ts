@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
+import { hasCapability } from '#lab/capabilities.ts';
 import { findProgram } from '#lab/engine.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
 import type { LabFiles } from '#lab/paths.ts';
@@ -18,8 +19,6 @@ import { CANNOT, ProcessService, portOf } from './service.ts';
 import { PORT_IN_COMPOSE, readServices } from './services.ts';
 
 const TOKEN_BYTES = 32;
-/** CAP_SYS_PTRACE's bit in the capabilities of a process. */
-const PTRACE_BIT = 19n;
 
 export class ProcessGround implements Ground {
   readonly kind = 'process';
@@ -197,9 +196,7 @@ export class ProcessGround implements Ground {
 
 function whyNoTrace(): string | null {
   if (findProgram('strace') === null) return 'strace is not on this machine';
-  const status = readFileSync('/proc/self/status', 'utf8');
-  const capabilities = BigInt(`0x${/^CapEff:\s+(\w+)$/m.exec(status)?.[1] ?? '0'}`);
-  if (((capabilities >> PTRACE_BIT) & 1n) === 1n || yamaScope() === 0) return null;
+  if (hasCapability('sys_ptrace') || yamaScope() === 0) return null;
   return 'this user may not trace other processes (kernel.yama.ptrace_scope is not 0)';
 }
 

@@ -2,7 +2,16 @@
  * A program's log: each line with the time at which it came, in a file that is set aside when it is
  * full, with two older ones kept. A disk that takes no more costs lines, never the program.
  */
-import { closeSync, fstatSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import type { Readable } from 'node:stream';
 
 /** As Compose has it: three files of five megabytes. */
@@ -72,15 +81,48 @@ export interface LogLine {
 /** What is kept of a log, the oldest line first; nothing when there is none. */
 export function readLog(path: string): LogLine[] {
   const paths = [...olderPaths(path).map(([older]) => older), path];
-  return paths.flatMap((file) =>
-    readText(file)
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => {
-        const end = line.indexOf(' ');
-        return { at: new Date(line.slice(0, end)), text: line.slice(end + 1) };
-      }),
-  );
+  return paths.flatMap((file) => linesOf(readText(file)));
+}
+
+function linesOf(text: string): LogLine[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const end = line.indexOf(' ');
+      return { at: new Date(line.slice(0, end)), text: line.slice(end + 1) };
+    });
+}
+
+/** What is added to a log from now on; lines that come in just as it is set aside may be missed. */
+export class LogFollower {
+  readonly #path: string;
+  #inode: number | undefined;
+  #read = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+    const stat = statSync(path, { throwIfNoEntry: false });
+    this.#inode = stat?.ino;
+    this.#read = stat?.size ?? 0;
+  }
+
+  /** Whole lines since the last call. */
+  read(): LogLine[] {
+    const stat = statSync(this.#path, { throwIfNoEntry: false });
+    if (stat === undefined) return [];
+    if (stat.ino !== this.#inode) [this.#inode, this.#read] = [stat.ino, 0];
+    const bytes = Buffer.alloc(Math.max(0, stat.size - this.#read));
+    const descriptor = openSync(this.#path, 'r');
+    try {
+      readSync(descriptor, bytes, 0, bytes.length, this.#read);
+    } finally {
+      closeSync(descriptor);
+    }
+    const whole = bytes.lastIndexOf('\n') + 1;
+    this.#read += whole;
+    return linesOf(bytes.toString('utf8', 0, whole));
+  }
 }
 
 /** Pairs of an older file and the one that takes its place, the oldest first. */

@@ -173,44 +173,54 @@ export class Program {
     if (pid === undefined) return; // told by its `error`
     const ended = new Promise<void>((resolve) => {
       child.once('exit', (code, signal) => {
-        this.#onExit(code, signal);
-        resolve();
+        void this.#onExit(code, signal, moment()).then(resolve);
       });
     });
     this.#running = { child, pid, ended, startedMs: performance.now() };
   }
 
-  #onExit(code: number | null, signal: NodeJS.Signals | null): void {
+  async #onExit(
+    code: number | null,
+    signal: NodeJS.Signals | null,
+    at: Pick<Ended, 'wall_us' | 'machine_ms'>,
+  ): Promise<void> {
     const running = this.#known();
-    // Its group has no business without it.
-    send(running, 'SIGKILL');
+    // Its group has no business without it, and has to be gone before it comes back.
+    while (groupOf(running.pid).length > 0) {
+      send(running, 'SIGKILL');
+      await delay(POLL_MS);
+    }
     this.#running = null;
     this.#frozen = false;
     const injected = this.#injected || (signal !== null && this.#sent.has(signal));
-    this.#options.log.write(
-      `ended ${signal === null ? `with exit code ${code}` : `by ${signal}`}${injected ? ', as ordered' : ''}`,
-    );
+    const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+    this.#options.log.write(`ended ${how}${injected ? ', as ordered' : ''}`);
     this.#comeBack(running.startedMs);
-    this.#options.onEnded({
-      wall_us: Number(Temporal.Now.instant().epochNanoseconds / 1_000n),
-      machine_ms: Number(process.hrtime.bigint()) / 1e6,
-      process: this.spec.name,
-      code,
-      signal,
-      injected,
-    });
+    this.#options.onEnded({ ...at, process: this.spec.name, code, signal, injected });
   }
 
   #comeBack(startedMs: number): void {
     if (!this.#wanted || !this.spec.restarts) return;
     if (performance.now() - startedMs >= STEADY_MS) this.#quickEnds = 0;
-    const waitMs = Math.min(BACKOFF_MS_MIN * 2 ** this.#quickEnds, BACKOFF_MS_MAX);
+    const waitMs = backoffMs(this.#quickEnds);
     this.#quickEnds += 1;
     this.#restart = setTimeout(() => {
       // Why it can't be is in its log, and it is tried again.
       this.#spawn().catch(() => undefined);
     }, waitMs);
   }
+}
+
+function moment(): Pick<Ended, 'wall_us' | 'machine_ms'> {
+  return {
+    wall_us: Number(Temporal.Now.instant().epochNanoseconds / 1_000n),
+    machine_ms: Number(process.hrtime.bigint()) / 1e6,
+  };
+}
+
+/** How long it stays away after an end that followed so many quick ones. */
+export function backoffMs(quickEnds: number): number {
+  return Math.min(BACKOFF_MS_MIN * 2 ** quickEnds, BACKOFF_MS_MAX);
 }
 
 /** To all processes of its group; one that has gone meanwhile needs none. */

@@ -2,7 +2,7 @@
  * The lab's own three services as processes: what docker-compose.yml says of them, on loopback. The
  * programs and their flags are the same; hosts, ports and folders are this machine's.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { LabConfig } from '#lab/config.ts';
@@ -67,7 +67,7 @@ function serverTls(on: boolean, tls: string): Record<string, string> {
 }
 
 /** In the order in which they start. */
-export function serviceSpecs(options: ServicesOptions): ProgramSpec[] {
+function serviceSpecs(options: ServicesOptions): ProgramSpec[] {
   const { files, config, ingestPort, toxiproxy, sources } = options;
   const folder = files.process;
   const common = { restarts: true, graceMs: GRACE_MS, role: 'service', sources } as const;
@@ -144,6 +144,7 @@ function toxiproxyConfig({ config, ingestPort }: ServicesOptions) {
 export function writeServices(options: ServicesOptions): ProgramSpec[] {
   const specs = serviceSpecs(options);
   const folder = options.files.process;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeWhole(toxiproxyConfigPath(folder), JSON.stringify(toxiproxyConfig(options)), 0o600);
   writeWhole(servicesPath(folder), JSON.stringify(specs, undefined, 2), 0o600);
   return specs;
@@ -154,4 +155,18 @@ export function readServices({ process: folder }: LabFiles): ProgramSpec[] | nul
   const path = servicesPath(folder);
   if (!existsSync(path)) return null;
   return z.array(programSpec).parse(JSON.parse(readFileSync(path, 'utf8')));
+}
+
+/** Its ports as the settings that move them, for commands on a lab that is there. */
+export function placeOfServices(files: LabFiles): Record<string, string> | null {
+  const specs = readServices(files);
+  if (specs === null) return null;
+  const port = (service: string, number: number) =>
+    String(specs.find(({ name }) => name === service)?.ports[number] ?? '');
+  return {
+    HOLDFAST_API_PORT: port('server', PORT_IN_COMPOSE.api),
+    HOLDFAST_STATUS_PORT: port('collector', PORT_IN_COMPOSE.status),
+    HOLDFAST_LINK_PORT: port('toxiproxy', PORT_IN_COMPOSE.link),
+    HOLDFAST_TOXIPROXY_PORT: port('toxiproxy', PORT_IN_COMPOSE.toxiproxyApi),
+  };
 }
