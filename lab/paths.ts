@@ -24,6 +24,8 @@ export interface LabFiles {
   readonly ground: string;
   readonly secrets: string;
   readonly token: string;
+  /** The server's copy of it: chaos changes the server's alone. */
+  readonly serverToken: string;
   readonly tls: string;
   /** All of the lab that runs as processes. */
   readonly process: string;
@@ -36,6 +38,7 @@ export function labFiles(state: string): LabFiles {
     ground: join(state, 'ground'),
     secrets: join(state, 'secrets'),
     token: join(state, 'secrets', 'token'),
+    serverToken: join(state, 'secrets', 'server-token'),
     tls: join(state, 'tls'),
     process: join(state, 'process'),
   };

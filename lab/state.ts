@@ -49,9 +49,26 @@ export function ensureToken(files: LabFiles = PATHS): boolean {
   ensureStateFolder(files);
   mkdirSync(files.secrets, { recursive: true, mode: 0o700 });
   chmodSync(files.secrets, 0o700);
-  if (existsSync(files.token)) return false;
-  writeWhole(files.token, randomBytes(TOKEN_BYTES).toString('hex'), 0o444);
-  return true;
+  const made = !existsSync(files.token);
+  if (made) writeWhole(files.token, randomBytes(TOKEN_BYTES).toString('hex'), 0o444);
+  ensureServerToken(files, readFileSync(files.token, 'utf8'));
+  return made;
+}
+
+/** The server reads a copy of its own, so that chaos can give it another than the collectors have. */
+function ensureServerToken({ serverToken }: LabFiles, token: string): void {
+  if (!existsSync(serverToken)) writeWhole(serverToken, token, 0o444);
+  else if (readFileSync(serverToken, 'utf8') !== token) writeBound(serverToken, token);
+}
+
+/**
+ * Writes a file that containers have bound: in place, because a bind is to the file and not to its
+ * name. It keeps the mode that those who only read it expect.
+ */
+export function writeBound(path: string, text: string): void {
+  chmodSync(path, 0o644); // an owner who isn't root may not write it otherwise
+  writeFileSync(path, text);
+  chmodSync(path, 0o444);
 }
 
 export function writeLabEnvironment(values: LabEnvironment): void {
