@@ -5,9 +5,12 @@
  */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { z } from 'zod';
-import type { Programs, RunOptions, RunResult } from '#lab/process.ts';
+import { LabError } from '#lab/errors.ts';
+import type { Followed, Programs, RunOptions, RunResult } from '#lab/process.ts';
 
 const QUESTION_TIMEOUT_MS = 20_000;
+/** For orders that wait for a program: a stop has its grace period. */
+const ORDER_TIMEOUT_MS = 60_000;
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 
 const versionAnswer = z.object({
@@ -58,6 +61,40 @@ export interface Container {
   ports: string;
 }
 
+const inspectAnswer = z.array(
+  z.object({
+    Id: z.string(),
+    Name: z.string(),
+    State: z.object({
+      Running: z.boolean(),
+      Paused: z.boolean(),
+      Restarting: z.boolean(),
+      StartedAt: z.string(),
+    }),
+    Config: z.object({
+      Image: z.string(),
+      User: z.string(),
+      Env: z.array(z.string()).nullish(),
+    }),
+    Mounts: z.array(
+      z.object({
+        Type: z.string(),
+        Name: z.string().optional(),
+        Source: z.string(),
+        Destination: z.string(),
+        RW: z.boolean(),
+      }),
+    ),
+    NetworkSettings: z.object({
+      Ports: z.record(z.string(), z.array(z.object({ HostPort: z.string() })).nullable()),
+      Networks: z.record(z.string(), z.unknown()),
+    }),
+  }),
+);
+
+/** What the engine tells of one container, running or not; the names are its own. */
+export type Inspected = z.output<typeof inspectAnswer>[number];
+
 export type Leftover = 'container' | 'network' | 'volume' | 'image';
 
 export class Docker {
@@ -104,6 +141,43 @@ export class Docker {
   /** Runs a longer docker command (pull, build, import) with the caller's limits. */
   command(args: readonly string[], options: RunOptions): Promise<RunResult> {
     return this.#programs.run('docker', args, options);
+  }
+
+  /**
+   * An order that has to succeed.
+   * @param what completes "could not …".
+   * @throws LabError `command_failed` with the engine's words.
+   */
+  async must(
+    args: readonly string[],
+    what: string,
+    timeoutMs = ORDER_TIMEOUT_MS,
+  ): Promise<RunResult> {
+    const result = await this.command(args, { timeoutMs });
+    if (result.exitCode === 0) return result;
+    throw new LabError({
+      code: 'command_failed',
+      message: `could not ${what}`,
+      details: result.gaveUp ? ['docker did not finish in time'] : result.lastLines,
+      next: ['To see how the services stand: make status'],
+    });
+  }
+
+  /** One container, by its id or name. @throws LabError `command_failed` where there is none. */
+  async inspect(container: string): Promise<Inspected> {
+    const result = await this.must(
+      ['container', 'inspect', container],
+      `ask for the container ${container}`,
+      QUESTION_TIMEOUT_MS,
+    );
+    const [inspected] = inspectAnswer.parse(JSON.parse(result.stdout));
+    if (inspected === undefined) throw new Error('docker inspect answered with an empty list');
+    return inspected;
+  }
+
+  /** A docker command whose lines are wanted as they come (events, an attached container). */
+  follow(args: readonly string[], onLine: (line: string) => void): Followed {
+    return this.#programs.follow('docker', args, onLine);
   }
 
   /** The containers with all these labels, running or not. */

@@ -39,6 +39,14 @@ export interface RunResult {
 
 const LAST_LINES = 15;
 
+/** A program whose lines are handed on for as long as it runs. */
+export interface Followed {
+  /** Its exit code, as in RunResult, once it has ended and all its lines are handed on. */
+  readonly ended: Promise<number>;
+  /** SIGTERM, then SIGKILL; resolves when it has ended. */
+  end(): Promise<void>;
+}
+
 /** Runs programs for one command of the lab, all ended by its `signal`. */
 export class Programs {
   readonly #signal: AbortSignal;
@@ -64,6 +72,27 @@ export class Programs {
     const result = await collect(child, options, this.#signal);
     if (this.#signal.aborted) throw interrupted();
     return result;
+  }
+
+  /**
+   * Starts a program whose lines, of both streams, are wanted as they come; it has no time limit.
+   * It ends with the command, as those of `run` do.
+   * @throws LabError `interrupted` when the command was interrupted before.
+   */
+  follow(file: string, args: readonly string[], onLine: (line: string) => void): Followed {
+    if (this.#signal.aborted) throw interrupted();
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    for (const input of [child.stdout, child.stderr]) createInterface({ input }).on('line', onLine);
+    const end = () => endGroup(child);
+    this.#signal.addEventListener('abort', end, { once: true });
+    const ended = exitCodeOf(child).finally(() => this.#signal.removeEventListener('abort', end));
+    return {
+      ended,
+      end: async () => {
+        end();
+        await ended;
+      },
+    };
   }
 
   /** Does `work` once everything asked for before under the same name is done. */
