@@ -31,6 +31,7 @@ export type LabErrorCode =
   | 'install_refused'
   | 'interrupted'
   | 'lab_busy'
+  | 'lab_missing'
   | 'link_failed'
   | 'link_unsecured'
   | 'no_queue'
