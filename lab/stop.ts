@@ -7,6 +7,7 @@ import { callCompose, findCompose } from '#lab/compose.ts';
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
 import { groundThatIsThere } from '#lab/ground/choose.ts';
+import { sweepChaos } from '#lab/ground/compose/labels.ts';
 import { stopProcesses } from '#lab/ground/process/stop.ts';
 import { APP_LABEL } from '#lab/images.ts';
 import { type LockName, withLock } from '#lab/lock.ts';
@@ -17,8 +18,12 @@ import { readLabEnvironment } from '#lab/state.ts';
 const STOP_TIMEOUT_MS = 120_000;
 const STOPPED =
   'Stopped. The queue and the store are kept (make clean drops them); make up goes on.';
+/** In the order in which they let go of each other. */
+const KINDS = ['container', 'network', 'volume'] as const;
 /** Carried by whatever the integration tests of this checkout start. */
 const TEST_LABEL = `dev.holdfast.test=${CHECKOUT}`;
+/** The Compose project of the lab that they start. */
+export const TEST_PROJECT = `holdfast-test-${CHECKOUT}`;
 
 /** Stops and removes the services and their networks; queue and store stay. */
 export async function down(context: LabContext, print: (line: string) => void): Promise<void> {
@@ -58,9 +63,8 @@ export async function clean(context: LabContext, print: (line: string) => void):
 async function removeAll(context: LabContext): Promise<string[]> {
   const { project } = context.config;
   await stopServices(context, project);
-  const kinds = ['container', 'network', 'volume'] as const;
   return [
-    ...(await context.docker.sweep(kinds, [`dev.holdfast.project=${project}`])),
+    ...(await context.docker.sweep(KINDS, [`dev.holdfast.project=${project}`])),
     ...(await sweepTests(context)),
     ...(await context.docker.sweep(['image'], [APP_LABEL])),
   ];
@@ -83,6 +87,7 @@ function alone<T>(
 export async function sweepTests({ docker }: LabContext): Promise<string[]> {
   const sessions = await docker.testSessions(TEST_LABEL);
   const removed = await docker.sweep(['container', 'volume'], [TEST_LABEL]);
+  removed.push(...(await docker.sweep(KINDS, [`dev.holdfast.project=${TEST_PROJECT}`])));
   for (const session of sessions) {
     const label = `org.testcontainers.session-id=${session}`;
     removed.push(...(await docker.sweep(['network'], [label])));
@@ -108,6 +113,8 @@ async function engineAnswers(
 
 async function stopServices(context: LabContext, project: string): Promise<void> {
   const { docker, programs } = context;
+  // What a chaos run that died has left would keep the networks in use.
+  await sweepChaos(docker, project);
   const compose = await findCompose(programs);
   if (compose === null || readLabEnvironment() === null) {
     const labels = [`dev.holdfast.project=${project}`];

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { callCompose } from '#lab/compose.ts';
 import { EXIT, interrupted, LabError } from '#lab/errors.ts';
 import { type GroundName, groundToSetUp, hinted, noteGround } from '#lab/ground/choose.ts';
+import { mend } from '#lab/ground/compose/mend.ts';
 import { type Start, startAsProcesses } from '#lab/ground/process/start.ts';
 import { Link } from '#lab/link.ts';
 import { withLock } from '#lab/lock.ts';
@@ -85,6 +86,7 @@ function startInContainers(context: LabContext): Start {
     ],
     services: async (step) => {
       noteGround(context.files, 'compose');
+      for (const what of await mend(docker, config.project)) step.note(`chaos: ${what}`);
       await startServices(context, ground, step);
       return 'server, toxiproxy, collector';
     },
