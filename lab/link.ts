@@ -1,29 +1,39 @@
 /**
- * The link between collector and server: cut it, slow it, restore it, and tell how it stands. The
- * only file that speaks Toxiproxy's API, and it trusts no answer: every change is read back and
- * compared, every call has a time limit.
+ * The link between collector and server: cut it, slow it, restore it, tell how it stands, and put
+ * any toxic on it. The only file that speaks Toxiproxy's API. Orders go by its own client, which
+ * has no time limit, tells no reason and drops toxics from what it answers: so each has a limit
+ * here, and what is there is read past it. No answer is trusted: every change is read back and
+ * compared.
  *
- * Toxiproxy names directions from its client's side: upstream is towards the server (frames),
- * downstream towards the collector (acks).
+ * One `Link` gives its orders one after the other and remembers what it has put in force, for
+ * Toxiproxy forgets it when it ends (`putBack`). Orders of different ones are not kept apart.
  */
+import { Proxy as ProxyOfClient, Toxic as ToxicOfClient, Toxiproxy } from 'toxiproxy-node-client';
 import { z } from 'zod';
 import { EXIT, LabError } from '#lab/errors.ts';
+import {
+  describeToxic,
+  isSameToxic,
+  STREAMS,
+  type Toxic,
+  type ToxicOrder,
+  toxicAnswer,
+  toxicOf,
+} from '#lab/toxics.ts';
 
 const PROXY = 'link';
 const CALL_TIMEOUT_MS = 5_000;
-const STREAMS = ['upstream', 'downstream'] as const;
+/** The name of what ends a call that takes too long, as AbortSignal has it. */
+const LATE = 'TimeoutError';
 
-const toxicAnswer = z.object({
-  name: z.string(),
-  type: z.string(),
-  stream: z.enum(STREAMS),
-  toxicity: z.number(),
-  attributes: z.record(z.string(), z.unknown()),
+const proxyAnswer = z.object({
+  listen: z.string(),
+  upstream: z.string(),
+  enabled: z.boolean(),
+  toxics: z.array(toxicAnswer),
 });
 
-const proxyAnswer = z.object({ enabled: z.boolean(), toxics: z.array(toxicAnswer) });
-
-type Toxic = z.infer<typeof toxicAnswer>;
+type ProxyAnswer = z.infer<typeof proxyAnswer>;
 
 /** How slow: added milliseconds and kilobytes a second, in each direction. */
 export interface Slowness {
@@ -39,100 +49,290 @@ export interface LinkState {
 
 export class Link {
   readonly #url: string;
+  readonly #client: Toxiproxy;
+  /** Where a whole link leads to; learned before it is first led elsewhere, if nobody said so. */
+  #exit: string | undefined;
+  /** The order before. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** The last answer: what the proxy is made of again where Toxiproxy is stuck with it. */
+  #known: ProxyAnswer | undefined;
 
-  /** @param port where Toxiproxy's API is published on 127.0.0.1. */
-  constructor(port: number) {
-    this.#url = `http://127.0.0.1:${port}`;
+  // What this link has put in force.
+  readonly #added = new Map<string, Toxic>();
+  readonly #holders = new Set<unknown>();
+  #diverted: string | undefined;
+
+  /**
+   * @param api Toxiproxy's API: its URL, or the port on 127.0.0.1 that it is published on.
+   * @param exit host:port that a whole link leads to; what Toxiproxy has, when left out.
+   */
+  constructor(api: string | number, exit?: string) {
+    this.#url = typeof api === 'string' ? api : `http://127.0.0.1:${api}`;
+    this.#exit = exit;
+    this.#client = new Toxiproxy(this.#url);
   }
 
   /** @throws LabError `link_failed` when Toxiproxy does not answer, or has no such link. */
   async read(): Promise<LinkState> {
-    const { enabled, toxics } = await this.#proxy();
-    const kind = enabled ? (toxics.length === 0 ? 'whole' : 'slow') : 'cut';
-    return { kind, toxics: toxics.map(describeToxic) };
+    const { enabled, toxics, upstream } = await this.#proxy();
+    const strange = this.#exit !== undefined && upstream !== this.#exit;
+    const words = [...toxics.map(describeToxic), ...(strange ? [`led to ${upstream}`] : [])];
+    const kind = enabled ? (words.length === 0 ? 'whole' : 'slow') : 'cut';
+    return { kind, toxics: words };
   }
 
-  /** Refuses every connection, and ends those there are. */
-  async cut(): Promise<void> {
-    await this.#enable(false);
+  /** Toxiproxy's own account of all its proxies, as it is answered. */
+  async account(): Promise<unknown> {
+    return JSON.parse(await this.#get('/proxies'));
+  }
+
+  /** Refuses every connection, and ends those there are, until this holder opens it again. */
+  cut(holder: unknown = this): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#holders.add(holder);
+      await this.#update({ enabled: false });
+    });
+  }
+
+  /** Opens it, unless another holder has it cut. */
+  open(holder: unknown = this): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#holders.delete(holder);
+      await this.#update({ enabled: this.#holders.size === 0 });
+    });
   }
 
   /** Replaces whatever slowed the link before, and opens it when it was cut. */
-  slow(slowness: Slowness): Promise<LinkState> {
-    return this.#hamper(toxicsOf(slowness));
+  slow({ latencyMs, rateKbps }: Slowness): Promise<LinkState> {
+    return this.#replace(
+      STREAMS.flatMap((stream): ToxicOrder[] => [
+        { type: 'latency', stream, attributes: { latency: latencyMs, jitter: 0 } },
+        { type: 'bandwidth', stream, attributes: { rate: rateKbps } },
+      ]),
+    );
   }
 
   /** The same, towards the server alone and by rate alone. */
   thin(rateKbps: number): Promise<LinkState> {
-    return this.#hamper([rateToxic('upstream', rateKbps)]);
+    return this.#replace([
+      { type: 'bandwidth', stream: 'upstream', attributes: { rate: rateKbps } },
+    ]);
   }
 
   /** From now on every connection ends after so many bytes in either direction. */
   limit(bytes: number): Promise<LinkState> {
-    return this.#hamper(STREAMS.map((stream) => limitToxic(stream, bytes)));
+    return this.#replace(
+      STREAMS.map((stream): ToxicOrder => ({ type: 'limit_data', stream, attributes: { bytes } })),
+    );
   }
 
-  async #hamper(wanted: readonly Toxic[]): Promise<LinkState> {
-    await this.#removeToxics();
-    for (const toxic of wanted) {
-      await this.#call('POST', `/proxies/${PROXY}/toxics`, toxic);
-    }
-    await this.#enable(true);
-    const { toxics } = await this.#proxy();
-    const missing = wanted.filter((toxic) => !toxics.some((is) => same(is, toxic)));
-    if (missing.length > 0 || toxics.length !== wanted.length) {
-      throw this.#failure('it did not take on all that should slow it', [
-        `it has: ${toxics.map(describeToxic).join('; ') || 'nothing'}`,
-      ]);
-    }
-    return this.read();
-  }
-
-  /** Makes it whole: open, and nothing that slows it. */
-  async restore(): Promise<void> {
-    await this.#removeToxics();
-    await this.#enable(true);
-    const { toxics } = await this.#proxy();
-    if (toxics.length > 0) {
+  /** Makes it whole: open, leading where it should, and nothing that slows it; others' too. */
+  restore(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#clear();
+      await this.#update({ enabled: true, upstream: this.#exit });
+      const { toxics } = await this.#proxy();
+      if (toxics.length === 0) return;
       throw this.#failure('something still slows it', toxics.map(describeToxic));
-    }
+    });
   }
 
-  async #enable(enabled: boolean): Promise<void> {
-    await this.#call('PATCH', `/proxies/${PROXY}`, { enabled });
-    if ((await this.#proxy()).enabled !== enabled) {
-      throw this.#failure(enabled ? 'it stays cut' : 'it stays open');
-    }
+  /**
+   * Adds to what is there. Answers the names for `remove`.
+   * @throws TypeError for attributes that would end Toxiproxy, before any is added.
+   */
+  add(orders: readonly ToxicOrder[]): Promise<string[]> {
+    return this.#inTurn(() => this.#add(orders));
   }
 
-  async #removeToxics(): Promise<void> {
-    for (const { name } of (await this.#proxy()).toxics) {
-      await this.#call('DELETE', `/proxies/${PROXY}/toxics/${encodeURIComponent(name)}`);
-    }
+  /**
+   * Removes by name; what is gone already is no failure. While the receiver stands still Toxiproxy
+   * can hang over this: then the proxy is made anew, which ends the link's connections.
+   */
+  remove(names: readonly string[]): Promise<void> {
+    return this.#inTurn(() => this.#remove(names));
   }
 
-  async #proxy(): Promise<z.infer<typeof proxyAnswer>> {
-    const text = await this.#call('GET', `/proxies/${PROXY}`);
+  /** Leads to another host:port, as Toxiproxy dials it, which ends the link's connections. */
+  divert(upstream: string): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#exit ??= (await this.#proxy()).upstream;
+      this.#diverted = upstream;
+      await this.#update({ upstream });
+    });
+  }
+
+  /** Leads where it should again, which ends the link's connections. */
+  rejoin(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#diverted = undefined;
+      await this.#update({ upstream: this.#exit });
+    });
+  }
+
+  /** Puts in force again what this link had put in force, after Toxiproxy has been started anew. */
+  putBack(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { toxics } = await this.#proxy();
+      const there = new Set(toxics.map(({ name }) => name));
+      await this.#post([...this.#added.values()].filter(({ name }) => !there.has(name)));
+      const enabled = this.#holders.size === 0;
+      await this.#update({ enabled, upstream: this.#diverted ?? this.#exit });
+    });
+  }
+
+  #replace(orders: readonly ToxicOrder[]): Promise<LinkState> {
+    return this.#inTurn(async () => {
+      await this.#clear();
+      await this.#add(orders);
+      await this.#update({ enabled: true, upstream: this.#exit });
+      return this.read();
+    });
+  }
+
+  async #clear(): Promise<void> {
+    this.#added.clear();
+    this.#holders.clear();
+    this.#diverted = undefined;
+    const { toxics } = await this.#proxy().catch((error) => this.#unstick(error));
+    await this.#remove(toxics.map(({ name }) => name));
+  }
+
+  async #add(orders: readonly ToxicOrder[]): Promise<string[]> {
+    const taken = new Set((await this.#proxy()).toxics.map(({ name }) => name));
+    const wanted = orders.map((order) => {
+      const toxic = toxicOf(order, taken);
+      taken.add(toxic.name);
+      return toxic;
+    });
+    for (const toxic of wanted) this.#added.set(toxic.name, toxic);
+    await this.#post(wanted);
+    return wanted.map(({ name }) => name);
+  }
+
+  async #post(wanted: readonly Toxic[]): Promise<void> {
+    const proxy = this.#ofClient(await this.#proxy());
+    for (const toxic of wanted) {
+      type Body = Parameters<typeof proxy.addToxic>[0];
+      await this.#order(`take on ${describeToxic(toxic)}`, proxy.addToxic(toxic as Body));
+    }
+    const { toxics } = await this.#proxy();
+    const lacks = wanted.filter(
+      (toxic) => !toxics.some((is) => is.name === toxic.name && isSameToxic(is, toxic)),
+    );
+    if (lacks.length === 0) return;
+    throw this.#failure('it did not take on all that should slow it', [
+      `it lacks: ${lacks.map(describeToxic).join('; ')}`,
+      `it has: ${toxics.map(describeToxic).join('; ') || 'nothing'}`,
+    ]);
+  }
+
+  async #remove(names: readonly string[]): Promise<void> {
+    for (const name of names) this.#added.delete(name);
+    const before = await this.#proxy();
+    const going = before.toxics.filter(({ name }) => names.includes(name));
+    try {
+      for (const toxic of going) await this.#delete(before, toxic);
+    } catch (error) {
+      if (!isLate(error)) throw error;
+      const toxics = before.toxics.filter((toxic) => !going.includes(toxic));
+      await this.#makeAnew({ ...before, toxics });
+    }
+    const left = (await this.#proxy()).toxics.filter(({ name }) => names.includes(name));
+    if (left.length > 0) throw this.#failure('something still slows it', left.map(describeToxic));
+  }
+
+  async #delete(proxy: ProxyAnswer, toxic: Toxic): Promise<void> {
+    const { name, type, attributes } = toxic;
+    type Body = ConstructorParameters<typeof ToxicOfClient>[2];
+    // The client puts a name into the address as it is.
+    const body = { ...toxic, name: encodeURIComponent(name) } as Body;
+    const going = new ToxicOfClient(this.#client.api, this.#ofClient(proxy).getPath(), body);
+    // Its timer holds Toxiproxy's lock.
+    const timerMs = type === 'reset_peer' ? Number(attributes.timeout) : 0;
+    await this.#order(`let go of ${name}`, going.remove(), CALL_TIMEOUT_MS + timerMs);
+  }
+
+  async #update(change: { enabled?: boolean; upstream?: string | undefined }): Promise<void> {
+    const before = await this.#proxy();
+    const { enabled = before.enabled, upstream = before.upstream } = change;
+    const wanted = { enabled, upstream, listen: before.listen };
+    await this.#order(
+      enabled ? `open, towards ${upstream}` : 'close',
+      this.#ofClient(before).update(wanted),
+    );
+    const after = await this.#proxy();
+    if (after.enabled !== enabled) throw this.#failure(enabled ? 'it stays cut' : 'it stays open');
+    if (after.upstream !== upstream) throw this.#failure(`it leads to ${after.upstream}`);
+  }
+
+  /** Deleting the whole proxy takes no lock that a hanging toxic holds (measured). */
+  async #makeAnew(proxy: ProxyAnswer): Promise<ProxyAnswer> {
+    const { listen, upstream, enabled, toxics } = proxy;
+    await this.#order('be deleted', this.#ofClient(proxy).remove());
+    const closed = { name: PROXY, listen, upstream, enabled: false };
+    await this.#order('be made anew', this.#client.createProxy(closed));
+    await this.#post(toxics);
+    await this.#update({ enabled });
+    return this.#proxy();
+  }
+
+  /** For a proxy that an earlier order hangs in, so that it doesn't even tell how it stands. */
+  async #unstick(error: unknown): Promise<ProxyAnswer> {
+    if (!isLate(error) || this.#known === undefined) throw error;
+    return this.#makeAnew({ ...this.#known, toxics: [] });
+  }
+
+  #ofClient(proxy: ProxyAnswer): ProxyOfClient {
+    return new ProxyOfClient(this.#client, { ...proxy, name: PROXY, toxics: [] });
+  }
+
+  async #proxy(): Promise<ProxyAnswer> {
+    const text = await this.#get(`/proxies/${PROXY}`);
     const parsed = proxyAnswer.safeParse(JSON.parse(text));
-    if (parsed.success) return parsed.data;
+    if (parsed.success) {
+      this.#known = parsed.data;
+      return parsed.data;
+    }
     throw this.#failure('its answer is not that of Toxiproxy 2', [z.prettifyError(parsed.error)]);
   }
 
-  async #call(method: string, path: string, body?: unknown): Promise<string> {
+  async #get(path: string): Promise<string> {
     let response: Response;
     let text: string;
     try {
       response = await fetch(`${this.#url}${path}`, {
-        method,
         signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       text = await response.text();
     } catch (cause) {
       throw this.#failure(`Toxiproxy does not answer at ${this.#url}`, [], cause);
     }
     if (response.ok) return text;
-    throw this.#failure(`${method} ${path} was answered ${response.status}`, [text.trim()]);
+    throw this.#failure(`GET ${path} was answered ${response.status}`, [text.trim()]);
+  }
+
+  async #order(what: string, order: Promise<unknown>, limitMs = CALL_TIMEOUT_MS): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = new DOMException(`no answer within ${limitMs} ms`, LATE);
+      timer = setTimeout(() => reject(error), limitMs);
+    });
+    try {
+      await Promise.race([order, late]);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw this.#failure(`it did not ${what}`, [why], cause);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** One order after the other, whatever became of the one before. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work, work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 
   #failure(message: string, details: readonly string[] = [], cause?: unknown): LabError {
@@ -147,47 +347,6 @@ export class Link {
   }
 }
 
-function toxicsOf({ latencyMs, rateKbps }: Slowness): Toxic[] {
-  return STREAMS.flatMap((stream): Toxic[] => [
-    {
-      name: `latency_${stream}`,
-      type: 'latency',
-      stream,
-      toxicity: 1,
-      attributes: { latency: latencyMs, jitter: 0 },
-    },
-    rateToxic(stream, rateKbps),
-  ]);
-}
-
-function rateToxic(stream: Toxic['stream'], rateKbps: number): Toxic {
-  const attributes = { rate: rateKbps };
-  return { name: `rate_${stream}`, type: 'bandwidth', stream, toxicity: 1, attributes };
-}
-
-function limitToxic(stream: Toxic['stream'], bytes: number): Toxic {
-  return {
-    name: `limit_${stream}`,
-    type: 'limit_data',
-    stream,
-    toxicity: 1,
-    attributes: { bytes },
-  };
-}
-
-function same(one: Toxic, other: Toxic): boolean {
-  return (
-    one.type === other.type &&
-    one.stream === other.stream &&
-    one.toxicity === other.toxicity &&
-    Object.entries(other.attributes).every(([name, value]) => one.attributes[name] === value)
-  );
-}
-
-function describeToxic({ type, stream, toxicity, attributes }: Toxic): string {
-  const towards = stream === 'upstream' ? 'to the server' : 'to the collector';
-  const share = toxicity === 1 ? '' : ` on ${toxicity * 100} % of connections`;
-  if (type === 'latency') return `+${attributes.latency} ms ${towards}${share}`;
-  if (type === 'bandwidth') return `${attributes.rate} kB/s ${towards}${share}`;
-  return `${type} ${JSON.stringify(attributes)} ${towards}${share}`;
+function isLate(error: unknown): boolean {
+  return error instanceof LabError && error.cause instanceof Error && error.cause.name === LATE;
 }

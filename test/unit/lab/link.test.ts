@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Link } from '#lab/link.ts';
+import type { ToxicOrder } from '#lab/toxics.ts';
 
 interface Toxic {
   name: string;
@@ -16,19 +17,40 @@ interface Toxic {
   attributes: Record<string, number>;
 }
 
+interface Proxy {
+  listen: string;
+  upstream: string;
+  enabled: boolean;
+  toxics: Toxic[];
+}
+
+const WHOLE: Proxy = { listen: '[::]:9004', upstream: 'server:9000', enabled: true, toxics: [] };
+
 let server: Server;
 let link: Link;
-let proxy: { enabled: boolean; toxics: Toxic[] };
+let proxy: Proxy;
+/** How often the proxy was made anew. */
+let made: number;
 /** Changes an accepted toxic before it is kept, as a fault of the API would. */
 let distort: (toxic: Toxic) => Toxic;
 let deaf: boolean;
+/** Does not answer what it is asked to remove, nor anything after that, until the proxy is deleted. */
+let sticky: boolean;
+let stuck: boolean;
 
 beforeEach(async () => {
-  proxy = { enabled: true, toxics: [] };
+  proxy = structuredClone(WHOLE);
+  made = 0;
+  sticky = false;
+  stuck = false;
   distort = (toxic) => toxic;
   deaf = false;
   server = createServer(async (request, response) => {
-    const { status, body } = answer(request, await bodyOf(request));
+    const sent = await bodyOf(request);
+    if (sticky && request.method === 'DELETE' && request.url?.includes('/toxics/')) stuck = true;
+    if (request.method === 'DELETE' && request.url === '/proxies/link') stuck = false;
+    if (stuck) return;
+    const { status, body } = answer(request, sent);
     response.writeHead(status).end(body === undefined ? '' : JSON.stringify(body));
   });
   server.listen(0, '127.0.0.1');
@@ -50,8 +72,14 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 function answer(request: IncomingMessage, body: string): { status: number; body?: unknown } {
   const { method, url = '' } = request;
   if (url === '/proxies/link' && method === 'GET') return { status: 200, body: proxy };
-  if (url === '/proxies/link' && method === 'PATCH') {
-    if (!deaf) proxy.enabled = (JSON.parse(body) as { enabled: boolean }).enabled;
+  if (url === '/proxies' && method === 'GET') return { status: 200, body: { link: proxy } };
+  if (url === '/proxies' && method === 'POST') {
+    made += 1;
+    proxy = { ...(JSON.parse(body) as Proxy), toxics: [] };
+    return { status: 201, body: proxy };
+  }
+  if (url === '/proxies/link' && method === 'POST') {
+    if (!deaf) proxy = { ...proxy, ...(JSON.parse(body) as Partial<Proxy>) };
     return { status: 200, body: proxy };
   }
   if (url === '/proxies/link/toxics' && method === 'POST') {
@@ -63,6 +91,7 @@ function answer(request: IncomingMessage, body: string): { status: number; body?
     proxy.toxics = proxy.toxics.filter((toxic) => toxic.name !== name);
     return { status: 204 };
   }
+  if (url === '/proxies/link' && method === 'DELETE') return { status: 204 };
   return { status: 404, body: { error: 'proxy not found' } };
 }
 
@@ -130,6 +159,104 @@ test('an answer that is not 2xx carries the reason that Toxiproxy gave', async (
   server.removeAllListeners('request');
   server.on('request', (_, response) => response.writeHead(404).end('proxy not found'));
   await expect(link.cut()).rejects.toMatchObject({ details: ['proxy not found'] });
+});
+
+test('toxics of each kind are added, told, and removed by name; others stay', async () => {
+  const names = await link.add([
+    { type: 'latency', stream: 'upstream', attributes: { latency: 100, jitter: 20 } },
+    { type: 'slicer', stream: 'downstream', attributes: { average_size: 1 } },
+    { type: 'timeout', stream: 'downstream', attributes: { timeout: 0 } },
+  ]);
+  const [second] = await link.add([
+    { type: 'latency', stream: 'upstream', attributes: { latency: 5 } },
+  ]);
+  expect(names).toEqual(['latency_upstream', 'slicer_downstream', 'timeout_downstream']);
+  expect(second).toBe('latency_upstream_2');
+  expect((await link.read()).toxics).toEqual([
+    '+100 ± 20 ms to the server',
+    'slicer {"average_size":1,"size_variation":0,"delay":0} to the collector',
+    'timeout {"timeout":0} to the collector',
+    '+5 ms to the server',
+  ]);
+  await link.remove(names);
+  expect(proxy.toxics.map(({ name }) => name)).toEqual(['latency_upstream_2']);
+});
+
+test.each([
+  ['a rate below zero', { type: 'bandwidth', attributes: { rate: -1 } }],
+  ['slices of no bytes', { type: 'slicer', attributes: { average_size: 0 } }],
+  [
+    'slices that vary by all',
+    { type: 'slicer', attributes: { average_size: 5, size_variation: 5 } },
+  ],
+  ['a name that is none', { type: 'latency', attributes: { lattency: 5 } }],
+  ['a timer that locks it', { type: 'reset_peer', attributes: { timeout: 60_000 } }],
+])('%s is refused before Toxiproxy hears of it', async (_, { type, attributes }) => {
+  const order = { type, stream: 'upstream', attributes } as unknown as ToxicOrder;
+  const good: ToxicOrder = { type: 'bandwidth', stream: 'upstream', attributes: { rate: 1 } };
+  await expect(link.add([good, order])).rejects.toThrow(TypeError);
+  expect(proxy.toxics).toEqual([]);
+});
+
+test('who has it cut keeps it cut until he opens it, whoever else opens it', async () => {
+  await link.cut('one');
+  await link.cut('other');
+  await link.open('one');
+  expect(proxy.enabled).toBe(false);
+  await link.open('other');
+  expect(proxy.enabled).toBe(true);
+});
+
+test('it is led elsewhere and back; a restored one leads where it should', async () => {
+  await link.divert('mangler:9100');
+  expect(proxy.upstream).toBe('mangler:9100');
+  await link.rejoin();
+  expect(proxy.upstream).toBe('server:9000');
+  const port = (server.address() as AddressInfo).port;
+  const known = new Link(`http://127.0.0.1:${port}`, 'server:9000');
+  proxy.upstream = 'mangler:9100';
+  expect(await known.read()).toEqual({ kind: 'slow', toxics: ['led to mangler:9100'] });
+  await known.restore();
+  expect(proxy).toEqual(WHOLE);
+});
+
+test('all that was in force is put back after Toxiproxy has forgotten it, and no more', async () => {
+  const [gone = ''] = await link.add([
+    { type: 'bandwidth', stream: 'upstream', attributes: { rate: 9 } },
+  ]);
+  await link.add([{ type: 'latency', stream: 'downstream', attributes: { latency: 7 } }]);
+  await link.remove([gone]);
+  await link.divert('mangler:9100');
+  await link.cut();
+  const before = structuredClone(proxy);
+  proxy = structuredClone(WHOLE);
+  await link.putBack();
+  expect(proxy).toEqual(before);
+  await link.restore();
+  proxy = structuredClone(WHOLE);
+  await link.putBack();
+  expect(proxy).toEqual(WHOLE);
+});
+
+test('where a removal hangs the proxy is made anew, with what stays on it', async () => {
+  const [latency = ''] = await link.add([
+    { type: 'latency', stream: 'upstream', attributes: { latency: 7 } },
+  ]);
+  await link.add([{ type: 'bandwidth', stream: 'upstream', attributes: { rate: 9 } }]);
+  sticky = true;
+  await link.remove([latency]);
+  expect(made).toBe(1);
+  expect(proxy).toMatchObject({
+    ...WHOLE,
+    toxics: [{ type: 'bandwidth', attributes: { rate: 9 } }],
+  });
+});
+
+test('orders that are given at once are carried out one after the other', async () => {
+  const latency: ToxicOrder = { type: 'latency', stream: 'upstream', attributes: { latency: 7 } };
+  const names = await Promise.all([link.add([latency]), link.cut(), link.add([latency])]);
+  expect(names).toEqual([['latency_upstream'], undefined, ['latency_upstream_2']]);
+  expect(proxy).toMatchObject({ enabled: false, toxics: [{}, {}] });
 });
 
 test('nobody listening is said with the address and what to do', async () => {
