@@ -138,7 +138,7 @@ export class Link {
   }
 
   /**
-   * Adds to what is there. Answers the names for `remove`.
+   * Adds to what is there, all of them or none. Answers the names for `remove`.
    * @throws TypeError for attributes that would end Toxiproxy, before any is added.
    */
   add(orders: readonly ToxicOrder[]): Promise<string[]> {
@@ -205,9 +205,15 @@ export class Link {
       taken.add(toxic.name);
       return toxic;
     });
+    const names = wanted.map(({ name }) => name);
     for (const toxic of wanted) this.#added.set(toxic.name, toxic);
-    await this.#post(wanted);
-    return wanted.map(({ name }) => name);
+    try {
+      await this.#post(wanted);
+    } catch (error) {
+      await this.#remove(names).catch(() => undefined); // the first failure tells more
+      throw error;
+    }
+    return names;
   }
 
   async #post(wanted: readonly Toxic[]): Promise<void> {

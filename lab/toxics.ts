@@ -58,7 +58,7 @@ export const TOXIC_ATTRIBUTES = {
   }),
 } as const;
 
-export type ToxicType = keyof typeof TOXIC_ATTRIBUTES;
+type ToxicType = keyof typeof TOXIC_ATTRIBUTES;
 
 /** What is to be put on the link, on every connection. */
 export type ToxicOrder = {
