@@ -1,0 +1,420 @@
+/**
+ * Faults of the link: cut, flapping, slow, half-open, and each of Toxiproxy's toxics by its own
+ * name. Toxics stay in force side by side; each is taken off again without touching the others'.
+ * What Toxiproxy can't do, such as changing bytes, is not here.
+ */
+import { z } from 'zod';
+import type { ToxicOrder } from '#lab/toxics.ts';
+import { waitUntil } from '../observe/wait.ts';
+import {
+  between,
+  direction,
+  goes,
+  kindOf,
+  oneOf,
+  someDirection,
+  streamsOf,
+  whole,
+} from './arguments.ts';
+import { anyOf, backlog, both, failing, reconnects, standstill } from './effects.ts';
+import type { Effect, Fault, FaultKind, Scene } from './fault.ts';
+import { Flapping } from './flapping.ts';
+import {
+  crumbs,
+  greetingInPieces,
+  lateEnd,
+  lateEndAtServer,
+  roundTrip,
+  slicedUpload,
+  slowUpload,
+} from './link-effects.ts';
+
+const HOUR_MS = 3_600_000;
+/** A phase of less is lost in the time that the orders take. */
+const PHASE_MS_MIN = 100;
+const FLIPS_SEEN = 4;
+/** The share of flips that may be late. */
+const LATE_SHARE_MAX = 0.1;
+
+const works = async (): Promise<void> => undefined;
+
+const cut = kindOf<Record<string, never>>({
+  kind: 'cut',
+  summary: 'The link is down: its connections end, and new ones are refused.',
+  arguments: z.strictObject({}),
+  needs: [],
+  draw: () => ({}),
+  make: (_, name) => {
+    const holder = {};
+    return {
+      name,
+      target: 'link',
+      outage: true,
+      effect: standstill,
+      inject: ({ link }) => link.cut(holder),
+      lift: ({ link }) => link.open(holder),
+      running: works,
+    };
+  },
+});
+
+const flappingArguments = z
+  .strictObject({
+    period_ms: whole(200, 60_000, 2_000, 'milliseconds from one cut to the next'),
+    duty: z
+      .number()
+      .min(0.05)
+      .max(0.95)
+      .default(0.5)
+      .describe('the share of each period in which the link is cut'),
+  })
+  .refine(
+    ({ period_ms, duty }) => period_ms * Math.min(duty, 1 - duty) >= PHASE_MS_MIN,
+    `the link is cut or open for less than ${PHASE_MS_MIN} ms at a time`,
+  );
+
+const flapping = kindOf<z.output<typeof flappingArguments>>({
+  kind: 'flapping',
+  summary: 'The link goes down and comes back, over and over, in a rhythm.',
+  arguments: flappingArguments,
+  needs: [],
+  draw: (random) => ({
+    period_ms: oneOf(random, [200, 500, 1_000, 2_000, 5_000]),
+    duty: 0.5,
+  }),
+  make: ({ period_ms, duty }, name) => {
+    let running: Flapping | undefined;
+    const flips = () => running?.flips ?? { inTime: 0, late: 0, failed: 0, latestMs: 0 };
+    return {
+      name,
+      target: 'link',
+      outage: false,
+      effect: both(keepsTime(flips, period_ms), anyOf(reconnects(1), standstill)),
+      inject: async ({ link }) => {
+        running = new Flapping(link, { periodMs: period_ms, duty: duty });
+      },
+      lift: async () => {
+        await running?.end();
+        const { inTime, late } = flips();
+        if (late <= LATE_SHARE_MAX * (inTime + late)) return;
+        throw new Error(`${late} of ${inTime + late} flips of the link came too late to be any`);
+      },
+      running: works,
+    };
+  },
+});
+
+function keepsTime(flips: () => Flapping['flips'], periodMs: number): Effect {
+  return async ({ signal }) => {
+    await waitUntil(`${FLIPS_SEEN} flips came in time`, () => flips().inTime >= FLIPS_SEEN, {
+      deadlineMs: 60_000 + FLIPS_SEEN * periodMs,
+      signal,
+      describe: flips,
+    });
+    const { inTime, latestMs } = flips();
+    return `${inTime} flips came in time, the latest after ${Math.round(latestMs)} ms`;
+  };
+}
+
+const slowArguments = z.strictObject({
+  latency_ms: whole(1, 60_000, 250, 'milliseconds that everything takes longer, each way'),
+  rate_kbps: whole(1, 100_000, 64, 'kilobytes a second, each way'),
+});
+
+const slow = kindOf<z.output<typeof slowArguments>>({
+  kind: 'slow',
+  summary: 'A distant and thin link, as `make slow` makes it: latency and a rate, both ways.',
+  arguments: slowArguments,
+  needs: [],
+  draw: (random) => ({
+    latency_ms: between(random, 50, 1_000),
+    rate_kbps: between(random, 32, 512),
+  }),
+  make: ({ latency_ms, rate_kbps }, name) =>
+    poison(
+      name,
+      streamsOf('both').flatMap((stream): ToxicOrder[] => [
+        { type: 'latency', stream, attributes: { latency: latency_ms } },
+        { type: 'bandwidth', stream, attributes: { rate: rate_kbps } },
+      ]),
+      { outage: false, effect: anyOf(roundTrip(2 * latency_ms), backlog) },
+    ),
+});
+
+const oneWay = z.strictObject({ direction });
+
+const halfOpen = kindOf<z.output<typeof oneWay>>({
+  kind: 'half_open',
+  summary:
+    'Connections stay open and nothing comes through, not even their end: a black hole, one way or both.',
+  arguments: oneWay,
+  needs: [],
+  draw: (random) => ({ direction: someDirection(random) }),
+  make: (args, name) =>
+    poison(
+      name,
+      streamsOf(args.direction).flatMap((stream): ToxicOrder[] => [
+        { type: 'timeout', stream, attributes: { timeout: 0 } },
+        // The one thing that `timeout` lets through.
+        { type: 'slow_close', stream, attributes: { delay: HOUR_MS } },
+      ]),
+      { outage: true, effect: standstill },
+    ),
+});
+
+const latencyArguments = z
+  .strictObject({
+    direction,
+    latency_ms: whole(1, 60_000, 1_000, 'milliseconds that everything takes longer'),
+    jitter_ms: whole(0, 60_000, 0, 'milliseconds more or less, at random (by Toxiproxy, unseeded)'),
+  })
+  .refine(
+    ({ latency_ms, jitter_ms }) => jitter_ms <= latency_ms,
+    'the jitter is above the latency',
+  );
+
+const latency = kindOf<z.output<typeof latencyArguments>>({
+  kind: 'latency',
+  summary: 'Everything takes longer: a distant site, a satellite.',
+  arguments: latencyArguments,
+  needs: [],
+  draw: (random) => {
+    const latency_ms = between(random, 50, 2_000);
+    return {
+      direction: someDirection(random),
+      latency_ms,
+      jitter_ms: between(random, 0, Math.floor(latency_ms / 4)),
+    };
+  },
+  make: ({ direction: way, latency_ms, jitter_ms }, name) => {
+    const streams = streamsOf(way);
+    return poison(
+      name,
+      streams.map((stream) => ({
+        type: 'latency',
+        stream,
+        attributes: { latency: latency_ms, jitter: jitter_ms },
+      })),
+      { outage: false, effect: roundTrip(streams.length * (latency_ms - jitter_ms)) },
+    );
+  },
+});
+
+const bandwidthArguments = z.strictObject({
+  direction,
+  rate_kbps: whole(0, 100_000, 8, 'kilobytes a second; 0 holds everything back and drops nothing'),
+});
+
+const bandwidth = kindOf<z.output<typeof bandwidthArguments>>({
+  kind: 'bandwidth',
+  summary: 'A thin link; at 0 a jammed one, which drops nothing.',
+  arguments: bandwidthArguments,
+  needs: [],
+  // Towards the collector there is too little for a rate to show.
+  draw: (random) => ({
+    direction: oneOf(random, ['up', 'both'] as const),
+    rate_kbps: oneOf(random, [0, 2, 4, 8, 16, 32]),
+  }),
+  make: ({ direction: way, rate_kbps: rate }, name) => {
+    const effect = rate === 0 ? standstill : anyOf(backlog, slowUpload(rate));
+    return poison(
+      name,
+      streamsOf(way).map((stream) => ({ type: 'bandwidth', stream, attributes: { rate } })),
+      { outage: rate === 0, effect },
+    );
+  },
+});
+
+const slowCloseArguments = z.strictObject({
+  direction,
+  delay_ms: whole(100, HOUR_MS, 5_000, 'milliseconds by which the end of a connection comes later'),
+});
+
+const slowClose = kindOf<z.output<typeof slowCloseArguments>>({
+  kind: 'slow_close',
+  summary: 'The end of a connection comes late: one side goes on talking to nobody.',
+  arguments: slowCloseArguments,
+  needs: [],
+  draw: (random) => ({
+    direction: someDirection(random),
+    delay_ms: between(random, 1_000, 30_000),
+  }),
+  make: ({ direction: way, delay_ms: delay }, name) =>
+    poison(
+      name,
+      streamsOf(way).map((stream) => ({ type: 'slow_close', stream, attributes: { delay } })),
+      { outage: false, effect: way === 'up' ? lateEndAtServer(delay) : lateEnd(delay) },
+    ),
+});
+
+const timeoutArguments = z.strictObject({
+  direction,
+  timeout_ms: whole(
+    0,
+    HOUR_MS,
+    0,
+    'milliseconds without data until the connection is closed; 0: never',
+  ),
+});
+
+const timeout = kindOf<z.output<typeof timeoutArguments>>({
+  kind: 'timeout',
+  summary: 'All data are dropped, and after a silence the connection is closed.',
+  arguments: timeoutArguments,
+  needs: [],
+  draw: (random) => ({
+    direction: someDirection(random),
+    timeout_ms: oneOf(random, [0, 500, 3_000]),
+  }),
+  make: ({ direction: way, timeout_ms }, name) =>
+    poison(
+      name,
+      streamsOf(way).map((stream) => ({
+        type: 'timeout',
+        stream,
+        attributes: { timeout: timeout_ms },
+      })),
+      { outage: true, effect: standstill },
+    ),
+});
+
+const resetArguments = z.strictObject({
+  direction,
+  timeout_ms: whole(0, 5_000, 0, 'milliseconds from the first bytes of a connection to its reset'),
+});
+
+const resetPeer = kindOf<z.output<typeof resetArguments>>({
+  kind: 'reset_peer',
+  summary: 'Connections are reset as soon as anything goes over them.',
+  arguments: resetArguments,
+  needs: [],
+  draw: (random) => ({
+    direction: someDirection(random),
+    timeout_ms: oneOf(random, [0, 200, 1_000]),
+  }),
+  make: ({ direction: way, timeout_ms }, name) =>
+    poison(
+      name,
+      streamsOf(way).map((stream) => ({
+        type: 'reset_peer',
+        stream,
+        attributes: { timeout: timeout_ms },
+      })),
+      { outage: true, effect: failing(['reset']) },
+    ),
+});
+
+const slicerArguments = z
+  .strictObject({
+    direction,
+    average_size_bytes: whole(1, 4_096, 1, 'bytes of a slice'),
+    size_variation_bytes: whole(
+      0,
+      4_095,
+      0,
+      'bytes more or less, at random (by Toxiproxy, unseeded)',
+    ),
+    delay_us: whole(
+      0,
+      100_000,
+      0,
+      'microseconds between slices; without any, packets alone can show slices towards the server',
+    ),
+  })
+  .refine(
+    (one) => one.size_variation_bytes < one.average_size_bytes,
+    'the slice varies by its whole size',
+  );
+
+const slicer = kindOf<z.output<typeof slicerArguments>>({
+  kind: 'slicer',
+  summary: 'The stream comes in small slices, down to single bytes.',
+  arguments: slicerArguments,
+  needs: [],
+  draw: (random) => {
+    const average_size_bytes = oneOf(random, [1, 3, 7, 16, 64]);
+    return {
+      direction: someDirection(random),
+      average_size_bytes,
+      size_variation_bytes: between(random, 0, Math.floor(average_size_bytes / 2)),
+      delay_us: between(random, 100, 300),
+    };
+  },
+  make: (args, name) => {
+    const { average_size_bytes, size_variation_bytes, delay_us } = args;
+    const effects: Effect[] = [];
+    if (goes(args.direction, 'up')) {
+      effects.push(crumbs('server'), slicedUpload(average_size_bytes, delay_us));
+    }
+    if (goes(args.direction, 'down')) effects.push(crumbs('source'), greetingInPieces);
+    return poison(
+      name,
+      streamsOf(args.direction).map((stream) => ({
+        type: 'slicer',
+        stream,
+        attributes: {
+          average_size: average_size_bytes,
+          size_variation: size_variation_bytes,
+          delay: delay_us,
+        },
+      })),
+      { outage: false, effect: anyOf(...effects) },
+    );
+  },
+});
+
+const limitArguments = z.strictObject({
+  direction,
+  bytes: whole(0, 1_000_000_000, 2_000, 'bytes after which a connection ends, each way for itself'),
+});
+
+const limitData = kindOf<z.output<typeof limitArguments>>({
+  kind: 'limit_data',
+  summary: 'A connection ends after so many bytes, in the middle of whatever it is.',
+  arguments: limitArguments,
+  needs: [],
+  draw: (random) => ({
+    direction: oneOf(random, ['up', 'both'] as const),
+    bytes: oneOf(random, [0, 13, 300, 2_000, 20_000, 100_000]),
+  }),
+  make: ({ direction: way, bytes }, name) =>
+    poison(
+      name,
+      streamsOf(way).map((stream) => ({ type: 'limit_data', stream, attributes: { bytes } })),
+      { outage: false, effect: anyOf(reconnects(2), standstill) },
+    ),
+});
+
+/** Toxics on the living link. */
+function poison(
+  name: string,
+  toxics: readonly ToxicOrder[],
+  { outage, effect }: Pick<Fault, 'outage' | 'effect'>,
+): Fault {
+  let names: readonly string[] = [];
+  return {
+    name,
+    target: 'link',
+    outage,
+    effect,
+    inject: async ({ link }: Scene) => {
+      names = await link.add(toxics);
+    },
+    lift: ({ link }) => link.remove(names),
+    running: works,
+  };
+}
+
+export const LINK_FAULTS: readonly FaultKind[] = [
+  cut,
+  flapping,
+  slow,
+  halfOpen,
+  latency,
+  bandwidth,
+  slowClose,
+  timeout,
+  resetPeer,
+  slicer,
+  limitData,
+];
