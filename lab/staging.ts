@@ -20,8 +20,15 @@ import { PATHS } from '#lab/paths.ts';
 import type { Programs } from '#lab/process.ts';
 import type { Step } from '#lab/steps.ts';
 
-/** Of chaos only the program that runs in a container; who judges it stays outside. */
-const FOLDERS = ['protocol', 'collector', 'server', 'chaos/ledger', 'chaos/source'];
+/** Of chaos only the programs that run in a container; who judges stays outside. */
+const FOLDERS = [
+  'protocol',
+  'collector',
+  'server',
+  'chaos/ledger',
+  'chaos/mangler',
+  'chaos/source',
+];
 const FILES = ['package.json', 'Dockerfile'];
 const NPM_TIMEOUT_MS = 300_000;
 const TAG_DIGITS = 12;

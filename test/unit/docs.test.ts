@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { MANGLER_SETTINGS } from '#chaos/mangler/config.ts';
 import { SOURCE_SETTINGS } from '#chaos/source/config.ts';
 import { COLLECTOR_SETTINGS } from '#collector/config.ts';
 import { LEGAL_STEPS } from '#collector/producer/sender-state.ts';
@@ -21,6 +22,7 @@ const TABLES = [
   ['Server', SERVER_SETTINGS],
   ['Lab', LAB_SETTINGS],
   ['Load source', SOURCE_SETTINGS],
+  ['Mangler', MANGLER_SETTINGS],
 ] as const;
 
 function configuration(): string {

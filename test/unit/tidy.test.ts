@@ -40,6 +40,11 @@ const PARTS: readonly { part: RegExp; may: RegExp }[] = [
     part: /^chaos\/source\//,
     may: /^(#protocol\/settings|#collector\/(producer\/producer|config|tls|status\/)|\.\.\/ledger\/|\.\/)/,
   },
+  // A wire of its own kind: of ours it knows the envelope's head, and how settings are read.
+  {
+    part: /^chaos\/mangler\//,
+    may: /^(#protocol\/(settings|envelope|limits|messages)\.ts|#collector\/producer\/address\.ts|\.\/)/,
+  },
   { part: /^chaos\/oracle\//, may: /^(\.\.\/ledger\/|\.\/)/ },
   { part: /^chaos\/ledger\//, may: /^\.\// },
   // Users of the library: what they import of ours is the ledger that they are judged by.
@@ -55,7 +60,8 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
   {
     what: 'sockets',
     shows: /from 'node:(net|tls)'/,
-    owners: /^(collector\/producer\/link|server\/(ingest|access\/tls)|bench\/wire\/|lab\/|test\/)/,
+    owners:
+      /^(collector\/producer\/link|server\/(ingest|access\/tls)|bench\/wire\/|chaos\/mangler\/relay|lab\/|test\/)/,
   },
   {
     what: 'SQLite',
