@@ -95,6 +95,8 @@ export const caseSchema = z.strictObject({
   drain_ms_max: z.number().optional(),
   /** Frames that came to the server more than once. */
   wire_duplicates_max: count.optional(),
+  /** An older copy of the store is put in its place: for a time it may lack what it had. */
+  store_put_back: z.boolean().default(false),
 });
 
 export type Case = z.output<typeof caseSchema>;

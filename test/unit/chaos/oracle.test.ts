@@ -191,6 +191,17 @@ test('all that is wrong is told as intervals, the first 20 in full', () => {
   expect(offenders.lost).toHaveLength(20);
 });
 
+test('a store that the case puts back may shrink and miss frames in between, and not in the end', () => {
+  const history = forge(Array.from({ length: 40 }, () => ({ bytes: 20, fate: 9 })));
+  Object.assign(history.expected, { store_put_back: true });
+  const [first] = history.observations.audits;
+  const totals = first?.document.collectors[0]?.totals ?? {};
+  Object.assign(totals, { stored: 1_000_000, missing: 3 });
+  expect(judgeHistory(history).verdict).toBe('pass');
+  Object.assign(history.audit?.collectors[0]?.totals ?? {}, { missing: 3 });
+  expect(codesOf(judgeHistory(history))).toContain('missing');
+});
+
 test('a fault within the recovery of another one leaves the later one to be judged', () => {
   const history = forge(Array.from({ length: 60 }, () => ({ bytes: 20, fate: 9 })));
   const [cut] = history.observations.faults;
