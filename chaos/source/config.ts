@@ -53,9 +53,9 @@ export const SOURCE_SETTINGS = {
   }),
   rate: integerSetting({
     name: 'HOLDFAST_LOAD_RATE',
-    text: 'Frames a second.',
+    text: 'Frames a second. 0: none, and no ledger; it only brings over what its queue has.',
     default: 200,
-    min: 1,
+    min: 0,
     max: 20_000,
   }),
   sizes,

@@ -63,9 +63,10 @@ class Source {
     const { port } = this.#http;
     const listening = { event: 'status_listening', host: statusHost, port };
     this.#logger.info(listening, 'status is being served');
-    this.#ledger = await LedgerWriter.open(this.#settings.ledgerPath);
+    if (rate > 0) this.#ledger = await LedgerWriter.open(this.#settings.ledgerPath);
     this.#producer = await this.#openProducer();
-    await this.#startLoad(this.#ledger, this.#producer);
+    if (this.#ledger !== undefined) await this.#startLoad(this.#ledger, this.#producer);
+    this.#readiness = { ready: true };
   }
 
   /** No more attempts; the process stays. Does nothing before the load has started. */
@@ -124,7 +125,6 @@ class Source {
     });
     this.#load.start();
     if (durationMs > 0) this.#limit = setTimeout(() => void this.endLoad(), durationMs);
-    this.#readiness = { ready: true };
     const { attempts, tornBytes } = ledger.past;
     this.#logger.info(
       { event: 'load_started', collector, seed, rate, attempts, torn_bytes: tornBytes },

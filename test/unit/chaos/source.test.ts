@@ -3,11 +3,13 @@
  * that was tampered with never does.
  */
 import { strict as assert } from 'node:assert';
-import { cpSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitUntil } from '#chaos/observe/wait.ts';
 import { type EvidenceFiles, judgeFiles } from '#chaos/oracle/evidence.ts';
+import type { StatusDocument } from '#collector/status/document.ts';
 import { frameCrc } from '#protocol/identity.ts';
 import {
   collect,
@@ -254,6 +256,37 @@ describe('the source', () => {
     expect(await source.program.kill('SIGTERM')).toBe(0);
     const ledger = readFileSync(join(own, 'ledger.jsonl'), 'utf8');
     expect(ledger.trimEnd().split('\n').at(-1)).toContain(`"type":"end"`);
+  });
+
+  test('at a rate of 0 brings over what a copied queue has, and makes nothing of its own', async () => {
+    const [own, copy] = [await scratch(), await scratch()];
+    const limit = { HOLDFAST_LOAD_FRAMES: '50', HOLDFAST_LOAD_RATE: '1000' };
+    const source = await startSource(own, '1', limit);
+    await source.program.logged('load_ended');
+    expect(await source.program.kill('SIGKILL')).toBe(null);
+    cpSync(join(own, 'queue'), join(copy, 'queue'), { recursive: true });
+    const server = await startServer(join(copy, 'store'));
+    const clone = new Program('chaos/source/main.ts', {
+      HOLDFAST_TOKEN: '0123456789abcdef',
+      HOLDFAST_SERVER: `127.0.0.1:${server.port}`,
+      HOLDFAST_COLLECTOR_ID: 'load-1',
+      HOLDFAST_QUEUE_PATH: join(copy, 'queue'),
+      HOLDFAST_LEDGER_PATH: join(copy, 'no-ledger.jsonl'),
+      HOLDFAST_LOAD_RATE: '0',
+      HOLDFAST_STATUS_PORT: '0',
+    });
+    const { port } = await clone.logged('status_listening');
+    await waitUntil('all is brought over', async () => {
+      const response = await fetch(`http://127.0.0.1:${port}/status`);
+      const { counters, queue } = (await response.json()) as StatusDocument;
+      return counters.acked === 50 && counters.captured === 0 && queue.frames === 0;
+    });
+    expect(existsSync(join(copy, 'no-ledger.jsonl'))).toBe(false);
+    expect(await clone.kill('SIGTERM')).toBe(0);
+    const evidence = await collect(copy, server.api);
+    const ledgers = [join(own, 'ledger.jsonl')];
+    const { counts, verdict } = await judgeFiles({ ...evidence, ledgers });
+    expect({ verdict, stored: counts.stored }).toEqual({ verdict: 'inconclusive', stored: 50 });
   });
 
   test('does not start on a ledger that is damaged, and says what to do', async () => {
