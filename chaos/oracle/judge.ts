@@ -8,6 +8,7 @@
  */
 import type { Ledger } from '../ledger/reader.ts';
 import { Audit, type AuditDocument } from './audit.ts';
+import { type BystanderLag, bystanderLag } from './bystanders.ts';
 import { Comparison } from './comparison.ts';
 import type { Offender } from './findings.ts';
 import { type Case, NO_OBSERVATIONS, type Observations, USUAL_CASE } from './observations.ts';
@@ -63,6 +64,8 @@ export interface Result {
   readonly reasons: readonly Reason[];
   readonly counts: Counts;
   readonly faults: readonly FaultTimes[];
+  /** Only with bystanders. */
+  readonly bystander_lag?: BystanderLag | undefined;
   readonly operator_actions: readonly string[];
   readonly intervals: Readonly<Record<string, string>>;
   readonly offenders: Readonly<Record<string, readonly Offender[]>>;
@@ -98,15 +101,18 @@ export class Judge {
     const comparison = this.#comparison;
     comparison.finish(leftBefore(observations.statuses));
     const exportCut = rest !== '' || comparison.rows.unreadable > 0;
-    const times = observations.faults.map((fault) =>
-      timesOf(fault, observations, comparison.fates),
-    );
-    const reasons = reasonsFor({ ledgers, comparison, exportCut, observations, times, expected });
+    const { bystanders = [] } = observations;
+    const hit = comparison.fates.filter(({ attempt }) => !bystanders.includes(attempt.collector));
+    const times = observations.faults.map((fault) => timesOf(fault, observations, hit));
+    const lag = bystanderLag(bystanders, comparison.fates);
+    const judged = { comparison, exportCut, observations, times, lag };
+    const reasons = reasonsFor({ ledgers, expected, ...judged });
     return {
       verdict: verdictOf(reasons),
       reasons,
       counts: countsOf(ledgers, comparison, observations),
       faults: times,
+      bystander_lag: lag,
       operator_actions: observations.operator_actions.map(({ what }) => what),
       intervals: comparison.findings.intervals(),
       offenders: comparison.findings.offenders(),

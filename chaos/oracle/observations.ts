@@ -59,6 +59,8 @@ export const observationsSchema = z.strictObject({
   operator_actions: z.array(z.strictObject({ at: moment, what: z.string() })).default([]),
   /** What went wrong with the case itself, not with what it tests. */
   harness_failures: z.array(z.string()).default([]),
+  /** Collectors with a ledger that no fault was aimed at: they had to go on as if nothing happened. */
+  bystanders: z.array(z.string()).optional(),
   /** The wait for the backlog at the end. */
   drain: z
     .strictObject({ outcome: z.enum(['drained', 'timed_out']), waited_ms: z.number() })
@@ -93,6 +95,8 @@ export const caseSchema = z.strictObject({
   recover_ms_max: z.number().optional(),
   /** From the same moment until everything captured before it is stored. */
   drain_ms_max: z.number().optional(),
+  /** From capture to storage, for 99 of 100 frames of the bystanders. */
+  bystander_lag_ms_p99_max: z.number().min(0).optional(),
   /** Frames that came to the server more than once. */
   wire_duplicates_max: count.optional(),
   /** An older copy of the store is put in its place: for a time it may lack what it had. */

@@ -1,4 +1,5 @@
 /** A result as text, in the manner of Jepsen's set checker: counts, the sets behind them, why. */
+import type { BystanderLag } from './bystanders.ts';
 import type { Offender } from './findings.ts';
 import type { Result } from './judge.ts';
 import type { FaultTimes, Recovery } from './timing.ts';
@@ -7,6 +8,7 @@ export function reportText(result: Result): string {
   const parts = [
     countLines(result),
     ...result.faults.map(faultLine),
+    ...(result.bystander_lag === undefined ? [] : [lagLine(result.bystander_lag)]),
     ...result.operator_actions.map((what) => `operator action: ${what}`),
     ...Object.entries(result.offenders).map(([kind, list]) => offenderLines(kind, list)),
     ...result.reasons.map(({ verdict, code, text }) => `${verdict}: ${code}: ${text}`),
@@ -41,6 +43,10 @@ function faultLine(fault: FaultTimes): string {
     `since the order: ${recoveryText(since_order)}`,
   ];
   return words.join('; ');
+}
+
+function lagLine({ frames, p50_ms, p99_ms, max_ms }: BystanderLag): string {
+  return `bystanders: ${frames} frames, stored after ${ms(p50_ms)} (half), ${ms(p99_ms)} (99 %), ${ms(max_ms)} (all)`;
 }
 
 function recoveryText(recovery: Recovery | null): string {

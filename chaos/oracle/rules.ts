@@ -7,6 +7,7 @@
  * the product.
  */
 import type { Ledger } from '../ledger/reader.ts';
+import type { BystanderLag } from './bystanders.ts';
 import type { Comparison } from './comparison.ts';
 import type { FindingKind } from './findings.ts';
 import type { Case, Observations } from './observations.ts';
@@ -28,6 +29,7 @@ export interface Facts {
   readonly exportCut: boolean;
   readonly observations: Observations;
   readonly times: readonly FaultTimes[];
+  readonly lag: BystanderLag | undefined;
   readonly expected: Case;
 }
 
@@ -51,6 +53,7 @@ const RULES: readonly ((facts: Facts) => readonly Reason[])[] = [
   noHands,
   noUnexpectedExit,
   wireQuiet,
+  bystandersUnharmed,
 ];
 
 export function reasonsFor(facts: Facts): readonly Reason[] {
@@ -291,4 +294,14 @@ function wireQuiet({ comparison, expected }: Facts): Reason[] {
   }
   if (refused <= most) return [];
   return [fail('wire_duplicates', `${refused} frames came more than once; ${most} are allowed`)];
+}
+
+function bystandersUnharmed({ lag, expected }: Facts): Reason[] {
+  const most = expected.bystander_lag_ms_p99_max;
+  if (most === undefined) return [];
+  if (lag === undefined)
+    return [open('no_bystander', 'the lag of a bystander is limited, and none ran')];
+  if (lag.p99_ms <= most) return [];
+  const text = `99 of 100 frames of a bystander took up to ${Math.round(lag.p99_ms)} ms to be stored; ${most} ms are allowed`;
+  return [fail('bystander_late', text)];
 }
