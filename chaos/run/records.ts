@@ -3,6 +3,7 @@
  *
  *   reports/<time>/
  *     run.json             RunRecord: written at the start, and again after each scenario
+ *     result.json          {verdict, exit_code, text}: what the run comes to, written at its end
  *     report.html          made from the rest, as report.json and junit.xml are
  *     <NN>-<name>[-r<M>]/  one scenario, or one repeat of it
  *       scenario.yaml      as it was run

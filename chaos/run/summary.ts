@@ -1,0 +1,79 @@
+/** What a run comes to: one verdict, one exit code, and each scenario in a line. */
+import { EXIT, type ExitCode } from '#lab/errors.ts';
+import type { Result } from '../oracle/judge.ts';
+import type { Mark } from './progress.ts';
+import type { RunRecord, ScenarioRecord } from './records.ts';
+
+export type RunVerdict = 'held' | 'failed' | 'inconclusive' | 'interrupted';
+
+export interface RunResult {
+  readonly verdict: RunVerdict;
+  readonly exit_code: ExitCode;
+  /** In words, for the last line. */
+  readonly text: string;
+}
+
+export const MARK_OF = {
+  pass: 'held',
+  fail: 'failed',
+  inconclusive: 'open',
+  not_run: 'skipped',
+  interrupted: 'open',
+} as const satisfies Record<ScenarioRecord['outcome'], Mark>;
+
+const EXIT_OF = {
+  held: EXIT.held,
+  failed: EXIT.failed,
+  inconclusive: EXIT.inconclusive,
+  interrupted: EXIT.interrupted,
+} as const satisfies Record<RunVerdict, ExitCode>;
+
+/** A failure outweighs all but Ctrl-C; a run in which nothing was put to the test held nothing. */
+export function resultOf({ scenarios }: Pick<RunRecord, 'scenarios'>): RunResult {
+  const count = (outcome: ScenarioRecord['outcome']) =>
+    scenarios.filter((one) => one.outcome === outcome).length;
+  const parts = (['pass', 'fail', 'inconclusive', 'interrupted', 'not_run'] as const)
+    .map((outcome) => ({ outcome, number: count(outcome) }))
+    .filter(({ number }) => number > 0)
+    .map(({ outcome, number }) => `${number} ${WORDS[outcome]}`);
+  const verdict = verdictOf(count);
+  return { verdict, exit_code: EXIT_OF[verdict], text: parts.join(', ') || 'nothing was run' };
+}
+
+const WORDS = {
+  pass: 'held',
+  fail: 'failed',
+  inconclusive: 'inconclusive',
+  interrupted: 'interrupted',
+  not_run: 'not run',
+} as const;
+
+function verdictOf(count: (outcome: ScenarioRecord['outcome']) => number): RunVerdict {
+  if (count('interrupted') > 0) return 'interrupted';
+  if (count('fail') > 0) return 'failed';
+  return count('inconclusive') > 0 || count('pass') === 0 ? 'inconclusive' : 'held';
+}
+
+/** "cut: held; detect 0.2 s, recover 0.4 s, drain 1.2 s", the longest of all its faults. */
+export function scenarioLine(record: ScenarioRecord, result: Result | null): string {
+  const { name, outcome, reason } = record;
+  const times = result === null ? '' : timesText(result);
+  const why = reason === '' ? '' : `; ${reason}`;
+  return `${name}: ${WORDS[outcome]}${times}${why}`;
+}
+
+function timesText({ faults }: Result): string {
+  const longest = (of: (fault: Result['faults'][number]) => number | null | undefined) => {
+    const times = faults.map(of).filter((ms) => ms !== null && ms !== undefined);
+    return times.length === 0 ? null : Math.max(...times);
+  };
+  const parts = [
+    ['detect', longest(({ detect_ms }) => detect_ms)],
+    ['recover', longest(({ since_running: since }) => since?.stored_ms)],
+    ['drain', longest(({ since_running: since }) => since?.drained_ms)],
+  ] as const;
+  const told = parts
+    .filter(([, ms]) => ms !== null)
+    .map(([what, ms]) => `${what} ${((ms ?? 0) / 1_000).toFixed(1)} s`);
+  return told.length === 0 ? '' : `; ${told.join(', ')}`;
+}
