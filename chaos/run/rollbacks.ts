@@ -53,16 +53,20 @@ export function removeRunNote(state: string = PATHS.state): void {
  */
 export async function makeWhole(ground: Ground, link: Link): Promise<string[]> {
   const mended = await ground.heal();
+  const was = await restoreLink(link);
+  return was === null ? mended : [...mended, `the link was ${was}: restored`];
+}
+
+/** Waits for a Toxiproxy that is coming back. How the link was, in words; null when it was whole. */
+export async function restoreLink(link: Link): Promise<string | null> {
   const deadline = performance.now() + LINK_MS_MAX;
   for (;;) {
     try {
       const { kind, toxics } = await link.read();
-      if (kind === 'whole') return mended;
+      if (kind === 'whole') return null;
       await link.restore();
-      const how = kind === 'cut' ? 'cut' : toxics.join(', ');
-      return [...mended, `the link was ${how}: restored`];
+      return kind === 'cut' ? kind : toxics.join(', ');
     } catch (error) {
-      // Toxiproxy may just be coming back.
       if (performance.now() > deadline) throw error;
     }
     await delay(POLL_MS);

@@ -16,6 +16,7 @@ import { EvidenceError, type Result } from '../oracle/judge.ts';
 import { faultsOf } from '../scenario/file.ts';
 import type { Scenario, Step } from '../scenario/scenario.ts';
 import { Method } from './method.ts';
+import { restoreLink } from './rollbacks.ts';
 import { auditOf, exportTo } from './server.ts';
 import { Source } from './source.ts';
 import { messageOf, within, withinMs } from './within.ts';
@@ -135,9 +136,10 @@ class Stage {
       });
       await this.#try('the method', () => this.#method.play(scenario.method, scene));
       await this.#rollBack();
-      const { failures: inForce } = this.#method;
-      this.#failures.push(...inForce);
-      if (!signal.aborted && inForce.length === 0) await this.#comeToRest(scene.observer);
+      this.#failures.push(...this.#method.failures);
+      // What is still in force keeps frames from the store; judged like that they would look lost.
+      if (this.#method.failures.length > 0) await this.#undoByForce();
+      if (!signal.aborted) await this.#comeToRest(scene.observer);
       beside.abort();
       await besideDone;
     } finally {
@@ -252,6 +254,21 @@ class Stage {
         withinMs(CLEAN_UP_MS_MAX, rollback, undo()),
       );
     }
+  }
+
+  /** The link open and every program running, past the faults that did not let go. */
+  async #undoByForce(): Promise<void> {
+    const { ground, tell } = this.#options;
+    tell('undoing by force what could not be lifted');
+    const undo = async (): Promise<void> => {
+      for (const service of ground.services) {
+        const { frozen, running } = await service.state();
+        if (frozen) await service.thaw();
+        if (!running) await service.start();
+      }
+      await restoreLink(this.#link);
+    };
+    await this.#try('undoing by force', () => withinMs(CLEAN_UP_MS_MAX, 'it', undo()));
   }
 
   /** Fed and Ready again, then without load until nothing waits. */

@@ -286,8 +286,16 @@ async function textOf(request: IncomingMessage): Promise<string> {
 /** Where a fault of the tests stops until it is let go on. */
 export type Hook = (phase: 'inject' | 'effect' | 'lift' | 'running') => Promise<void> | void;
 
-/** A fault that blocks the way, and tells the lab's list what is done with it. */
-export function blockKind(lab: FakeLab, kind: string, hook: Hook = () => undefined): FaultKind {
+/**
+ * A fault that blocks the way, and tells the lab's list what is done with it.
+ * @param frozen what stands still by it; something that no service is, when left out.
+ */
+export function blockKind(
+  lab: FakeLab,
+  kind: string,
+  hook: Hook = () => undefined,
+  frozen?: string,
+): FaultKind {
   const phase = async (what: Parameters<Hook>[0], name: string) => {
     lab.orders.push(`${what} ${name}`);
     await hook(what);
@@ -302,7 +310,7 @@ export function blockKind(lab: FakeLab, kind: string, hook: Hook = () => undefin
       target: 'link',
       outage: false,
       inject: async () => {
-        lab.blocks.add(name);
+        lab.blocks.add(frozen ?? name);
         await phase('inject', name);
       },
       effect: async () => {
@@ -311,7 +319,7 @@ export function blockKind(lab: FakeLab, kind: string, hook: Hook = () => undefin
       },
       lift: async () => {
         await phase('lift', name);
-        lab.blocks.delete(name);
+        lab.blocks.delete(frozen ?? name);
       },
       running: () => phase('running', name),
     }),
