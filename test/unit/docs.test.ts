@@ -12,6 +12,7 @@ import { LAB_SETTINGS } from '#lab/config.ts';
 import { settingsMarkdown } from '#protocol/settings.ts';
 import { SERVER_SETTINGS } from '#server/config.ts';
 import { hostileInputPage } from '../hostile/page.ts';
+import { reportPage } from './chaos/report/page.ts';
 
 const CONFIGURATION = new URL('../../docs/configuration.md', import.meta.url);
 
@@ -76,6 +77,13 @@ test("docs/architecture.md has the sender's states as the table has them", () =>
 test('docs/hostile-input.md is the tables that the tests play', () => {
   const page = new URL('../../docs/hostile-input.md', import.meta.url);
   const made = hostileInputPage();
+  if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(page, made);
+  expect(readFileSync(page, 'utf8')).toBe(made);
+});
+
+test('docs/chaos-report.md has the schema of report.json', () => {
+  const page = new URL('../../docs/chaos-report.md', import.meta.url);
+  const made = reportPage();
   if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(page, made);
   expect(readFileSync(page, 'utf8')).toBe(made);
 });

@@ -1,0 +1,104 @@
+/** What was found: the counts, the offenders of each kind, and where each was last as it should be. */
+import type { RepeatReport } from './document.ts';
+import { counted, number } from './figures.ts';
+import { html, type Markup } from './html.ts';
+
+/** All of them are in report.json. */
+const INTERVAL_CHARACTERS_MAX = 1_200;
+
+/** Kinds of docs/oracle.md, in words; the worst first. */
+const KINDS: Readonly<Record<string, string>> = {
+  lost: 'Lost: accepted, and not in the store',
+  duplicated: 'Stored more than once',
+  altered_payload: 'Stored with another payload',
+  altered_captured_at: 'Stored with another capture time',
+  altered_identity: 'Stored under another identity',
+  altered_checksum: 'Stored with a checksum that is not its own',
+  unexpected: 'Stored, and never attempted or refused',
+  identity_reused: 'Two frames under one identity',
+  audit_contradicted: 'Stored, and not stored by the audit',
+  declared: 'Declared: given up by the collector',
+  rejected: 'Rejected by the server',
+  pruned: 'Pruned: past the retention of the server',
+  pending: 'Still waiting at the collector',
+};
+
+const PLACES = {
+  source: 'sealed wrong',
+  queue: 'nothing shows that it left',
+  wire: 'it had left the queue',
+  server: 'it was there, or was to be',
+} as const;
+
+type Offender = RepeatReport['offenders'][string][number];
+
+export function findings({ counts, offenders, intervals }: RepeatReport): Markup | null {
+  if (counts === null) return null;
+  return html`<h4>What was found</h4>
+${countList(counts)}
+${Object.keys(offenders)
+  .toSorted((a, b) => rank(a) - rank(b))
+  .map((kind) => offenderSection(kind, offenders[kind] ?? [], intervals[kind] ?? ''))}`;
+}
+
+function rank(kind: string): number {
+  const at = Object.keys(KINDS).indexOf(kind);
+  return at < 0 ? Infinity : at;
+}
+
+function countList(counts: NonNullable<RepeatReport['counts']>): Markup {
+  const { altered, acked, ...rest } = counts;
+  const alterations = Object.values(altered).reduce((sum, one) => sum + one, 0);
+  const all: [name: string, value: number | null, wrong: boolean][] = [
+    ['accepted', rest.accepted, false],
+    ['acked', acked, false],
+    ['stored', rest.stored, false],
+    ['lost', rest.lost, rest.lost > 0],
+    ['duplicated', rest.duplicated, rest.duplicated > 0],
+    ['altered', alterations, alterations > 0],
+    ['unexpected', rest.unexpected, rest.unexpected > 0],
+  ];
+  const more = (
+    [
+      ['declared', rest.declared],
+      ['rejected', rest.rejected],
+      ['pruned', rest.pruned],
+      ['pending', rest.pending],
+      ['refused', rest.refused],
+      ['indeterminate', rest.indeterminate],
+      ['recovered', rest.recovered],
+      ['skipped', rest.skipped],
+      ['rows not judged', rest.unjudged_rows],
+    ] as const
+  ).filter(([, value]) => value > 0);
+  const entry = (name: string, value: number | null, wrong: boolean) =>
+    html`<div><dt>${name}</dt><dd${wrong && html` class="bad"`}>${value === null ? 'unknown' : number(value)}</dd></div>`;
+  return html`<dl class="counts">${all.map(([name, value, wrong]) => entry(name, value, wrong))}${more.map(([name, value]) => entry(name, value, false))}</dl>`;
+}
+
+function offenderSection(kind: string, list: readonly Offender[], all: string): Markup {
+  const cut = all.length > INTERVAL_CHARACTERS_MAX;
+  const set = cut ? `${all.slice(0, INTERVAL_CHARACTERS_MAX)} …` : all;
+  return html`<h4>${KINDS[kind] ?? kind}</h4>
+<p class="quiet">Their numbers in the ledger: <code>${set}</code>${cut && ' All of them are in report.json.'}</p>
+${places(list)}
+<table class="offenders">
+${list.length >= 20 && html`<caption>The first 20 of them.</caption>`}
+<thead><tr><th scope="col" class="n">Number</th><th scope="col">Captured at</th><th scope="col" class="n">Bytes</th><th scope="col">Identity</th><th scope="col">What was wrong</th><th scope="col">Last seen at</th></tr></thead>
+<tbody>${list.map(({ n, collector, epoch, seq, captured_at, bytes, detail, last_seen }) => {
+    const identity = epoch === null ? collector : `${collector} ${epoch}/${seq}`;
+    return html`<tr><td class="n" data-label="Number">${n === null ? 'none' : number(n)}</td><td class="at" data-label="Captured at">${captured_at}</td><td class="n" data-label="Bytes">${number(bytes)}</td><td class="text"><code>${identity}</code></td><td class="text">${detail}</td><td data-label="Last seen at"><strong>${last_seen}</strong></td></tr>
+`;
+  })}</tbody>
+</table>`;
+}
+
+/** The way of a frame, and how many of these were last right where. */
+function places(list: readonly Offender[]): Markup {
+  return html`<ol class="places" aria-label="Where they were last seen as they should be">${Object.entries(
+    PLACES,
+  ).map(([place, meaning]) => {
+    const here = list.filter(({ last_seen }) => last_seen === place).length;
+    return html`<li${here > 0 && html` class="here"`}><strong>${place}</strong>${here > 0 ? `${counted(here, 'frame')}: ${meaning}` : 'none'}</li>`;
+  })}</ol>`;
+}

@@ -1,0 +1,150 @@
+/**
+ * A run judged again, from the raw files of its folder: every scenario by the oracle, then
+ * result.json, the outcomes in run.json and the report are written anew. Good for a run whose
+ * runner died, too: a scenario of which run.json does not know is judged with the rest.
+ *
+ * Evidence that is missing or damaged makes a scenario inconclusive, with the name of the file; an
+ * older result.json is then kept as result.previous.json, since it says what the files no longer do.
+ */
+import { existsSync, readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { type EvidenceFiles, judgeFiles } from '../oracle/evidence.ts';
+import type { Result } from '../oracle/judge.ts';
+import type { RunRecord, ScenarioRecord } from '../run/records.ts';
+import type { Report } from './document.ts';
+import {
+  FolderError,
+  messageOf,
+  readRun,
+  readScenario,
+  scenarioFolders,
+  writeJson,
+} from './folder.ts';
+import type { JudgeGrowth } from './summary.ts';
+import { writeReport } from './write.ts';
+
+const EXIT = { held: 0, not_held: 1, usage: 2, inconclusive: 3 } as const;
+
+/**
+ * Answers the exit code: 0 held, 1 did not hold, 2 there is no run in this folder, 3 inconclusive.
+ * `print` takes what a person is told, line by line.
+ */
+export async function recheck(
+  runFolder: string,
+  print: (line: string) => void,
+  judgeGrowth: JudgeGrowth = () => [],
+): Promise<number> {
+  let record: RunRecord;
+  try {
+    record = readRun(runFolder);
+  } catch (error) {
+    if (!(error instanceof FolderError)) throw error;
+    print(`${error.message}\nnothing was judged`);
+    return existsSync(join(runFolder, 'run.json')) ? EXIT.inconclusive : EXIT.usage;
+  }
+  const scenarios: ScenarioRecord[] = [];
+  for (const scenario of [...record.scenarios, ...strangers(runFolder, record)]) {
+    const judged = await judgeAgain(runFolder, scenario, judgeGrowth);
+    scenarios.push(judged);
+    print(lineOf(judged));
+  }
+  writeJson(join(runFolder, 'run.json'), { ...record, scenarios });
+  const report = await writeReport(runFolder, judgeGrowth);
+  print('');
+  print(report.sentence);
+  print(`Report: ${join(runFolder, 'report.html')}`);
+  return EXIT[report.verdict satisfies Report['verdict']];
+}
+
+/** Folders of scenarios that were under way when the runner died. */
+function strangers(runFolder: string, { scenarios }: RunRecord): ScenarioRecord[] {
+  const known = new Set(scenarios.map(({ folder }) => folder));
+  return scenarioFolders(runFolder)
+    .filter((folder) => !known.has(folder))
+    .map((folder) => {
+      const [, name = folder, repeat = '1'] = /^\d+-(.+?)(?:-r(\d+))?$/.exec(folder) ?? [];
+      return {
+        name,
+        title: scenarios.find((one) => one.name === name)?.title ?? name,
+        description:
+          scenarios.find((one) => one.name === name)?.description ??
+          'The runner died in it, so run.json does not tell of it.',
+        repeat: Number(repeat),
+        folder,
+        outcome: 'inconclusive',
+        reason: '',
+        started_at: null,
+        ended_at: null,
+      };
+    });
+}
+
+async function judgeAgain(
+  runFolder: string,
+  record: ScenarioRecord,
+  judgeGrowth: JudgeGrowth,
+): Promise<ScenarioRecord> {
+  const { folder, outcome: before } = record;
+  if (folder === null) return record;
+  const path = join(runFolder, folder);
+  const judged = await resultOf(path);
+  if (typeof judged === 'string') {
+    setAside(path);
+    // The message is for whoever has the folder, wherever it lies by then.
+    const reason = judged.replaceAll(`${path}/`, `${folder}/`);
+    return before === 'interrupted' ? record : { ...record, outcome: 'inconclusive', reason };
+  }
+  writeJson(join(path, 'result.json'), judged);
+  const { usage } = await readScenario(runFolder, folder);
+  const grown = usage.length === 0 ? [] : judgeGrowth(usage).filter(({ grew }) => grew);
+  const texts = [
+    ...judged.reasons.map(({ text }) => text),
+    ...grown.map(({ service, text }) => `${service}: ${text}`),
+  ];
+  const outcome = grown.length > 0 ? 'fail' : judged.verdict;
+  // What was interrupted was not put to the whole test, so it can fail and not hold.
+  if (before === 'interrupted' && outcome !== 'fail') return record;
+  return { ...record, outcome, reason: texts.join('; ') };
+}
+
+/** What is wrong with the evidence, in words, where the oracle can't judge. */
+async function resultOf(path: string): Promise<Result | string> {
+  try {
+    const files = evidenceIn(path);
+    return typeof files === 'string' ? files : await judgeFiles(files);
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function evidenceIn(path: string): EvidenceFiles | string {
+  const folder = join(path, 'ledger');
+  const ledgers = existsSync(folder)
+    ? readdirSync(folder)
+        .filter((name) => name.endsWith('.jsonl'))
+        .map((name) => join(folder, name))
+        .sort()
+    : [];
+  const files = {
+    export: join(path, 'export.ndjson'),
+    audit: join(path, 'audit.json'),
+    observations: join(path, 'observations.json'),
+    case: join(path, 'case.json'),
+  };
+  const missing = [
+    ...(ledgers.length === 0 ? [join(folder, '*.jsonl')] : []),
+    ...Object.values(files).filter((file) => !existsSync(file)),
+  ];
+  if (missing.length === 0) return { ledgers, ...files };
+  return `evidence is missing, so nothing can be judged: ${missing.join(', ')}`;
+}
+
+function setAside(path: string): void {
+  const result = join(path, 'result.json');
+  if (existsSync(result)) renameSync(result, join(path, 'result.previous.json'));
+}
+
+function lineOf({ name, repeat, outcome, reason }: ScenarioRecord): string {
+  const which = repeat > 1 ? `${name} (repeat ${repeat})` : name;
+  return `${outcome.padEnd(12)} ${which}${reason === '' ? '' : `: ${reason}`}`;
+}

@@ -1,0 +1,90 @@
+/** docs/chaos-report.md, made from the schema of report.json. */
+import { z } from 'zod';
+import { reportSchema } from '#chaos/report/document.ts';
+
+interface Node {
+  readonly type?: string | readonly string[];
+  readonly description?: string;
+  readonly enum?: readonly string[];
+  readonly const?: unknown;
+  readonly anyOf?: readonly Node[];
+  readonly items?: Node;
+  readonly properties?: Readonly<Record<string, Node>>;
+  readonly additionalProperties?: Node | boolean;
+}
+
+export function reportPage(): string {
+  const schema = z.toJSONSchema(reportSchema, { io: 'output' }) as Node;
+  const rows = rowsOf(schema, '').map(
+    ({ path, type, text }) => `| \`${path}\` | ${type} | ${text} |`,
+  );
+  return `# The report of a chaos run
+
+Every run leaves a folder \`reports/<time>/\` (\`reports/latest\` points to the newest) with three forms of one report, made from the raw files
+beside them:
+
+- **report.html** for people: one file, without network, to read on a phone, in the dark and on paper. It opens on the verdict; then all
+  scenarios at a glance; then each with its timeline, its figures, what was done and what was found.
+- **report.json** for programs: below.
+- **junit.xml** for CI: a test case for each scenario, or each repeat of it. What did not hold is a failure, what could not be judged or was
+  interrupted an error, what this ground can't do is skipped.
+
+\`./holdfast chaos recheck FOLDER\` judges every scenario again from its raw files and writes result.json, the outcomes in run.json and the report
+anew. Exit codes: 0 held, 1 did not hold, 2 no run in that folder, 3 inconclusive. It works for a run whose runner died, too. Evidence that is
+missing or damaged makes a scenario inconclusive, by the name of the file; the older result.json is then kept as result.previous.json.
+
+## How to read the pictures
+
+All lines of a scenario share one axis, in seconds from the first observation. The grey bands are the faults, from their beginning until what was
+hit worked again, and run through all lines; dashed lines are ends of programs.
+
+| line | what it is |
+|---|---|
+| Link of the source | its state in \`/status\`, sampled every 100 ms; the worst of a bucket |
+| Waiting in the queue | frames not yet acked, the most in each bucket |
+| Acks a second | from the counter in \`/status\` |
+| Delivery lag | from capture until it was stored, **by capture time**: the height over a moment is how late what was captured then came in. The most in each bucket, on a scale of powers of ten from 1 ms |
+| Stored | frames of the source in the store; from the export, or from samples of the audit where there is none |
+
+A line has at most 600 buckets, however many the frames; a red cross is a lost frame, at its capture time.
+
+*Noticed* is the time from a fault's beginning until the source's link was not Ready; *recovered* and *drained* are the times from the moment when
+what was hit worked again until the first frame was stored, and until everything captured before was ([oracle.md](oracle.md)).
+
+## report.json
+
+\`version\` is 1; a change that breaks readers gives it another number. Units stand last in a name. An unknown time is null. This table is made
+from the schema (\`chaos/report/document.ts\`).
+
+| field | type | |
+|---|---|---|
+${rows.join('\n')}
+`;
+}
+
+function rowsOf(node: Node, path: string): { path: string; type: string; text: string }[] {
+  const { description = '' } = node;
+  const own = path === '' ? [] : [{ path, type: typeOf(node), text: description }];
+  const inner = (node.anyOf ?? [node]).flatMap((one) => {
+    const { properties = {}, items, additionalProperties } = one;
+    return [
+      ...Object.entries(properties).flatMap(([name, child]) =>
+        rowsOf(child, path === '' ? name : `${path}.${name}`),
+      ),
+      ...(items?.properties === undefined ? [] : rowsOf(items, `${path}[]`).slice(1)),
+      ...(typeof additionalProperties === 'object' && additionalProperties.items !== undefined
+        ? rowsOf(additionalProperties.items, `${path}.*[]`).slice(1)
+        : []),
+    ];
+  });
+  return [...own, ...inner];
+}
+
+function typeOf(node: Node): string {
+  if (node.anyOf !== undefined) return node.anyOf.map(typeOf).join(' or ');
+  if (node.const !== undefined) return JSON.stringify(node.const);
+  if (node.enum !== undefined) return node.enum.join(', ');
+  if (node.type === 'array') return `list of ${typeOf(node.items ?? {})}`;
+  if (node.type === 'object') return node.properties === undefined ? 'object by name' : 'object';
+  return [node.type].flat().join(' or ');
+}
