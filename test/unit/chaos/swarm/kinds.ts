@@ -14,6 +14,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   kill_source: { target: 'source', outage: true, lifted: false },
   freeze_source: { target: 'source', outage: true, lifted: true },
   disk_full_source: { target: 'source', outage: false, lifted: true },
+  freeze_collector: { target: 'collector', outage: false, lifted: true },
   kill_collector: { target: 'collector', outage: false, lifted: false },
   kill_toxiproxy: { target: 'toxiproxy', outage: true, lifted: false },
 };
