@@ -32,15 +32,23 @@ const RELATIONS: Readonly<Record<Class, Readonly<Record<Class, Relation>>>> = {
   toxiproxy: { link: 'apart', held: 'across', passing: 'across', toxiproxy: 'apart' },
 };
 
+/** Of several targets the one that binds most decides. */
 function classOf({ target, lift }: Facts): Class {
-  if (target === 'link' || target === 'toxiproxy') return target;
+  const targets = targetsOf(target);
+  if (targets.includes('link')) return 'link';
+  if (targets.includes('toxiproxy')) return 'toxiproxy';
   return lift === undefined ? 'passing' : 'held';
 }
 
 /** May `second` begin while `first` is in force? */
 export function relation(first: Facts, second: Facts): Relation {
-  if (first.target === second.target) return 'apart';
+  const hit = targetsOf(first.target);
+  if (targetsOf(second.target).some((target) => hit.includes(target))) return 'apart';
   const nothingFlows = first.outage && first.lift !== undefined;
   if (nothingFlows && !second.outage) return 'apart';
   return RELATIONS[classOf(first)][classOf(second)];
+}
+
+function targetsOf(target: string): string[] {
+  return target.split(', ');
 }

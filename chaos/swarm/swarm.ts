@@ -24,8 +24,20 @@ export interface SwarmOptions {
   readonly ground: Pick<Ground, 'kind' | 'cannot'>;
   /** Of the source, frames a second; 200 unless told. */
   readonly rate?: number;
+  /** For a long run: this instead of what the seed would decide, and all kinds occur. */
+  readonly pace?: Pace;
   /** From here on, in seconds, no fault is drawn that ends a program. */
   readonly noRestartsAfter?: number;
+}
+
+/** How faults follow each other. */
+export interface Pace {
+  readonly longestSeconds: number;
+  readonly calmSeconds: number;
+  /** How likely a storm goes on with another fault, from 0 to 1. */
+  readonly overlap: number;
+  /** How likely a calm lasts until the backlog is in, and the next storm doesn't meet a drain. */
+  readonly patience: number;
 }
 
 /** Kinds that each seed has at least, when there are as many. */
@@ -41,14 +53,8 @@ const CALM_DEADLINE_SECONDS = 120;
 const RECOVER_MS_MAX = 120_000;
 
 /** What a seed decides before anything else. */
-interface Temper {
+interface Temper extends Pace {
   readonly kinds: readonly { readonly kind: FaultKind; readonly weight: number }[];
-  readonly longestSeconds: number;
-  readonly calmSeconds: number;
-  /** How likely a storm goes on with another fault. */
-  readonly overlap: number;
-  /** How likely a calm lasts until the backlog is in, and the next storm doesn't meet a drain. */
-  readonly patience: number;
 }
 
 /** @throws RangeError when none of the kinds can be drawn. */
@@ -56,7 +62,7 @@ export function swarmScenario(options: SwarmOptions): Scenario {
   const { seed, minutes, ground, rate = RATE } = options;
   const drawable = options.kinds.filter(({ draw }) => draw !== undefined);
   if (drawable.length === 0) throw new RangeError('no kind of fault can be drawn');
-  const temper = temperOf(seed, drawable);
+  const temper = temperOf(seed, drawable, options.pace);
   const steps = draw(options, temper);
   const names = temper.kinds.map(({ kind }) => kind.kind).sort();
   const absent = temper.kinds.map(({ kind }) => kind).filter((kind) => cannot(kind, ground));
@@ -84,12 +90,13 @@ function cannot(
   return needs.map((ability) => ground.cannot(ability)).find((why) => why !== null) ?? undefined;
 }
 
-function temperOf(seed: number, drawable: readonly FaultKind[]): Temper {
+function temperOf(seed: number, drawable: readonly FaultKind[], pace?: Pace): Temper {
   const random = randomOf(seed, 'temper');
   const lots = [...drawable]
     .sort((a, b) => (a.kind < b.kind ? -1 : 1))
     .map((kind) => ({ kind, lot: random(), weight: 1 + Math.floor(4 * random()) }))
     .sort((a, b) => a.lot - b.lot);
+  if (pace !== undefined) return { kinds: lots, ...pace };
   return {
     kinds: lots.filter(({ lot }, index) => lot < 0.5 || index < KINDS_MIN),
     longestSeconds: weighted(random, [5, 10, 20, 30], () => 1),

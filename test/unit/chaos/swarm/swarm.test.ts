@@ -205,6 +205,15 @@ test('the table of what may be in force together', () => {
   expect(relation(of('latency'), of('slow_disk_server'))).toBe('within');
 });
 
+test('a fault of several targets is kept apart from those of each', () => {
+  const both = { ...factsOf({ fault: 'kill_server' }), target: 'server, source' };
+  expect(relation(both, factsOf({ fault: 'freeze_source' }))).toBe('apart');
+  expect(relation(factsOf({ fault: 'freeze_server' }), both)).toBe('apart');
+  expect(relation({ ...both, target: 'server, toxiproxy' }, factsOf({ fault: 'cut' }))).toBe(
+    'apart',
+  );
+});
+
 test('a schedule against the table is found', () => {
   const action = (fault: string, more: object = {}) =>
     ({ type: 'action', fault, until: { seconds: 5 }, background: true, ...more }) as const;
