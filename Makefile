@@ -2,7 +2,7 @@
 # or 2). Nothing is built by make: it is here because people type it.
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status logs queue store doctor cut slow restore \
-  test test-unit test-library test-api test-simulation test-hostile test-integration check bench pack
+  test test-unit test-ground test-library test-api test-simulation test-hostile test-integration check bench pack
 
 # What `make slow` adds, in each direction: LATENCY_MS milliseconds, RATE_KBPS kilobytes a second.
 LATENCY_MS ?= 250
@@ -52,6 +52,9 @@ test:
 
 test-unit:
 	@./holdfast test-unit
+
+test-ground:
+	@./holdfast test-ground
 
 test-library:
 	@./holdfast test-library

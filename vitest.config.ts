@@ -17,6 +17,15 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'ground',
+          include: ['test/ground/**/*.test.ts'],
+          // A whole lab is brought up, harmed and healed.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
           name: 'library',
           include: ['test/library/**/*.test.ts'],
           testTimeout: 120_000,

@@ -163,13 +163,21 @@ program
   .description('everything: check and all tests')
   .action(
     ending(() =>
-      test(['check', 'unit', 'library', 'simulation', 'hostile', 'integration'], toSetUp(), print),
+      test(
+        ['check', 'unit', 'ground', 'library', 'simulation', 'hostile', 'integration'],
+        toSetUp(),
+        print,
+      ),
     ),
   );
 program
   .command('test-unit')
   .description('unit tests')
   .action(ending(() => test(['unit'], toSetUp(), print)));
+program
+  .command('test-ground')
+  .description('the lab as processes, whole: brought up, harmed and healed')
+  .action(ending(() => test(['ground'], toSetUp(), print)));
 program
   .command('test-library')
   .description('the packed Producer in projects of its own, and the examples')

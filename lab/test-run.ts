@@ -15,9 +15,18 @@ import { type Ground, known, type LabContext, noteSetup, setupSteps } from '#lab
 import { readLabEnvironment } from '#lab/state.ts';
 import { runSteps, type Step, type StepPlan } from '#lab/steps.ts';
 import { sweepTests } from '#lab/stop.ts';
+import { toxiproxyProgram } from '#lab/toxiproxy-program.ts';
 import { ensureTracedImage, tracedImage } from '#lab/traced-image.ts';
 
-export type Part = 'check' | 'unit' | 'library' | 'simulation' | 'hostile' | 'integration' | 'api';
+export type Part =
+  | 'check'
+  | 'unit'
+  | 'ground'
+  | 'library'
+  | 'simulation'
+  | 'hostile'
+  | 'integration'
+  | 'api';
 
 /** For what is there already. */
 const SILENT: Step = { note: () => {}, progress: () => {} };
@@ -103,6 +112,7 @@ function runPart(part: Part, context: LabContext, print: (line: string) => void)
   if (part === 'check') return check(context, print);
   if (part === 'api') return api(context);
   if (part === 'library') return library(context);
+  if (part === 'ground') return ground(context, print);
   if (part === 'integration') return integration(context, print);
   return vitest(part, context, {});
 }
@@ -136,6 +146,12 @@ async function library(context: LabContext): Promise<Counts> {
     () => runSteps([node]),
   );
   return vitest('library', context, { HOLDFAST_OLDEST_NODE: oldest });
+}
+
+/** The lab as processes, which needs Toxiproxy's program, and no container engine. */
+async function ground(context: LabContext, print: (line: string) => void): Promise<Counts> {
+  const toxiproxy = await toxiproxyProgram(context, print);
+  return vitest('ground', context, { HOLDFAST_TOXIPROXY_PROGRAM: toxiproxy });
 }
 
 /** On the images and with the environment that set-up chose; one run at a time in a checkout. */

@@ -35,8 +35,7 @@ if (lock === null) {
   process.exit(1);
 }
 
-const orphans = await endOrphans(folder);
-if (orphans > 0) console.error(`ended ${orphans} processes that an earlier supervisor had left`);
+if (await endOrphans(folder)) console.error('ended what an earlier supervisor had left running');
 
 const supervisor = new Supervisor({
   folder,

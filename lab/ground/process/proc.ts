@@ -44,8 +44,20 @@ function statOf(pid: number): Stat | null {
 export function groupOf(group: number): Stat[] {
   return pids()
     .map(statOf)
-    .filter((one) => one !== null && one.group === group && !'ZX'.includes(one.state))
-    .filter((one) => one !== null);
+    .filter((one) => one !== null)
+    .filter((one) => one.group === group && isAlive(one.pid));
+}
+
+/**
+ * False when nothing of it is left: not its files either, which a process that is ending still has
+ * for a moment, and with them its ports.
+ */
+export function isAlive(pid: number): boolean {
+  const stat = statOf(pid);
+  if (stat === null) return false;
+  if (!'ZX'.includes(stat.state)) return true;
+  // Its first thread is done; its files are there until the last one is.
+  return (readProc(() => readdirSync(`/proc/${pid}/task`))?.length ?? 0) > 1;
 }
 
 /** True when all processes of a group stand still, and there is one. */
@@ -54,13 +66,12 @@ export function standsStill(group: number): boolean {
   return all.length > 0 && all.every(({ state }) => state === 'T' || state === 't');
 }
 
-/** The living processes that a supervisor of this folder has started, now or before it died. */
+/** The processes that a supervisor of this folder has started, now or before it died. */
 export function markedWith(folder: string): number[] {
   const mark = `${MARK}=${folder}`;
   return pids().filter((pid) => {
     const environment = readProc(() => readFileSync(`/proc/${pid}/environ`, 'utf8'));
-    if (environment === null || !environment.split('\0').includes(mark)) return false;
-    return !'ZX'.includes(statOf(pid)?.state ?? 'X');
+    return environment?.split('\0').includes(mark) === true;
   });
 }
 

@@ -42,9 +42,8 @@ export function startAsProcesses(context: LabContext): Start {
       {
         title: 'Ports',
         run: async (step) => {
-          const orphans = await endLeftOrphans(context);
-          if (orphans > 0) {
-            step.note(`the supervisor had been killed: ended ${orphans} processes that it left`);
+          if (await endLeftOrphans(context)) {
+            step.note('the supervisor had been killed: ended the processes that it left');
           }
           refuseTakenPorts(await portsOfOthers(context));
           const { apiPort, statusPort, linkPort, toxiproxyPort } = config;
@@ -71,10 +70,10 @@ export function startAsProcesses(context: LabContext): Start {
 }
 
 /** A supervisor that was killed leaves what it ran, on the ports that are needed now. */
-async function endLeftOrphans({ files }: LabContext): Promise<number> {
+async function endLeftOrphans({ files }: LabContext): Promise<boolean> {
   const client = await ControlClient.connect(files.process);
   client?.close();
-  return client === null ? endOrphans(files.process) : 0;
+  return client === null && (await endOrphans(files.process));
 }
 
 /** Of the ports that are taken, those that this lab doesn't hold itself. */

@@ -6,7 +6,7 @@ import { endOrphans } from './supervisor.ts';
 /** False when nothing ran. */
 export async function stopProcesses({ process: folder }: LabFiles): Promise<boolean> {
   const client = await ControlClient.connect(folder);
-  if (client === null) return (await endOrphans(folder)) > 0;
+  if (client === null) return endOrphans(folder);
   await endSupervisor(client, folder);
   return true;
 }

@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Ended, Order, ProgramSpec, SupervisorState } from './control.ts';
 import { LogFile } from './log-file.ts';
 import { logPath, tracePath } from './place.ts';
-import { MARK, markedWith } from './proc.ts';
+import { isAlive, MARK, markedWith } from './proc.ts';
 import { OrderError, Program } from './program.ts';
 import { Tampering } from './tampering.ts';
 
@@ -153,19 +153,22 @@ export class Supervisor {
 
 /**
  * Ends what a supervisor of this folder left behind that was killed: it can't be taken over, since
- * its ends would be told to nobody. Returns how many there were.
+ * its ends would be told to nobody. False when there was nothing.
+ * @throws OrderError when they do not end.
  */
-export async function endOrphans(folder: string): Promise<number> {
-  const orphans = markedWith(folder);
+export async function endOrphans(folder: string): Promise<boolean> {
+  const orphans = new Set<number>();
   const deadline = performance.now() + ORPHANS_TIMEOUT_MS;
-  for (let left = orphans; left.length > 0; left = markedWith(folder)) {
-    for (const pid of left) kill(pid);
+  for (;;) {
+    for (const pid of markedWith(folder)) orphans.add(pid);
+    const left = [...orphans].filter(isAlive);
+    if (left.length === 0) return orphans.size > 0;
     if (performance.now() > deadline) {
       throw new OrderError(`processes ${left.join(', ')} of an earlier lab can't be killed`);
     }
+    for (const pid of left) kill(pid);
     await delay(POLL_MS);
   }
-  return orphans.length;
 }
 
 function kill(pid: number): void {

@@ -1,0 +1,299 @@
+/**
+ * The lab as processes, whole and real, in a state folder and on ports of its own: brought up by the
+ * commands that people use, harmed through its ground, and healed. One lab for all; each test leaves
+ * it whole.
+ */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConfig } from '#lab/config.ts';
+import { Docker } from '#lab/docker.ts';
+import { ControlClient } from '#lab/ground/process/client.ts';
+import { ProcessGround } from '#lab/ground/process/ground.ts';
+import { markedWith } from '#lab/ground/process/proc.ts';
+import { Link } from '#lab/link.ts';
+import { labFiles } from '#lab/paths.ts';
+import { Pipeline } from '#lab/pipeline.ts';
+import { otherPort } from '#lab/ports.ts';
+import { Programs } from '#lab/process.ts';
+import type { LabContext } from '#lab/setup.ts';
+import { status } from '#lab/status.ts';
+import { down } from '#lab/stop.ts';
+import { up } from '#lab/up.ts';
+
+const DEADLINE_MS = 30_000;
+
+const abort = new AbortController();
+let context: LabContext;
+let pipeline: Pipeline;
+let ground: ProcessGround;
+let printed: string[];
+
+const print = (line: string) => printed.push(line);
+
+beforeAll(async () => {
+  printed = [];
+  const ports: number[] = [];
+  for (let count = 0; count < 4; count += 1) ports.push(await otherPort(ports));
+  const [api, link, collector, toxiproxy] = ports.map(String);
+  const config = readConfig(
+    {
+      HOLDFAST_GROUND: 'process',
+      HOLDFAST_API_PORT: api,
+      HOLDFAST_LINK_PORT: link,
+      HOLDFAST_STATUS_PORT: collector,
+      HOLDFAST_TOXIPROXY_PORT: toxiproxy,
+      HOLDFAST_TOXIPROXY_PROGRAM: process.env.HOLDFAST_TOXIPROXY_PROGRAM,
+    },
+    '/nonexistent',
+  );
+  const programs = new Programs(abort.signal);
+  context = {
+    config,
+    programs,
+    docker: new Docker(programs),
+    files: labFiles(mkdtempSync(join(tmpdir(), 'holdfast-lab-'))),
+    signal: abort.signal,
+  };
+  pipeline = new Pipeline(config);
+  await up(context, print);
+  ground = await ProcessGround.open(context.files);
+});
+
+afterAll(async () => {
+  await down(context, print);
+  expect(markedWith(context.files.process)).toEqual([]);
+  rmSync(context.files.state, { recursive: true });
+});
+
+async function until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
+  const deadline = performance.now() + DEADLINE_MS;
+  for (;;) {
+    const seen = await look();
+    if (seen !== undefined && seen !== false) return seen;
+    if (performance.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`);
+    await delay(50);
+  }
+}
+
+async function totals() {
+  const audit = await pipeline.audit();
+  return audit.ok ? audit.value[0]?.totals : undefined;
+}
+
+/** Everything that was captured so far is stored, and more comes. */
+async function untilFramesArrive(): Promise<void> {
+  const since = Date.now();
+  await until('a frame that is captured from now on is stored', async () => {
+    const newest = await pipeline.newestStoredMs();
+    return newest.ok && newest.value !== null && newest.value > since;
+  });
+  expect(await totals()).toMatchObject({ missing: 0, declared: 0 });
+}
+
+const generations = () =>
+  Promise.all(ground.services.map(async (one) => (await one.state()).generation));
+
+async function supervisor() {
+  const client = await ControlClient.connect(context.files.process);
+  if (client === null) throw new Error('there is no supervisor');
+  try {
+    return await client.list();
+  } finally {
+    client.close();
+  }
+}
+
+test('a second up starts nothing anew, and status finds all of it well', async () => {
+  const before = await generations();
+  await up(context, print);
+  expect(await generations()).toEqual(before);
+  expect(await status(context, print)).toBe(0);
+});
+
+test('a cut holds frames back, and a server that is killed meanwhile comes back to them', async () => {
+  const link = new Link(context.config.toxiproxyPort);
+  const server = ground.service('server');
+  const before = await server.state();
+  const killed = server.exits.length;
+  await link.cut();
+  await until('frames wait', async () => {
+    const answer = await pipeline.collectorStatus();
+    return answer.ok && (answer.value.queue?.frames ?? 0) >= 2;
+  });
+  await server.kill();
+  expect(server.exits.slice(killed)).toMatchObject([
+    { process: 'server', signal: 'SIGKILL', injected: true },
+  ]);
+  await link.restore();
+  await untilFramesArrive();
+  expect((await server.state()).generation).not.toBe(before.generation);
+});
+
+test('a load source is launched beside the collector, on ports and data of its own', async () => {
+  const host = mkdtempSync(join(tmpdir(), 'holdfast-ledger-'));
+  const source = await ground.launch({
+    name: 'source',
+    command: ['node', 'chaos/source/main.ts'],
+    environment: {
+      HOLDFAST_SERVER: ground.linkEntrance,
+      HOLDFAST_COLLECTOR_ID: 'source-1',
+      HOLDFAST_QUEUE_PATH: '/queue',
+      HOLDFAST_STATUS_HOST: '0.0.0.0',
+      HOLDFAST_STATUS_PORT: '9464',
+    },
+    ports: [9464],
+    networks: ['edge'],
+    data: '/queue',
+    folder: { host, variable: 'HOLDFAST_LEDGER_PATH', file: 'ledger.jsonl' },
+    joins: true,
+  });
+  await until('its frames are stored', async () => {
+    const audit = await pipeline.audit();
+    return (
+      audit.ok &&
+      audit.value.some(
+        ({ collector, totals: { stored } }) => collector === 'source-1' && stored > 0,
+      )
+    );
+  });
+  const answer = await fetch(`${await source.url(9464)}/status`);
+  expect(await answer.json()).toMatchObject({ collector: 'source-1' });
+  expect(new URL(await source.url(9464)).host).toBe(ground.address(source, 9464));
+  expect(readFileSync(join(host, 'ledger.jsonl'), 'utf8')).not.toBe('');
+  const usage = await source.usage();
+  for (const value of Object.values(usage)) expect(value).toBeGreaterThan(0);
+  expect(await source.log(new Date(0))).not.toEqual([]);
+  expect(await source.log(new Date(Date.now() + 60_000))).toEqual([]);
+  const { dataPath } = source;
+  await ground.remove(source);
+  expect(() => ground.service('source')).toThrow("'source'");
+  expect(existsSync(dataPath ?? '')).toBe(false);
+  rmSync(host, { recursive: true });
+});
+
+test('one that begins with a copy of the data of another has all of its files', async () => {
+  const collector = ground.service('collector');
+  const clone = await ground.launch({
+    name: 'clone',
+    command: ['sleep', '1000'],
+    environment: {},
+    ports: [],
+    networks: ['edge'],
+    data: '/queue',
+    copyOf: 'collector',
+  });
+  const files = readdirSync(clone.dataPath ?? '');
+  expect(files).toContain('collector-id');
+  expect(new Set(readdirSync(collector.dataPath ?? ''))).toEqual(new Set(files));
+  expect(await collector.state()).toMatchObject({ running: true, frozen: false });
+  await ground.remove(clone);
+});
+
+test('a tool of a program runs with the settings of its service', async () => {
+  const { exitCode, output } = await ground
+    .service('server')
+    .run(['node', 'server/main.ts', 'audit']);
+  expect(output).toContain('nothing is missing');
+  expect(exitCode).toBe(0);
+});
+
+test('calls on a file of the queue fail where strace can be had, until that is lifted', async () => {
+  const collector = ground.service('collector');
+  const files = readdirSync(collector.dataPath ?? '').sort();
+  const segment = files.findLast((name) => name.startsWith('segment-')) ?? '';
+  const fault = {
+    path: join(collector.dataPath ?? '', segment),
+    calls: ['fdatasync'],
+    how: { delayMs: 5 },
+  } as const;
+  if (ground.cannot('trace') !== null) {
+    await expect(collector.failCalls(fault)).rejects.toThrow('strace');
+    return;
+  }
+  const inForce = await collector.failCalls(fault);
+  await until('calls have been delayed', async () => inForce.count() > 0);
+  await inForce.lift();
+  expect(await ground.heal()).toEqual([]);
+  await untilFramesArrive();
+});
+
+test('the limit on open files is lowered, and what it was when that is lifted', async () => {
+  const server = ground.service('server');
+  const limit = async () => {
+    const { programs } = await supervisor();
+    const { pid } = programs.find(({ spec }) => spec.name === 'server') ?? {};
+    return /^Max open files\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))?.[1];
+  };
+  const before = await limit();
+  const inForce = await server.limitFiles(256);
+  expect(await limit()).toBe('256');
+  await inForce.lift();
+  expect(await limit()).toBe(before);
+});
+
+test('with another secret the server turns the collector away, until that is lifted', async () => {
+  const inForce = await ground.changeSecret();
+  await until('the collector says that it is refused', async () => {
+    const answer = await pipeline.collectorStatus();
+    return answer.ok && answer.value.last_error?.code === 'bye_unauthorized';
+  });
+  await inForce.lift();
+  // One that was turned away asks again only after half a minute; a new start at once.
+  await ground.service('collector').kill();
+  await untilFramesArrive();
+});
+
+test('what a runner that died left behind is healed by the next, which says what it was', async () => {
+  await ground.launch({
+    name: 'left',
+    command: ['sleep', '1000'],
+    environment: {},
+    ports: [],
+    networks: ['edge'],
+  });
+  await ground.changeSecret();
+  await ground.service('collector').freeze();
+  await ground.service('toxiproxy').stop();
+  const next = await ProcessGround.open(context.files);
+  expect(await next.heal()).toEqual([
+    'removed left',
+    'started server anew, as make up had made it',
+    'started toxiproxy',
+    'thawed collector',
+  ]);
+  expect(await next.heal()).toEqual([]);
+  await next.close();
+  await untilFramesArrive();
+});
+
+test('what it can not do it says, and refuses', async () => {
+  for (const ability of ['unplug', 'traffic'] as const) {
+    expect(ground.cannot(ability)).toContain('network of its own');
+  }
+  await expect(ground.service('server').unplug()).rejects.toThrow('network of its own');
+  await expect(ground.service('server').traffic()).rejects.toThrow('network of its own');
+});
+
+test('a killed supervisor is no obstacle to the next up, and costs no frame', async () => {
+  const { pid } = await supervisor();
+  process.kill(pid, 'SIGKILL');
+  await until('its end', async () => !existsSync(`/proc/${pid}`));
+  printed = [];
+  expect(await status(context, print)).toBe(1);
+  expect(printed.join('\n')).toContain('supervisor killed');
+  await up(context, print);
+  ground = await ProcessGround.open(context.files);
+  await untilFramesArrive();
+});
+
+test('with TLS the same services speak TLS 1.3, and without it plain again', async () => {
+  printed = [];
+  await up({ ...context, config: { ...context.config, tls: '1' } }, print);
+  expect(printed.join('\n')).toContain('TLS 1.3');
+  await untilFramesArrive();
+  await up(context, print);
+  await untilFramesArrive();
+});
