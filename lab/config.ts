@@ -28,7 +28,7 @@ function portSetting(name: string, text: string, usual: number) {
 
 const ground: Setting<'compose' | 'process' | undefined> = {
   name: 'HOLDFAST_GROUND',
-  text: 'What the lab runs on: containers, or processes on loopback under a supervisor (Linux). Without it: what runs here already, else containers, else processes where no Docker engine can be had.',
+  text: 'What the lab runs on: containers, or processes on loopback under a supervisor (Linux). Without it: what the last `up` chose, else containers, else processes where no Docker engine can be had.',
   rule: 'one of compose, process',
   default: undefined,
   optional: true,

@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { installCommand, isDebianLike, type Wanted } from '#lab/apt.ts';
 import { COMPOSE_PACKAGES, findCompose } from '#lab/compose.ts';
 import { PORTS } from '#lab/config.ts';
-import { ENGINE_PACKAGES, engineRefusal, findProgram } from '#lab/engine.ts';
+import { ENGINE_PACKAGES, engineRefusal, findProgram, whyNoEngine } from '#lab/engine.ts';
 import { EXIT, type ExitCode } from '#lab/errors.ts';
+import { groundThatIsThere } from '#lab/ground/choose.ts';
+import { serviceLines } from '#lab/ground/process/look.ts';
 import { BASE, type ForeignPlan, imageHere, TOXIPROXY } from '#lab/images.ts';
 import { PATHS } from '#lab/paths.ts';
 import { describeTaken, takenPorts } from '#lab/ports.ts';
@@ -21,6 +23,7 @@ import {
   type LabContext,
 } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
+import { toxiproxyHere } from '#lab/toxiproxy-program.ts';
 
 /** good: fine as it is; later: `make up` sees to it; bad: a person has to. */
 type Verdict = 'good' | 'later' | 'bad';
@@ -62,6 +65,13 @@ async function examine(context: LabContext): Promise<Finding[]> {
   const own = process.execPath.startsWith(PATHS.tools) ? 'fetched into .tools/' : process.execPath;
   const findings = [good('Node.js', `${process.versions.node}, ${own}`)];
   const probe = await context.docker.probe();
+  const why = context.config.ground === undefined ? whyNoEngine(probe, context.config) : null;
+  const there = groundThatIsThere(context.config.ground, context.files);
+  if (there === 'process' || why !== null) {
+    const choice = why === null ? 'processes on loopback' : `processes on loopback: ${why}`;
+    findings.push(good('ground', choice), ...(await processFindings(context)));
+    return [...findings, ...(await diskFindings(context)), secretFinding()];
+  }
   if (probe.kind !== 'ready') {
     const refusal = engineRefusal(probe);
     findings.push(
@@ -87,6 +97,49 @@ async function examine(context: LabContext): Promise<Finding[]> {
     secretFinding(),
   );
   return findings;
+}
+
+/** What the lab as processes stands on. */
+async function processFindings(context: LabContext): Promise<Finding[]> {
+  const { files } = context;
+  const toxiproxy = await toxiproxyHere(context);
+  const services = await serviceLines(files);
+  const wrong = services?.filter(({ running }) => !running) ?? [];
+  const isRunning = services !== null && wrong.length === 0;
+  const up = ['make up'];
+  return [
+    toxiproxy === null
+      ? {
+          verdict: 'later',
+          name: 'Toxiproxy',
+          found: 'no program of it is here',
+          mend: ['make up takes it from its image, or builds it from its Go module'],
+        }
+      : good('Toxiproxy', toxiproxy),
+    toolFinding('strace', 'calls that fail or wait', 'strace'),
+    toolFinding('prlimit', 'limits on open files', 'util-linux'),
+    // Its own services hold its ports rightly, and what a killed supervisor left is ended by `up`.
+    ...(services === null ? await portFindings(context) : []),
+    ...(services === null
+      ? [{ verdict: 'later', name: 'services', found: 'not running', mend: up } as const]
+      : wrong.map(
+          ({ service, words }): Finding => ({
+            verdict: 'later',
+            name: service,
+            found: words,
+            mend: up,
+          }),
+        )),
+    ...(isRunning ? [good('services', services.map(({ service }) => service).join(', '))] : []),
+  ];
+}
+
+/** Without it some faults can't be done; the lab itself needs none of them. */
+function toolFinding(name: string, fault: string, debianPackage: string): Finding {
+  const found = findProgram(name);
+  if (found !== null) return good(name, found);
+  const mend = [installCommand({ packages: [debianPackage], missing: name })];
+  return { ...good(name, `not here: no faults of ${fault}`), mend: isDebianLike() ? mend : [] };
 }
 
 function good(name: string, found: string): Finding {

@@ -1,7 +1,7 @@
 /**
  * Which ground a command means: the one that HOLDFAST_GROUND names, else what runs in this checkout,
- * else what the last `up` chose, else containers; and, where no Docker engine can be had, processes,
- * having said so. One ground at a time: both have the same ports and the same state.
+ * else what the last `up` chose, whose data is there, else containers; and, where no Docker engine
+ * can be had, processes, having said so. One ground at a time: both have the same ports.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import type { LabConfig } from '#lab/config.ts';
@@ -16,6 +16,7 @@ import { markedWith } from './process/proc.ts';
 
 export type GroundName = NonNullable<LabConfig['ground']>;
 
+const OTHERWISE = '(In containers: make down, then HOLDFAST_GROUND=compose make up.)';
 const WITHOUT_ENGINE = 'Without an engine: HOLDFAST_GROUND=process make up';
 
 /** For commands on a lab that is there, or was. */
@@ -36,12 +37,16 @@ export async function groundToSetUp(
 ): Promise<GroundName> {
   if (processesRun(files)) {
     if (config.ground === 'compose') throw busy('as processes');
-    if (config.ground === undefined) {
-      print('The lab runs as processes, and goes on so. To containers: make down, then make up');
-    }
+    if (config.ground === undefined)
+      print(`The lab runs as processes, and goes on so. ${OTHERWISE}`);
     return 'process';
   }
   if (config.ground === 'compose') return 'compose';
+  const noted = notedGround(files);
+  if (config.ground === undefined && noted === 'process') {
+    print(`The lab ran as processes, and goes on so. ${OTHERWISE}`);
+    return 'process';
+  }
   const probe = await docker.probe();
   if (config.ground === undefined) {
     const why = whyNoEngine(probe, config);
@@ -57,7 +62,7 @@ export async function groundToSetUp(
     return 'compose';
   }
   const label = `com.docker.compose.project=${config.project}`;
-  if (probe.kind === 'ready' && notedGround(files) === 'compose') {
+  if (probe.kind === 'ready' && noted === 'compose') {
     const running = await docker.containers([label]);
     if (running.length > 0) throw busy('in containers');
   }

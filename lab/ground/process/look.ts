@@ -26,7 +26,8 @@ export interface ServiceLine {
 }
 
 /** All services; null when nothing runs. */
-export async function serviceLines({ process: folder }: LabFiles): Promise<ServiceLine[] | null> {
+export async function serviceLines(files: LabFiles): Promise<ServiceLine[] | null> {
+  const folder = files.process;
   const client = await ControlClient.connect(folder);
   if (client === null) {
     const orphans = markedWith(folder);
@@ -36,6 +37,10 @@ export async function serviceLines({ process: folder }: LabFiles): Promise<Servi
   }
   try {
     const { programs } = await client.list();
+    const names = readServices(files)?.map(({ name }) => name) ?? [];
+    const place = ({ spec: { name } }: ProgramState) =>
+      names.includes(name) ? names.indexOf(name) : names.length;
+    programs.sort((one, other) => place(one) - place(other));
     return programs.map((program) => ({
       service: program.spec.name,
       running: program.pid !== null && !program.frozen,
