@@ -25,7 +25,6 @@ export type LabErrorCode =
   | 'folder_unusable'
   | 'ground_busy'
   | 'ground_failed'
-  | 'ground_missing'
   | 'image_unavailable'
   | 'install_failed'
   | 'install_refused'

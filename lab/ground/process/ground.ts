@@ -28,7 +28,7 @@ export class ProcessGround implements Ground {
   readonly #specs: readonly ProgramSpec[];
   readonly #services = new Map<string, ProcessService>();
 
-  /** @throws LabError `ground_missing` when no lab runs as processes here. */
+  /** @throws LabError `lab_missing` when no lab runs as processes here. */
   static async open(files: LabFiles): Promise<ProcessGround> {
     const specs = readServices(files);
     const client = specs === null ? null : await ControlClient.connect(files.process);
@@ -213,7 +213,7 @@ function yamaScope(): number {
 
 function missing(): LabError {
   return new LabError({
-    code: 'ground_missing',
+    code: 'lab_missing',
     exitCode: EXIT.usage,
     message: 'no lab runs as processes here',
     next: ['To start it: HOLDFAST_GROUND=process make up'],

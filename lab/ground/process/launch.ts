@@ -3,7 +3,7 @@
  * a container, where its places are others. A port is one that is free here; the addresses that it
  * listens on and the folder of its data are replaced where they stand.
  */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { LabFiles } from '#lab/paths.ts';
 import { otherPort } from '#lab/ports.ts';
 import type { Launch } from '../ground.ts';
@@ -32,7 +32,7 @@ export async function launchedSpec(launch: Launch, options: LaunchOptions): Prom
     environment[name] = port === undefined ? here(value) : String(port);
   }
   if (launch.folder !== undefined) {
-    environment[launch.folder.variable] = join(launch.folder.host, launch.folder.file);
+    environment[launch.folder.variable] = resolve(launch.folder.host, launch.folder.file);
   }
   if (launch.joins === true) {
     environment.HOLDFAST_TOKEN_FILE = files.token;

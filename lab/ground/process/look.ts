@@ -121,7 +121,7 @@ export async function processTool(
 
 function notSetUp(consequence: string): LabError {
   return new LabError({
-    code: 'ground_missing',
+    code: 'lab_missing',
     exitCode: EXIT.usage,
     message: `the lab was never set up as processes here, so ${consequence}`,
     next: ['To start it: HOLDFAST_GROUND=process make up'],

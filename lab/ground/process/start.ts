@@ -61,7 +61,7 @@ export function startAsProcesses(context: LabContext): Start {
         },
       },
     ],
-    services: () => startServices(context, known(specs)),
+    services: (step) => startServices(context, known(specs), step),
     lastLines: async (service) =>
       readLog(logPath(files.process, service))
         .slice(-LOG_LINES_SHOWN)
@@ -117,11 +117,16 @@ async function chooseIngestPort(context: LabContext): Promise<number> {
 async function startServices(
   { files }: LabContext,
   specs: readonly ProgramSpec[],
+  step: Step,
 ): Promise<string> {
   try {
+    const isFirst = (await running({ files })).length === 0;
     await ensureSupervisor(files.process);
     // What is to run has been noted; what doesn't, or was left stopped or frozen, is mended.
-    await (await ProcessGround.open(files)).close();
+    const ground = await ProcessGround.open(files);
+    const mended = await ground.heal();
+    await ground.close();
+    for (const what of isFirst ? [] : mended) step.note(what);
     return specs.map(({ name }) => name).join(', ');
   } catch (error) {
     if (!(error instanceof LabError)) throw error;
