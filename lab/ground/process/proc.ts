@@ -66,6 +66,11 @@ export function standsStill(group: number): boolean {
   return all.length > 0 && all.every(({ state }) => state === 'T' || state === 't');
 }
 
+/** True for a process that a signal has stopped, and none has continued. */
+export function isStopped(pid: number): boolean {
+  return statOf(pid)?.state === 'T';
+}
+
 /** The processes that a supervisor of this folder has started, now or before it died. */
 export function markedWith(folder: string): number[] {
   const mark = `${MARK}=${folder}`;

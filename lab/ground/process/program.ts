@@ -11,12 +11,13 @@ import { mkdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ended, ProgramSpec, ProgramState } from './control.ts';
 import type { LogFile } from './log-file.ts';
-import { groupOf, standsStill } from './proc.ts';
+import { groupOf, isStopped, standsStill } from './proc.ts';
 
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 5_000;
 const STEADY_MS = 10_000;
-const ORDER_TIMEOUT_MS = 10_000;
+/** A program's own deadlines for its end come first. */
+const ORDER_TIMEOUT_MS = 30_000;
 const POLL_MS = 5;
 
 /** An order that could not be carried out, in words for a person. */
@@ -68,7 +69,8 @@ export class Program {
     return {
       spec: this.spec,
       pid: this.pid,
-      frozen: this.#frozen,
+      // Somebody else may have stopped it, too.
+      frozen: this.#frozen || (this.pid !== null && isStopped(this.pid)),
       wanted: this.#wanted,
       generation: `${process.pid}.${this.#starts}`,
       started_at: this.#startedAt?.toISOString() ?? null,
@@ -92,7 +94,7 @@ export class Program {
     if (running === null) return;
     this.#injected = true;
     send(running, 'SIGTERM');
-    if (this.#frozen) send(running, 'SIGCONT');
+    send(running, 'SIGCONT'); // one that is frozen would not hear of it
     const grace = new AbortController();
     const overdue = delay(this.spec.graceMs, 'overdue', { signal: grace.signal });
     const first = await Promise.race([running.ended, overdue]);

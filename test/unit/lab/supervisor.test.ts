@@ -17,7 +17,7 @@ import { groupOf, markedWith } from '#lab/ground/process/proc.ts';
 import { backoffMs } from '#lab/ground/process/program.ts';
 import { endOrphans } from '#lab/ground/process/supervisor.ts';
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 15_000;
 
 let folder: string;
 let client: ControlClient;
@@ -120,7 +120,7 @@ describe('what ends comes back', () => {
   });
 
   test('one that ends by itself, over and over', async () => {
-    await launched(spec('exit 7'));
+    await client.order({ order: 'launch', spec: spec('exit 7') });
     await until('three ends', () => ends.length >= 3);
     const how = ends.map(({ code, injected }) => ({ code, injected }));
     expect(new Set(how.map((one) => JSON.stringify(one)))).toEqual(
@@ -169,6 +169,14 @@ describe('a program as a whole', () => {
     expect(await state()).toMatchObject({ frozen: false });
     await client.order({ order: 'kill', name: 'one' });
     expect(groupOf(pid)).toEqual([]);
+  });
+
+  test('one that somebody else has stopped is frozen, too, and is thawed', async () => {
+    const pid = await launched(spec(SLEEPER));
+    process.kill(pid, 'SIGSTOP');
+    await until('it is said to be frozen', async () => (await state()).frozen);
+    await client.order({ order: 'thaw', name: 'one' });
+    expect(await state()).toMatchObject({ frozen: false });
   });
 
   test('a frozen one can be stopped', async () => {
