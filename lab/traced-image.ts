@@ -1,6 +1,7 @@
 /**
- * The image that tests of failing disks run: Holdfast's own, with strace in it, which has system
- * calls fail or wait. Made for the integration tests alone; nothing that `up` starts has it.
+ * The image by which disks fail: Holdfast's own, with strace in it, which has system calls fail or
+ * wait. Integration tests run their programs in it, chaos lends a hand out of it to those that run;
+ * nothing that `up` starts has it.
  */
 import { join } from 'node:path';
 import { EXIT, LabError } from '#lab/errors.ts';
@@ -63,7 +64,7 @@ async function build(
   throw new LabError({
     code: 'command_failed',
     exitCode: EXIT.failed,
-    message: `could not build ${reference}, with which tests have system calls fail`,
+    message: `could not build ${reference}, with which system calls are made to fail`,
     details: result.lastLines,
     next: [`To see it whole: docker ${args.join(' ')}`],
   });
