@@ -82,11 +82,18 @@ function startInContainers(context: LabContext): Start {
           return [apiPort, statusPort, linkPort, toxiproxyPort].join(', ');
         },
       },
+      {
+        title: 'What chaos left',
+        run: async () => {
+          // Starting is for Compose, which may have to make them anew first.
+          const { project } = config;
+          return (await mend({ docker, project, starts: false })).join(', ') || 'nothing';
+        },
+      },
       noteSetup(context, ground),
     ],
     services: async (step) => {
       noteGround(context.files, 'compose');
-      for (const what of await mend(docker, config.project)) step.note(`chaos: ${what}`);
       await startServices(context, ground, step);
       return 'server, toxiproxy, collector';
     },

@@ -152,7 +152,8 @@ export class ComposeGround implements Ground {
     const launched = [...this.#services.values()].filter((one) => !isOwn(one));
     for (const service of launched) this.#forget(service);
     const { docker, project } = this.#helpers;
-    return mend(docker, project, () => this.service('server').restart());
+    const restartServer = () => this.service('server').restart();
+    return mend({ docker, project, starts: true, restartServer });
   }
 
   async close(): Promise<void> {

@@ -31,6 +31,7 @@ import {
 
 /** For an end that was ordered; a graceful one has its grace period. */
 const END_TIMEOUT_MS = 30_000;
+const FREEZE_TIMEOUT_MS = 10_000;
 const RUN_TIMEOUT_MS = 600_000;
 const LOG_TIMEOUT_MS = 60_000;
 const POLL_MS = 10;
@@ -109,9 +110,19 @@ export class ContainerService implements Service {
     await this.#untilEnded(() => this.#send(name));
   }
 
+  /** On a busy machine a kernel with cgroups v1 does not always manage at once; it is asked again. */
   async freeze(): Promise<void> {
     if ((await this.state()).frozen) return;
-    await this.#order(['pause'], 'freeze');
+    const deadline = performance.now() + FREEZE_TIMEOUT_MS;
+    for (;;) {
+      try {
+        return await this.#order(['pause'], 'freeze');
+      } catch (error) {
+        const { running } = await this.state();
+        if (!running || performance.now() > deadline) throw error;
+      }
+      await delay(POLL_MS);
+    }
   }
 
   async thaw(): Promise<void> {

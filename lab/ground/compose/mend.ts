@@ -3,7 +3,7 @@
  * mends after a runner that died. The link is not here: `lab/link.ts` restores it.
  */
 import type { Docker, Inspected } from '#lab/docker.ts';
-import { type Helpers, mustHelp } from './helper.ts';
+import { type Helpers, help, mustHelp } from './helper.ts';
 import { sweepChaos } from './labels.ts';
 import { PROCESS_TABLE, programOf, readProcesses } from './processes.ts';
 import { restoreSecret } from './secret.ts';
@@ -35,53 +35,69 @@ export async function ownContainers(
   );
 }
 
-/**
- * Mends what there is, and says in words what it mended. It starts what was stopped, too.
- * @param restartServer how the server is started anew, once it has the right secret again.
- */
-export async function mend(
-  docker: Docker,
-  project: string,
-  restartServer: (container: string) => Promise<unknown> = (container) =>
-    docker.must(['restart', container], 'start the server anew'),
-): Promise<string[]> {
+export interface Mending {
+  readonly docker: Docker;
+  readonly project: string;
+  /** Whether what was stopped is started. */
+  readonly starts: boolean;
+  /** Starts the server anew, once it has the right secret again; `docker restart` by default. */
+  readonly restartServer?: () => Promise<void>;
+}
+
+/** Mends what there is, and says in words what it mended: nothing on a lab that was whole. */
+export async function mend(mending: Mending): Promise<string[]> {
+  const { docker, project } = mending;
   const mended = (await sweepChaos(docker, project)).map((what) => `removed the ${what}`);
-  const own = await ownContainers(docker, project);
-  const inspected = new Map<ServiceName, Inspected>();
-  for (const [name, id] of own) inspected.set(name, await docker.inspect(id));
-  for (const [name, { Id, State, NetworkSettings }] of inspected) {
-    if (State.Paused) {
-      await docker.must(['unpause', Id], `thaw ${name}`);
-      mended.push(`thawed ${name}`);
-    }
-    for (const network of NETWORKS[name].map((one) => `${project}_${one}`)) {
-      if (network in NetworkSettings.Networks) continue;
-      await docker.must(['network', 'connect', '--alias', name, network, Id], `plug ${name} in`);
-      mended.push(`plugged ${name} into the network ${network} again`);
-    }
-    if (!State.Running) {
-      await docker.must(['start', Id], `start ${name}`);
-      mended.push(`started ${name}`);
-    } else if (!State.Restarting) {
-      const image = inspected.get('server')?.Config.Image;
-      if (image !== undefined && (await liftLimits({ docker, project, image }, name, Id))) {
-        mended.push(`lifted the limit of open files of ${name}`);
-      }
-    }
+  const own = [...(await ownContainers(docker, project))];
+  const services = await Promise.all(
+    own.map(async ([name, id]) => [name, await docker.inspect(id)] as const),
+  );
+  for (const [name, inspected] of services) {
+    mended.push(...(await setRight(mending, name, inspected)));
   }
-  const [server, collector] = [inspected.get('server'), inspected.get('collector')];
-  if (server !== undefined && collector !== undefined && restoreSecret({ server, collector })) {
-    await restartServer(server.Id);
-    mended.push('gave the server the right secret again, and started it anew');
+  // Toxiproxy's own image has no shell.
+  const image = services.find(([name]) => name === 'server')?.[1].Config.Image;
+  const limits = services.map(async ([name, { Id, State }]) => {
+    if (image === undefined || !State.Running || State.Restarting) return [];
+    const lifted = await liftLimit({ docker, project, image }, name, Id);
+    return lifted ? [`lifted the limit of open files of ${name}`] : [];
+  });
+  mended.push(...(await Promise.all(limits)).flat());
+  mended.push(...(await setSecretRight(mending, new Map(services))));
+  return mended;
+}
+
+/** Moving, plugged in and started. */
+async function setRight(
+  { docker, project, starts }: Mending,
+  name: ServiceName,
+  { Id, State, NetworkSettings }: Inspected,
+): Promise<string[]> {
+  const mended: string[] = [];
+  if (State.Paused) {
+    await docker.must(['unpause', Id], `thaw ${name}`);
+    mended.push(`thawed ${name}`);
+  }
+  for (const network of NETWORKS[name].map((one) => `${project}_${one}`)) {
+    if (network in NetworkSettings.Networks) continue;
+    const alias = ['--alias', name];
+    await docker.must(['network', 'connect', ...alias, network, Id], `plug ${name} in`);
+    mended.push(`plugged ${name} into the network ${network} again`);
+  }
+  if (starts && !State.Running) {
+    await docker.must(['start', Id], `start ${name}`);
+    mended.push(`started ${name}`);
   }
   return mended;
 }
 
 /** Our programs and Toxiproxy raise their limit as far as they may when they start. */
-async function liftLimits(helpers: Helpers, name: string, container: string): Promise<boolean> {
+async function liftLimit(helpers: Helpers, name: string, container: string): Promise<boolean> {
   const where = { inside: container };
-  const table = await mustHelp(helpers, where, `see the limits of ${name}`, PROCESS_TABLE);
-  const limited = programOf(readProcesses(table)).filter(
+  const table = await help(helpers, where, PROCESS_TABLE);
+  // A program that has ended meanwhile took its limit along.
+  if (table.exitCode !== 0) return false;
+  const limited = programOf(readProcesses(table.stdout)).filter(
     ({ softLimit, hardLimit }) => softLimit < hardLimit,
   );
   for (const { pid, hardLimit } of limited) {
@@ -89,4 +105,16 @@ async function liftLimits(helpers: Helpers, name: string, container: string): Pr
     await mustHelp(helpers, where, `lift the limit of ${name}`, script);
   }
   return limited.length > 0;
+}
+
+async function setSecretRight(
+  { docker, restartServer }: Mending,
+  services: ReadonlyMap<ServiceName, Inspected>,
+): Promise<string[]> {
+  const [server, collector] = [services.get('server'), services.get('collector')];
+  if (server === undefined || collector === undefined) return [];
+  if (!restoreSecret({ server, collector })) return [];
+  if (restartServer !== undefined) await restartServer();
+  else if (server.State.Running) await docker.must(['restart', server.Id], 'restart the server');
+  return ['gave the server the right secret again, and started it anew'];
 }
