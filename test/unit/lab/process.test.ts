@@ -1,5 +1,5 @@
 /** Running programs: real children of this very Node.js. */
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { Programs } from '#lab/process.ts';
 
 const node = process.execPath;
@@ -66,6 +66,28 @@ test('an uninterruptible program runs to its end before the interruption is told
   });
   await expect(running).rejects.toMatchObject({ code: 'interrupted' });
   expect(lines).toEqual(['begun', 'done']);
+});
+
+describe('a program that is followed', () => {
+  const script = 'console.log("one"); console.error("two"); setInterval(() => {}, 1e6)';
+
+  test('hands on the lines of both streams as they come, and ends when it is told to', async () => {
+    const lines: string[] = [];
+    const followed = programs.follow(node, ['-e', script], (line) => lines.push(line));
+    await vi.waitFor(() => expect(lines.toSorted()).toEqual(['one', 'two']), { timeout: 10_000 });
+    await followed.end();
+    expect(await followed.ended).toBe(128 + 15);
+  });
+
+  test('ends with the command, and is not begun after it', async () => {
+    const followed = programs.follow(node, ['-e', script], () => abort.abort());
+    expect(await followed.ended).toBe(128 + 15);
+    expect(() => programs.follow(node, ['-e', script], () => {})).toThrow('interrupted');
+  });
+
+  test('that is not there has ended with 127', async () => {
+    expect(await programs.follow('/nonexistent', [], () => {}).ended).toBe(127);
+  });
 });
 
 test('must turns a failure into an error with the last lines of output', async () => {
