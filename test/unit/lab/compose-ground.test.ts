@@ -263,7 +263,7 @@ exit 0
       `case "$*" in *strace*)
   echo 'strace: Process 7 attached with 2 threads' >&2
   echo 'write(3, "x", 1) = -1 ${error} (why) (INJECTED)' >&2
-  until [ -e ${folder}/stopped ]; do read -r _ < /proc/uptime; done
+  while [ -d ${folder} ] && [ ! -e ${folder}/stopped ]; do sleep 0.05; done
   exit 0 ;;
 esac
 `,
