@@ -8,7 +8,7 @@ import { LabError } from '#lab/errors.ts';
 import type { RunResult } from '#lab/process.ts';
 import { labelled } from './labels.ts';
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 
 export interface Helpers {
   readonly docker: Docker;
