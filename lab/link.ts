@@ -23,6 +23,12 @@ import {
 
 const PROXY = 'link';
 const CALL_TIMEOUT_MS = 5_000;
+/**
+ * The toxics that leave connections as they are. What the others have ended is not always gone from
+ * Toxiproxy, which counts toxics off wrongly then, and panics over the next one that is added
+ * (measured: `timeout` removed before a `slow_close` behind it). So those go with their proxy.
+ */
+const CAN_BE_TAKEN_OFF: ReadonlySet<string> = new Set(['latency', 'bandwidth', 'slicer']);
 /** The name of what ends a call that takes too long, as AbortSignal has it. */
 const LATE = 'TimeoutError';
 
@@ -146,8 +152,8 @@ export class Link {
   }
 
   /**
-   * Removes by name; what is gone already is no failure. While the receiver stands still Toxiproxy
-   * can hang over this: then the proxy is made anew, which ends the link's connections.
+   * Removes by name; what is gone already is no failure. Ends the link's connections where the toxic
+   * itself ends some, and where Toxiproxy hangs over it because a receiver stands still.
    */
   remove(names: readonly string[]): Promise<void> {
     return this.#inTurn(() => this.#remove(names));
@@ -237,26 +243,29 @@ export class Link {
     for (const name of names) this.#added.delete(name);
     const before = await this.#proxy();
     const going = before.toxics.filter(({ name }) => names.includes(name));
-    try {
-      for (const toxic of going) await this.#delete(before, toxic);
-    } catch (error) {
-      if (!isLate(error)) throw error;
-      const toxics = before.toxics.filter((toxic) => !going.includes(toxic));
-      await this.#makeAnew({ ...before, toxics });
+    const staying = before.toxics.filter((toxic) => !going.includes(toxic));
+    if (going.some(({ type }) => !CAN_BE_TAKEN_OFF.has(type))) {
+      await this.#makeAnew({ ...before, toxics: staying });
+    } else {
+      await this.#takeOff(going, before).catch(async (error) => {
+        if (!isLate(error)) throw error;
+        await this.#makeAnew({ ...before, toxics: staying });
+      });
     }
     const left = (await this.#proxy()).toxics.filter(({ name }) => names.includes(name));
     if (left.length > 0) throw this.#failure('something still slows it', left.map(describeToxic));
   }
 
-  async #delete(proxy: ProxyAnswer, toxic: Toxic): Promise<void> {
-    const { name, type, attributes } = toxic;
-    type Body = ConstructorParameters<typeof ToxicOfClient>[2];
-    // The client puts a name into the address as it is.
-    const body = { ...toxic, name: encodeURIComponent(name) } as Body;
-    const going = new ToxicOfClient(this.#client.api, this.#ofClient(proxy).getPath(), body);
-    // Its timer holds Toxiproxy's lock.
-    const timerMs = type === 'reset_peer' ? Number(attributes.timeout) : 0;
-    await this.#order(`let go of ${name}`, going.remove(), CALL_TIMEOUT_MS + timerMs);
+  /** From living connections, which go on. */
+  async #takeOff(toxics: readonly Toxic[], proxy: ProxyAnswer): Promise<void> {
+    const path = this.#ofClient(proxy).getPath();
+    for (const toxic of toxics) {
+      type Body = ConstructorParameters<typeof ToxicOfClient>[2];
+      // The client puts a name into the address as it is.
+      const body = { ...toxic, name: encodeURIComponent(toxic.name) } as Body;
+      const going = new ToxicOfClient(this.#client.api, path, body);
+      await this.#order(`let go of ${describeToxic(toxic)}`, going.remove());
+    }
   }
 
   async #update(change: { enabled?: boolean; upstream?: string | undefined }): Promise<void> {

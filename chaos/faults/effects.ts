@@ -4,7 +4,7 @@
  * when there is nothing to see. Signs of programs that end or stand still are `process-effects.ts`,
  * those that a connection of our own sees on the link are `link-effects.ts`.
  */
-import type { Effect, Scene } from './fault.ts';
+import type { Effect } from './fault.ts';
 
 const STANDSTILL_MS = 1_000;
 /** So many more must have been accepted meanwhile: a link in order would have brought the first. */
@@ -27,6 +27,15 @@ export function anyOf(...signs: readonly Effect[]): Effect {
     } finally {
       seen.abort();
     }
+  };
+}
+
+/** One after the other; all have to show. */
+export function allOf(...signs: readonly Effect[]): Effect {
+  return async (scene) => {
+    const seen: string[] = [];
+    for (const sign of signs) seen.push(await sign(scene));
+    return seen.join('; ');
   };
 }
 
@@ -138,9 +147,4 @@ class Still {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Waits for the first sign, then for the second, and tells both. */
-export function both(first: Effect, second: Effect): Effect {
-  return async (scene: Scene) => `${await first(scene)}; ${await second(scene)}`;
 }

@@ -16,15 +16,16 @@ import {
   streamsOf,
   whole,
 } from './arguments.ts';
-import { anyOf, backlog, both, failing, reconnects, standstill } from './effects.ts';
+import { allOf, anyOf, backlog, failing, reconnects, standstill } from './effects.ts';
 import type { Effect, Fault, FaultKind, Scene } from './fault.ts';
 import { Flapping } from './flapping.ts';
 import {
   crumbs,
   greetingInPieces,
+  lateBack,
   lateEnd,
   lateEndAtServer,
-  roundTrip,
+  lateThere,
   slicedUpload,
   slowUpload,
 } from './link-effects.ts';
@@ -89,7 +90,7 @@ const flapping = kindOf<z.output<typeof flappingArguments>>({
       name,
       target: 'link',
       outage: false,
-      effect: both(keepsTime(flips, period_ms), anyOf(reconnects(1), standstill)),
+      effect: allOf(keepsTime(flips, period_ms), anyOf(reconnects(1), standstill)),
       inject: async ({ link }) => {
         running = new Flapping(link, { periodMs: period_ms, duty: duty });
       },
@@ -137,7 +138,7 @@ const slow = kindOf<z.output<typeof slowArguments>>({
         { type: 'latency', stream, attributes: { latency: latency_ms } },
         { type: 'bandwidth', stream, attributes: { rate: rate_kbps } },
       ]),
-      { outage: false, effect: anyOf(roundTrip(2 * latency_ms), backlog) },
+      { outage: false, effect: anyOf(lateBack(latency_ms), backlog) },
     ),
 });
 
@@ -187,15 +188,19 @@ const latency = kindOf<z.output<typeof latencyArguments>>({
     };
   },
   make: ({ direction: way, latency_ms, jitter_ms }, name) => {
-    const streams = streamsOf(way);
+    const leastMs = latency_ms - jitter_ms;
+    const signs = [
+      ...(goes(way, 'up') ? [lateThere(leastMs)] : []),
+      ...(goes(way, 'down') ? [lateBack(leastMs)] : []),
+    ];
     return poison(
       name,
-      streams.map((stream) => ({
+      streamsOf(way).map((stream) => ({
         type: 'latency',
         stream,
         attributes: { latency: latency_ms, jitter: jitter_ms },
       })),
-      { outage: false, effect: roundTrip(streams.length * (latency_ms - jitter_ms)) },
+      { outage: false, effect: allOf(...signs) },
     );
   },
 });
@@ -239,12 +244,17 @@ const slowClose = kindOf<z.output<typeof slowCloseArguments>>({
     direction: someDirection(random),
     delay_ms: between(random, 1_000, 30_000),
   }),
-  make: ({ direction: way, delay_ms: delay }, name) =>
-    poison(
+  make: ({ direction: way, delay_ms: delay }, name) => {
+    const signs = [
+      ...(goes(way, 'up') ? [lateEndAtServer(delay)] : []),
+      ...(goes(way, 'down') ? [lateEnd(delay)] : []),
+    ];
+    return poison(
       name,
       streamsOf(way).map((stream) => ({ type: 'slow_close', stream, attributes: { delay } })),
-      { outage: false, effect: way === 'up' ? lateEndAtServer(delay) : lateEnd(delay) },
-    ),
+      { outage: false, effect: allOf(...signs) },
+    );
+  },
 });
 
 const timeoutArguments = z.strictObject({
@@ -332,7 +342,7 @@ const slicer = kindOf<z.output<typeof slicerArguments>>({
   arguments: slicerArguments,
   needs: [],
   draw: (random) => {
-    const average_size_bytes = oneOf(random, [1, 3, 7, 16, 64]);
+    const average_size_bytes = oneOf(random, [1, 3, 7, 16]);
     return {
       direction: someDirection(random),
       average_size_bytes,
@@ -342,11 +352,12 @@ const slicer = kindOf<z.output<typeof slicerArguments>>({
   },
   make: (args, name) => {
     const { average_size_bytes, size_variation_bytes, delay_us } = args;
-    const effects: Effect[] = [];
-    if (goes(args.direction, 'up')) {
-      effects.push(crumbs('server'), slicedUpload(average_size_bytes, delay_us));
-    }
-    if (goes(args.direction, 'down')) effects.push(crumbs('source'), greetingInPieces);
+    const up = anyOf(crumbs('server'), slicedUpload(average_size_bytes, delay_us));
+    const down = anyOf(crumbs('source'), greetingInPieces);
+    const effects = [
+      ...(goes(args.direction, 'up') ? [up] : []),
+      ...(goes(args.direction, 'down') ? [down] : []),
+    ];
     return poison(
       name,
       streamsOf(args.direction).map((stream) => ({
@@ -358,7 +369,7 @@ const slicer = kindOf<z.output<typeof slicerArguments>>({
           delay: delay_us,
         },
       })),
-      { outage: false, effect: anyOf(...effects) },
+      { outage: false, effect: allOf(...effects) },
     );
   },
 });

@@ -238,6 +238,17 @@ test('all that was in force is put back after Toxiproxy has forgotten it, and no
   expect(proxy).toEqual(WHOLE);
 });
 
+test('a toxic that ends connections goes with its proxy, which is made anew with the others', async () => {
+  const [timeout = ''] = await link.add([
+    { type: 'timeout', stream: 'upstream', attributes: { timeout: 0 } },
+    { type: 'latency', stream: 'upstream', attributes: { latency: 7 } },
+  ]);
+  await link.cut('another');
+  await link.remove([timeout]);
+  expect(made).toBe(1);
+  expect(proxy).toMatchObject({ ...WHOLE, enabled: false, toxics: [{ type: 'latency' }] });
+});
+
 test('where a removal hangs the proxy is made anew, with what stays on it', async () => {
   const [latency = ''] = await link.add([
     { type: 'latency', stream: 'upstream', attributes: { latency: 7 } },
