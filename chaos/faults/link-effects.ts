@@ -4,6 +4,7 @@
  * for a connection from this machine sees less of what goes towards the server.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Traffic } from '#lab/ground/ground.ts';
 import { LONG_BYTES, type Probe, probeLink, type Saying } from '#lab/link-probe.ts';
 import { waitUntil } from '../observe/wait.ts';
@@ -11,14 +12,16 @@ import type { Target } from './arguments.ts';
 import type { Effect, Scene } from './fault.ts';
 import { API_PORT, entranceUrl } from './services.ts';
 
-/** Tries of which the fastest counts, for a busy machine is slow, too; one, where it can't be that. */
-const TRIES = 3;
+/** Tries of which the fastest counts, for a busy machine is slow, too. */
+const TRIES = 5;
+/** From then on one try says it. */
 const BEYOND_DOUBT_MS = 1_000;
 const PATIENCE_MS = 10_000;
+const POLL_MS = 50;
 /** What is asked for of a time that was ordered: timers and rates are not exact. */
 const SHARE = 0.7;
 /** Less than this could be the machine. */
-const TELLING_MS = 20;
+const TELLING_MS = 15;
 /** GREETING comes in one piece, or in two at the utmost. */
 const PIECES_MIN = 4;
 /** Enough that a few whole packets of other conversations don't matter. */
@@ -28,42 +31,82 @@ const SLICED_PACKET_BYTES_MAX = 90;
 /** The longest that a late end is waited for. */
 const LATE_END_MS_MAX = 5_000;
 
-/** What is said through the link comes to the server so late; in milliseconds, as it was ordered. */
-export function lateThere(orderedMs: number): Effect {
-  return late(orderedMs, 'nonsense through the link was judged', ({ endedMs }) => endedMs);
-}
+/**
+ * A time that the link takes longer than before the fault, whatever the machine is busy with:
+ * `before` takes it once, before the fault is there.
+ */
+export class Longer {
+  readonly #what: string;
+  readonly #say: Saying;
+  readonly #timeOf: (probe: Probe) => number | null;
+  readonly #orderedMs: number;
+  #beforeMs = Infinity;
 
-/** The server's first word comes so late; in milliseconds, as it was ordered. */
-export function lateBack(orderedMs: number): Effect {
-  return late(orderedMs, 'the server was heard through the link', ({ firstByteMs }) => firstByteMs);
-}
+  /** What is said through the link comes to the server so late; in milliseconds, as it was ordered. */
+  static there(orderedMs: number): Longer {
+    const what = 'nonsense through the link was judged';
+    return new Longer(what, 'nonsense', ({ endedMs }) => endedMs, orderedMs);
+  }
 
-function late(orderedMs: number, what: string, timeOf: (probe: Probe) => number | null): Effect {
-  return async (scene) => {
-    const leastMs = SHARE * orderedMs;
-    requireTelling(leastMs, 'the delay');
-    const patienceMs = PATIENCE_MS + 2 * orderedMs;
-    const tookMs = await fastest(scene, 'nonsense', patienceMs, timeOf);
-    requireAtLeast(tookMs, leastMs, what);
-    return `${what} after ${Math.round(tookMs)} ms`;
+  /** The server's first word comes so late; in milliseconds, as it was ordered. */
+  static back(orderedMs: number): Longer {
+    const what = 'the server was heard through the link';
+    return new Longer(what, 'nonsense', ({ firstByteMs }) => firstByteMs, orderedMs);
+  }
+
+  /** What is sent comes to the server at so many kilobytes a second. */
+  static upload(rateKbps: number): Longer {
+    const what = `${LONG_BYTES} bytes through the link were judged`;
+    return new Longer(what, 'long', ({ endedMs }) => endedMs, LONG_BYTES / rateKbps);
+  }
+
+  /** The same for slices of so many bytes with so many microseconds in between. */
+  static slices(sliceBytes: number, delayUs: number): Longer {
+    return Longer.upload(delayUs === 0 ? Infinity : (1_000 * sliceBytes) / delayUs);
+  }
+
+  private constructor(
+    what: string,
+    say: Saying,
+    timeOf: (probe: Probe) => number | null,
+    orderedMs: number,
+  ) {
+    this.#what = what;
+    this.#say = say;
+    this.#timeOf = timeOf;
+    this.#orderedMs = orderedMs;
+  }
+
+  /** Without an answer there is nothing to compare with, and no sign later. */
+  readonly before = async (scene: Scene): Promise<void> => {
+    this.#beforeMs = await this.#fastest(scene, PATIENCE_MS).catch(() => Infinity);
+    scene.signal.throwIfAborted();
   };
-}
 
-/** What is sent is judged so late, at so many kilobytes a second. */
-export function slowUpload(rateKbps: number): Effect {
-  return async (scene) => {
-    const leastMs = (SHARE * LONG_BYTES) / rateKbps;
-    requireTelling(leastMs, `${LONG_BYTES} bytes at ${rateKbps} kB/s`);
-    const patienceMs = PATIENCE_MS + 2 * leastMs;
-    const tookMs = await fastest(scene, 'long', patienceMs, ({ endedMs }) => endedMs);
-    requireAtLeast(tookMs, leastMs, `${LONG_BYTES} bytes through the link were judged`);
-    return `${LONG_BYTES} bytes took ${Math.round(tookMs)} ms through the link`;
+  readonly effect: Effect = async (scene) => {
+    const dueMs = SHARE * this.#orderedMs;
+    if (dueMs < TELLING_MS) {
+      throw new Error(`${dueMs.toFixed(1)} ms more are too little to tell`);
+    }
+    const patienceMs = PATIENCE_MS + 2 * this.#orderedMs;
+    const tookMs = await this.#fastest(scene, patienceMs, this.#beforeMs + dueMs);
+    const told = `${this.#what} after ${Math.round(tookMs)} ms, where it took ${Math.round(this.#beforeMs)} ms before`;
+    if (tookMs < this.#beforeMs + dueMs)
+      throw new Error(`${told}: ${Math.round(dueMs)} more are due`);
+    return told;
   };
-}
 
-/** The same for slices of so many bytes with so many microseconds in between. */
-export function slicedUpload(sliceBytes: number, delayUs: number): Effect {
-  return slowUpload(delayUs === 0 ? Infinity : (1_000 * sliceBytes) / delayUs);
+  /** Of a few tries, or the first that is faster than `enoughMs`; infinite when it never came to that. */
+  async #fastest(scene: Scene, patienceMs: number, enoughMs = 0): Promise<number> {
+    let leastMs = Infinity;
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const probe = await ask(scene, this.#say, patienceMs);
+      if (probe.firstByteMs === null) throw new Error(`the link does not answer: ${probe.error}`);
+      leastMs = Math.min(leastMs, this.#timeOf(probe) ?? Infinity);
+      if (leastMs < enoughMs || leastMs >= BEYOND_DOUBT_MS) break;
+    }
+    return leastMs;
+  }
 }
 
 /** The server's first word comes in many small pieces. */
@@ -85,7 +128,6 @@ export const greetingInPieces: Effect = async (scene) => {
 export function lateEnd(orderedMs: number): Effect {
   return async (scene) => {
     const leastMs = SHARE * Math.min(orderedMs, LATE_END_MS_MAX);
-    requireTelling(leastMs, 'the end');
     const { firstByteMs, endedMs } = await ask(scene, 'nonsense', leastMs);
     // Silent from the beginning it would be another fault.
     if (firstByteMs === null) throw new Error('the server was not heard through the link');
@@ -98,20 +140,16 @@ export function lateEnd(orderedMs: number): Effect {
 export function lateEndAtServer(orderedMs: number): Effect {
   return async (scene) => {
     const leastMs = SHARE * Math.min(orderedMs, LATE_END_MS_MAX);
-    requireTelling(leastMs, 'the end');
+    const before = await unproven(scene);
     const { firstByteMs } = await ask(scene, 'nothing', PATIENCE_MS);
     if (firstByteMs === null) throw new Error('the server was not heard through the link');
     const endedMs = performance.now();
-    let most = 0;
-    await waitUntil(
-      'the server has a connection that ended here',
-      async () => {
-        most = await unproven(scene);
-        if (most === 0) throw new Error('the server has no connection that ended here');
-        return performance.now() - endedMs >= leastMs;
-      },
-      { deadlineMs: leastMs + PATIENCE_MS, signal: scene.signal },
-    );
+    while (performance.now() - endedMs < leastMs) {
+      if ((await unproven(scene)) <= before) {
+        throw new Error('the server has no connection that ended here');
+      }
+      await delay(POLL_MS, undefined, { signal: scene.signal });
+    }
     return `the server had a connection for ${Math.round(leastMs)} ms more that had ended here`;
   };
 }
@@ -144,35 +182,6 @@ function packetBytes(before: Traffic, after: Traffic): number {
 
 async function ask(scene: Scene, say: Saying, patienceMs: number): Promise<Probe> {
   return probeLink(await entranceUrl(scene), { say, patienceMs, signal: scene.signal });
-}
-
-/** Of a few tries; infinite when it never came to that. */
-async function fastest(
-  scene: Scene,
-  say: Saying,
-  patienceMs: number,
-  timeOf: (probe: Probe) => number | null,
-): Promise<number> {
-  let least = Infinity;
-  for (let tries = 0; tries < TRIES; tries += 1) {
-    const probe = await ask(scene, say, patienceMs);
-    if (probe.firstByteMs === null) throw new Error(`the link does not answer: ${probe.error}`);
-    least = Math.min(least, timeOf(probe) ?? Infinity);
-    if (least >= BEYOND_DOUBT_MS) break;
-  }
-  return least;
-}
-
-function requireTelling(leastMs: number, what: string): void {
-  if (leastMs >= TELLING_MS) return;
-  throw new Error(`${what} takes ${leastMs.toFixed(1)} ms, too little to tell`);
-}
-
-function requireAtLeast(tookMs: number, leastMs: number, what: string): void {
-  if (tookMs >= leastMs) return;
-  throw new Error(
-    `${what} after ${Math.round(tookMs)} ms, where ${Math.round(leastMs)} ms were due`,
-  );
 }
 
 /** How many connections at the server have not come to their HELLO. */

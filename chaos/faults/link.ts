@@ -17,18 +17,9 @@ import {
   whole,
 } from './arguments.ts';
 import { allOf, anyOf, backlog, failing, reconnects, standstill } from './effects.ts';
-import type { Effect, Fault, FaultKind, Scene } from './fault.ts';
+import type { Effect, Fault, FaultKind } from './fault.ts';
 import { Flapping } from './flapping.ts';
-import {
-  crumbs,
-  greetingInPieces,
-  lateBack,
-  lateEnd,
-  lateEndAtServer,
-  lateThere,
-  slicedUpload,
-  slowUpload,
-} from './link-effects.ts';
+import { crumbs, greetingInPieces, Longer, lateEnd, lateEndAtServer } from './link-effects.ts';
 
 const HOUR_MS = 3_600_000;
 /** A phase of less is lost in the time that the orders take. */
@@ -131,15 +122,17 @@ const slow = kindOf<z.output<typeof slowArguments>>({
     latency_ms: between(random, 50, 1_000),
     rate_kbps: between(random, 32, 512),
   }),
-  make: ({ latency_ms, rate_kbps }, name) =>
-    poison(
+  make: ({ latency_ms, rate_kbps }, name) => {
+    const longer = Longer.back(latency_ms);
+    return poison(
       name,
       streamsOf('both').flatMap((stream): ToxicOrder[] => [
         { type: 'latency', stream, attributes: { latency: latency_ms } },
         { type: 'bandwidth', stream, attributes: { rate: rate_kbps } },
       ]),
-      { outage: false, effect: anyOf(lateBack(latency_ms), backlog) },
-    ),
+      { outage: false, effect: anyOf(longer.effect, backlog), before: [longer] },
+    );
+  },
 });
 
 const oneWay = z.strictObject({ direction });
@@ -189,9 +182,9 @@ const latency = kindOf<z.output<typeof latencyArguments>>({
   },
   make: ({ direction: way, latency_ms, jitter_ms }, name) => {
     const leastMs = latency_ms - jitter_ms;
-    const signs = [
-      ...(goes(way, 'up') ? [lateThere(leastMs)] : []),
-      ...(goes(way, 'down') ? [lateBack(leastMs)] : []),
+    const longer = [
+      ...(goes(way, 'up') ? [Longer.there(leastMs)] : []),
+      ...(goes(way, 'down') ? [Longer.back(leastMs)] : []),
     ];
     return poison(
       name,
@@ -200,7 +193,11 @@ const latency = kindOf<z.output<typeof latencyArguments>>({
         stream,
         attributes: { latency: latency_ms, jitter: jitter_ms },
       })),
-      { outage: false, effect: allOf(...signs) },
+      {
+        outage: false,
+        effect: allOf(...longer.map(({ effect }) => effect)),
+        before: longer,
+      },
     );
   },
 });
@@ -221,12 +218,13 @@ const bandwidth = kindOf<z.output<typeof bandwidthArguments>>({
     rate_kbps: oneOf(random, [0, 2, 4, 8, 16, 32]),
   }),
   make: ({ direction: way, rate_kbps: rate }, name) => {
-    const effect = rate === 0 ? standstill : anyOf(backlog, slowUpload(rate));
-    return poison(
-      name,
-      streamsOf(way).map((stream) => ({ type: 'bandwidth', stream, attributes: { rate } })),
-      { outage: rate === 0, effect },
+    const toxics = streamsOf(way).map(
+      (stream): ToxicOrder => ({ type: 'bandwidth', stream, attributes: { rate } }),
     );
+    if (rate === 0) return poison(name, toxics, { outage: true, effect: standstill });
+    const longer = Longer.upload(rate);
+    const effect = anyOf(backlog, longer.effect);
+    return poison(name, toxics, { outage: false, effect, before: [longer] });
   },
 });
 
@@ -352,7 +350,8 @@ const slicer = kindOf<z.output<typeof slicerArguments>>({
   },
   make: (args, name) => {
     const { average_size_bytes, size_variation_bytes, delay_us } = args;
-    const up = anyOf(crumbs('server'), slicedUpload(average_size_bytes, delay_us));
+    const longer = Longer.slices(average_size_bytes, delay_us);
+    const up = anyOf(crumbs('server'), longer.effect);
     const down = anyOf(crumbs('source'), greetingInPieces);
     const effects = [
       ...(goes(args.direction, 'up') ? [up] : []),
@@ -369,7 +368,7 @@ const slicer = kindOf<z.output<typeof slicerArguments>>({
           delay: delay_us,
         },
       })),
-      { outage: false, effect: allOf(...effects) },
+      { outage: false, effect: allOf(...effects), before: [longer] },
     );
   },
 });
@@ -400,16 +399,18 @@ const limitData = kindOf<z.output<typeof limitArguments>>({
 function poison(
   name: string,
   toxics: readonly ToxicOrder[],
-  { outage, effect }: Pick<Fault, 'outage' | 'effect'>,
+  options: Pick<Fault, 'outage' | 'effect'> & { before?: readonly Longer[] },
 ): Fault {
+  const { outage, effect, before = [] } = options;
   let names: readonly string[] = [];
   return {
     name,
     target: 'link',
     outage,
     effect,
-    inject: async ({ link }: Scene) => {
-      names = await link.add(toxics);
+    inject: async (scene) => {
+      for (const time of before) await time.before(scene);
+      names = await scene.link.add(toxics);
     },
     lift: ({ link }) => link.remove(names),
     running: works,
