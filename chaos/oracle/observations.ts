@@ -36,7 +36,8 @@ const status = z.object({
   collector: z.string(),
   state: z.string(),
   queue: z.object({ frames: count, oldest_captured_at: z.string().nullable() }),
-  counters: z.object({ acked: count }),
+  /** What stores have lost of what was acked is acked once more, if it could be sent again. */
+  counters: z.object({ acked: count, lost_by_store: count.optional() }),
 });
 
 const exit = z.strictObject({

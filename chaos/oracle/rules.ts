@@ -226,7 +226,11 @@ function acksKept({ comparison, exportCut, observations, expected }: Facts): Rea
   return comparison.collectors.flatMap((collector) => {
     const acked = statuses
       .filter(({ document }) => document.collector === collector)
-      .reduce((most, { document }) => Math.max(most, document.counters.acked), 0);
+      .reduce(
+        (most, { document: { counters } }) =>
+          Math.max(most, counters.acked - (counters.lost_by_store ?? 0)),
+        0,
+      );
     const rows = comparison.rowsOf(collector) + comparison.findings.count('pruned');
     const stored = audits.flatMap(({ document }) =>
       document.collectors

@@ -202,6 +202,15 @@ test('a store that the case puts back may shrink and miss frames in between, and
   expect(codesOf(judgeHistory(history))).toContain('missing');
 });
 
+test('what a store lost of what was acked may be acked once more', () => {
+  const history = forge(Array.from({ length: 40 }, () => ({ bytes: 20, fate: 9 })));
+  const counters = history.observations.statuses[0]?.document.counters ?? {};
+  Object.assign(counters, { acked: history.rows.length + 5, lost_by_store: 5 });
+  expect(judgeHistory(history).verdict).toBe('pass');
+  Object.assign(counters, { lost_by_store: 4 });
+  expect(codesOf(judgeHistory(history))).toContain('acked_not_stored');
+});
+
 test('a fault within the recovery of another one leaves the later one to be judged', () => {
   const history = forge(Array.from({ length: 60 }, () => ({ bytes: 20, fate: 9 })));
   const [cut] = history.observations.faults;
