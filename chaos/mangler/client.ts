@@ -5,7 +5,7 @@ import type { RuleInput, RuleState } from './rules.ts';
 const CALL_TIMEOUT_MS = 5_000;
 
 /** An order that the mangler didn't take, in its own words. */
-export class ManglerError extends Error {
+class ManglerError extends Error {
   override readonly name = 'ManglerError';
   /** The HTTP status; undefined when there was no answer. */
   readonly status: number | undefined;
