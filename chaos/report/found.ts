@@ -27,7 +27,7 @@ const PLACES = {
   source: 'sealed wrong',
   queue: 'nothing shows that it left',
   wire: 'it had left the queue',
-  server: 'it was there, or was to be',
+  server: 'it was there, or counted as stored',
 } as const;
 
 type Offender = RepeatReport['offenders'][string][number];
@@ -84,10 +84,10 @@ function offenderSection(kind: string, list: readonly Offender[], all: string): 
 ${places(list)}
 <table class="offenders">
 ${list.length >= 20 && html`<caption>The first 20 of them.</caption>`}
-<thead><tr><th scope="col" class="n">Number</th><th scope="col">Captured at</th><th scope="col" class="n">Bytes</th><th scope="col">Identity</th><th scope="col">What was wrong</th><th scope="col">Last seen at</th></tr></thead>
+<thead><tr><th scope="col" class="n">Number</th><th scope="col">Captured at</th><th scope="col" class="n">Bytes</th><th scope="col">Identity</th><th scope="col">What was wrong</th><th scope="col" class="at">Last seen at</th></tr></thead>
 <tbody>${list.map(({ n, collector, epoch, seq, captured_at, bytes, detail, last_seen }) => {
     const identity = epoch === null ? collector : `${collector} ${epoch}/${seq}`;
-    return html`<tr><td class="n" data-label="Number">${n === null ? 'none' : number(n)}</td><td class="at" data-label="Captured at">${captured_at}</td><td class="n" data-label="Bytes">${number(bytes)}</td><td class="text"><code>${identity}</code></td><td class="text">${detail}</td><td data-label="Last seen at"><strong>${last_seen}</strong></td></tr>
+    return html`<tr><td class="n" data-label="Number">${n === null ? 'none' : number(n)}</td><td class="at" data-label="Captured at">${captured_at}</td><td class="n" data-label="Bytes">${number(bytes)}</td><td class="text"><code>${identity}</code></td><td class="text">${detail}</td><td class="at" data-label="Last seen at"><strong>${last_seen}</strong></td></tr>
 `;
   })}</tbody>
 </table>`;

@@ -34,8 +34,3 @@ for (const figure of document.querySelectorAll('.timeline')) {
     cursor.setAttribute('visibility', 'hidden');
   });
 }
-
-// On paper nothing can be opened any more.
-addEventListener('beforeprint', () => {
-  for (const details of document.querySelectorAll('details')) details.open = true;
-});

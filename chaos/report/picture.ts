@@ -190,15 +190,15 @@ function drawLag(
     (_, index) => (decades.length - 1 - index) % every(height, max) === 0,
   );
   return [
-    ...decades.map((ms) => {
-      const text = `${ms < 1_000 ? `${ms} ms` : `${ms / 1_000} s`}`;
-      return html`<line class="grid" x1="0" x2="100%" y1="${fixed(y(ms))}" y2="${fixed(y(ms))}"/>${
-        told.includes(ms) &&
-        html`<text class="tick" x="0" y="${fixed(y(ms) + TICK - 2)}">${text}</text>`
-      }`;
-    }),
+    ...decades.map(
+      (ms) => html`<line class="grid" x1="0" x2="100%" y1="${fixed(y(ms))}" y2="${fixed(y(ms))}"/>`,
+    ),
     html`<line class="ground" x1="0" x2="100%" y1="${top + height}" y2="${top + height}"/>`,
     plot({ values: lag_ms, scale, top, height, area: true }),
+    ...told.map((ms) => {
+      const text = ms < 1_000 ? `${ms} ms` : `${ms / 1_000} s`;
+      return html`<text class="tick" x="0" y="${fixed(y(ms) + TICK - 2)}">${text}</text>`;
+    }),
     ...lost.map((us) => {
       const x = percent((us - start_us) / 1_000, duration_ms);
       return html`<svg x="${x}" y="${top + 8}" overflow="visible" class="lost"><title>lost: captured then, never stored</title><path d="M-4 -4L4 4M4 -4L-4 4"/></svg>`;

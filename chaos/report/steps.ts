@@ -6,7 +6,8 @@ import { html, type Markup } from './html.ts';
 
 /** Milliseconds from the first observation. */
 export interface Step {
-  readonly from_ms: number;
+  /** Null where it is not known. */
+  readonly from_ms: number | null;
   /** Null for what has no length, or was not seen to end. */
   readonly to_ms: number | null;
   readonly what: string;
@@ -14,12 +15,14 @@ export interface Step {
   readonly tone: 'plain' | 'warn' | 'bad';
 }
 
+type Timed = Step & { readonly from_ms: number };
+
 /** `startUs`: of the first observation, in microseconds since 1970 UTC. */
 export function stepsOf(observations: Observations, startUs: number): Step[] {
   const { faults, exits, operator_actions, harness_failures, drain } = observations;
   const since = (at: { readonly wall_us: number }) => (at.wall_us - startUs) / 1_000;
-  const steps: Step[] = [
-    ...faults.map(({ name, target, began, running, bit, evidence }): Step => {
+  const steps = [
+    ...faults.map(({ name, target, began, running, bit, evidence }): Timed => {
       return {
         from_ms: since(began),
         to_ms: running && since(running),
@@ -28,7 +31,7 @@ export function stepsOf(observations: Observations, startUs: number): Step[] {
         tone: bit ? 'plain' : 'warn',
       };
     }),
-    ...exits.map(({ at, process, code, signal, injected }): Step => {
+    ...exits.map(({ at, process, code, signal, injected }): Timed => {
       return {
         from_ms: since(at),
         to_ms: null,
@@ -37,7 +40,7 @@ export function stepsOf(observations: Observations, startUs: number): Step[] {
         tone: injected ? 'plain' : 'bad',
       };
     }),
-    ...operator_actions.map(({ at, what }): Step => {
+    ...operator_actions.map(({ at, what }): Timed => {
       return {
         from_ms: since(at),
         to_ms: null,
@@ -47,23 +50,22 @@ export function stepsOf(observations: Observations, startUs: number): Step[] {
       };
     }),
   ].sort((a, b) => a.from_ms - b.from_ms);
-  const last = steps.reduce((most, { from_ms, to_ms }) => Math.max(most, to_ms ?? from_ms), 0);
   const failures = harness_failures.map((text): Step => {
     return {
-      from_ms: last,
+      from_ms: null,
       to_ms: null,
       what: 'the scenario went wrong',
       detail: text,
       tone: 'warn',
     };
   });
-  return [...steps, ...failures, ...(drain === null ? [] : [drainStep(last, drain)])];
+  return [...steps, ...failures, ...(drain === null ? [] : [drainStep(drain)])];
 }
 
-function drainStep(last: number, { outcome, waited_ms }: NonNullable<Observations['drain']>): Step {
+function drainStep({ outcome, waited_ms }: NonNullable<Observations['drain']>): Step {
   const drained = outcome === 'drained';
   return {
-    from_ms: last,
+    from_ms: null,
     to_ms: null,
     what: 'the load was ended',
     detail: drained
@@ -85,7 +87,7 @@ export function stepTable(steps: readonly Step[]): Markup | null {
       what,
       detail,
       tone,
-    }) => html`<tr><td class="at" data-label="From">${at(from_ms)}</td><td class="at${to_ms === null ? ' none' : ''}" data-label="To">${to_ms === null ? '–' : at(to_ms)}</td><td class="text"><strong>${what}</strong></td><td class="text ${tone}">${detail}</td></tr>
+    }) => html`<tr><td class="at${from_ms === null ? ' none' : ''}" data-label="From">${from_ms === null ? '–' : at(from_ms)}</td><td class="at${to_ms === null ? ' none' : ''}" data-label="To">${to_ms === null ? '–' : at(to_ms)}</td><td class="text"><strong>${what}</strong></td><td class="text ${tone}">${detail}</td></tr>
 `,
   )}</tbody>
 </table>`;

@@ -57,6 +57,8 @@ const POINTS_MS_MIN = 100;
 const ACK_BIN_MS_MIN = 500;
 /** Longer without an answer than this, and nothing is known. */
 const SILENT_MS = 1_500;
+/** Shorter without a frame than this is the load's own unevenness. */
+const BRIDGED_MS = 1_000;
 /** Of two in one bucket the first of these is shown. */
 const STATES = ['Stopped', 'Backoff', 'Recovering', 'Ready', 'none'];
 
@@ -109,7 +111,7 @@ export async function timelineOf(
     queued: queuedOf(own, since, bucket, points),
     acks_per_s: acksOf(own, since, duration, ackBin),
     ack_bin_ms: ackBin,
-    lag_ms: exportPath === undefined ? [] : rows.lags,
+    lag_ms: exportPath === undefined ? [] : bridged(rows.lags, BRIDGED_MS / bucket),
     stored,
     stored_by: exportPath === undefined ? 'audit' : 'export',
   };
@@ -143,6 +145,8 @@ class Rows implements LineSink {
   readonly #collector: string | undefined;
   readonly #bucketOf: (us: number) => number;
   readonly #arrived: number[];
+  readonly #captures = new Clock();
+  readonly #receipts = new Clock();
 
   constructor(collector: string | undefined, bucketOf: (us: number) => number, points: number) {
     this.#collector = collector;
@@ -151,12 +155,16 @@ class Rows implements LineSink {
     this.#arrived = Array(points).fill(0);
   }
 
+  /** What doesn't read is the oracle's to tell of. */
   push(line: string): void {
-    const row = timesIn(line);
+    const row = parsed(line);
     if (row === undefined) return;
     if (this.#collector !== undefined && row.collector !== this.#collector) return;
-    const { captured, received } = row;
-    this.#arrived[this.#bucketOf(received)] = (this.#arrived[this.#bucketOf(received)] ?? 0) + 1;
+    const captured = this.#captures.read(row.captured_at);
+    const received = this.#receipts.read(row.received_at);
+    if (!(captured > 0 && received > 0)) return;
+    const arrived = this.#bucketOf(received);
+    this.#arrived[arrived] = (this.#arrived[arrived] ?? 0) + 1;
     const at = this.#bucketOf(captured);
     this.lags[at] = Math.max(this.lags[at] ?? 0, (received - captured) / 1_000);
   }
@@ -170,18 +178,48 @@ class Rows implements LineSink {
   }
 }
 
-/** What doesn't read is the oracle's to tell of. */
-function timesIn(
-  line: string,
-): { collector: unknown; captured: number; received: number } | undefined {
+interface RowTimes {
+  readonly collector: unknown;
+  readonly captured_at: string;
+  readonly received_at: string;
+}
+
+function parsed(line: string): RowTimes | undefined {
   try {
-    const { collector, captured_at, received_at } = JSON.parse(line);
-    const captured = parseTime(captured_at);
-    const received = parseTime(received_at);
-    return captured > 0 && received > 0 ? { collector, captured, received } : undefined;
+    const row = JSON.parse(line);
+    const whole = typeof row?.captured_at === 'string' && typeof row.received_at === 'string';
+    return whole ? row : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Times of rows in microseconds since 1970 UTC; of many in a row each second is read but once. */
+class Clock {
+  #text = '';
+  #secondUs = Number.NaN;
+
+  /** NaN for what is no such time. */
+  read(text: string): number {
+    const second = text.slice(0, 19);
+    if (second !== this.#text) {
+      this.#text = second;
+      this.#secondUs = parseTime(`${second}Z`);
+    }
+    return this.#secondUs + Number(text.slice(20, -1).padEnd(6, '0'));
+  }
+}
+
+/** Holds the value before a gap over it, where the gap has fewer buckets than that. */
+function bridged(line: Line, bucketsMax: number): Line {
+  const held = [...line];
+  let last = -1;
+  for (const [index, value] of line.entries()) {
+    if (value === null) continue;
+    if (last >= 0 && index - last <= bucketsMax) held.fill(line[last] ?? null, last, index);
+    last = index;
+  }
+  return held;
 }
 
 /** For each bucket its last value, held while answers come. */

@@ -43,7 +43,7 @@ hit worked again, and run through all lines; dashed lines are ends of programs.
 | Link of the source | its state in \`/status\`, sampled every 100 ms; the worst of a bucket |
 | Waiting in the queue | frames not yet acked, the most in each bucket |
 | Acks a second | from the counter in \`/status\` |
-| Delivery lag | from capture until it was stored, **by capture time**: the height over a moment is how late what was captured then came in. The most in each bucket, on a scale of powers of ten from 1 ms |
+| Delivery lag | from capture until it was stored, **by capture time**: the height over a moment is how late what was captured then came in. The most in each bucket, on a scale of powers of ten from 1 ms; gaps of less than a second are bridged |
 | Stored | frames of the source in the store; from the export, or from samples of the audit where there is none |
 
 A line has at most 600 buckets, however many the frames; a red cross is a lost frame, at its capture time.
