@@ -91,11 +91,27 @@ export const resultSchema: z.ZodType<Result> = z.object({
   offenders: z.record(z.string(), z.array(offender)),
 });
 
-const growthSchema = z.strictObject({
+const growthLine = z.strictObject({
   service: z.string(),
-  measure: z.enum(['resident_bytes', 'open_files', 'disk_bytes']),
-  grew: z.boolean().describe('More than a program that stays as it is can explain'),
+  what: z.enum(['memory', 'files', 'disk']),
+  verdict: z.enum(['steady', 'grows', 'not_judged']),
+  ours: z
+    .boolean()
+    .describe('A program of ours; the growth of another is told, and not held against it'),
   text: z.string().describe('In words'),
+  rate: z
+    .strictObject({ value: z.number(), bound: z.number(), unit: z.string() })
+    .nullable()
+    .describe('How fast it grew, and how fast it may; null where there is nothing to tell it from'),
+  minutes: z.number().describe('Of the stretches that were looked at'),
+  first: z.number(),
+  last: z.number(),
+});
+
+/** `growth.json`, as the long run's judge wrote it. */
+export const growthSchema = z.strictObject({
+  verdict: growthLine.shape.verdict,
+  lines: z.array(growthLine),
 });
 
 const { name, title, description, repeat, folder, outcome, ...rest } = scenarioRecordSchema.shape;
@@ -131,7 +147,9 @@ const repeatSchema = z.strictObject({
   offenders: z
     .record(z.string(), z.array(offender))
     .describe('The first 20 of each kind that was found'),
-  growth: z.array(growthSchema).describe('Of each program, where the run samples what they take'),
+  growth: z
+    .array(growthLine)
+    .describe('What each program took, where the run samples it; as the lines of growth.json'),
   problems: z.array(z.string()).describe('Files that are missing or damaged'),
 });
 
@@ -196,5 +214,5 @@ export const reportSchema = z.strictObject({
 export type Report = z.output<typeof reportSchema>;
 export type ScenarioReport = z.output<typeof scenarioSchema>;
 export type RepeatReport = z.output<typeof repeatSchema>;
-export type Growth = z.output<typeof growthSchema>;
+export type GrowthLine = z.output<typeof growthLine>;
 export type Outcome = RepeatReport['outcome'];

@@ -19,7 +19,7 @@ import {
   type UsageSample,
   usageSampleSchema,
 } from '../run/records.ts';
-import { resultSchema } from './document.ts';
+import { type GrowthLine, growthSchema, resultSchema } from './document.ts';
 
 /** A run's folder without a run.json that can be used. */
 export class FolderError extends Error {
@@ -35,6 +35,8 @@ export interface ScenarioFiles {
   /** As it was run. */
   readonly scenario: string | undefined;
   readonly usage: readonly UsageSample[];
+  /** Nothing where no usage was sampled. */
+  readonly growth: readonly GrowthLine[];
   /** Undefined without one. */
   readonly exportPath: string | undefined;
   readonly problems: readonly string[];
@@ -75,6 +77,9 @@ export async function readScenario(runFolder: string, folder: string): Promise<S
     observations: document('observations.json', observationsSchema),
     scenario: existsSync(scenarioPath) ? readFileSync(scenarioPath, 'utf8') : undefined,
     usage: await readUsage(join(path, 'usage.ndjson'), problems),
+    growth: existsSync(join(path, 'usage.ndjson'))
+      ? (document('growth.json', growthSchema)?.lines ?? [])
+      : [],
     exportPath: hasExport ? exportPath : undefined,
     problems,
   };

@@ -202,16 +202,12 @@ ${view?.scenario && html`<details><summary>The scenario, as it was run</summary>
 }
 
 /** The oracle's, or the runner's where there was nothing to judge. */
-function reasons({ outcome, reason, reasons: all, growth }: RepeatReport): Markup | null {
-  const grown = growth.filter(({ grew }) => grew);
+function reasons({ outcome, reason, reasons: all }: RepeatReport): Markup | null {
   const known = all.some(({ text }) => reason.includes(text));
   const items = [
     ...(reason !== '' && !known ? [html`<li>${reason}</li>`] : []),
     ...all.map(
       ({ verdict: kind, code, text }) => html`<li class="${kind}"><code>${code}</code>${text}</li>`,
-    ),
-    ...grown.map(
-      ({ service, text }) => html`<li class="fail"><code>growth</code>${service}: ${text}</li>`,
     ),
   ];
   if (items.length === 0) return null;

@@ -3,7 +3,7 @@
  * result.json, the outcomes in run.json and the report are written anew. Good for a run whose
  * runner died, too: a scenario of which run.json does not know is judged with the rest.
  *
- * Evidence that is missing or damaged makes a scenario inconclusive, with the name of the file; an
+ * The run's own result.json is written with the rest. Evidence that is missing or damaged makes a scenario inconclusive, with the name of the file; an
  * older result.json is then kept as result.previous.json, since it says what the files no longer do.
  */
 import { existsSync, readdirSync, renameSync } from 'node:fs';
@@ -11,17 +11,18 @@ import { join } from 'node:path';
 import { type EvidenceFiles, judgeFiles } from '../oracle/evidence.ts';
 import type { Result } from '../oracle/judge.ts';
 import type { RunRecord, ScenarioRecord } from '../run/records.ts';
+import type { RunVerdict } from '../run/summary.ts';
+import { judgeGrowth, withGrowth } from '../soak/judge.ts';
 import type { Report } from './document.ts';
-import {
-  FolderError,
-  messageOf,
-  readRun,
-  readScenario,
-  scenarioFolders,
-  writeJson,
-} from './folder.ts';
-import type { JudgeGrowth } from './summary.ts';
+import { FolderError, messageOf, readRun, scenarioFolders, writeJson } from './folder.ts';
 import { writeReport } from './write.ts';
+
+/** The runner's words for them, in the run's own result.json. */
+const VERDICTS = {
+  held: 'held',
+  not_held: 'failed',
+  inconclusive: 'inconclusive',
+} as const satisfies Record<Report['verdict'], RunVerdict>;
 
 const EXIT = { held: 0, not_held: 1, usage: 2, inconclusive: 3 } as const;
 
@@ -29,11 +30,7 @@ const EXIT = { held: 0, not_held: 1, usage: 2, inconclusive: 3 } as const;
  * Answers the exit code: 0 held, 1 did not hold, 2 there is no run in this folder, 3 inconclusive.
  * `print` takes what a person is told, line by line.
  */
-export async function recheck(
-  runFolder: string,
-  print: (line: string) => void,
-  judgeGrowth: JudgeGrowth = () => [],
-): Promise<number> {
+export async function recheck(runFolder: string, print: (line: string) => void): Promise<number> {
   let record: RunRecord;
   try {
     record = readRun(runFolder);
@@ -44,16 +41,22 @@ export async function recheck(
   }
   const scenarios: ScenarioRecord[] = [];
   for (const scenario of [...record.scenarios, ...strangers(runFolder, record)]) {
-    const judged = await judgeAgain(runFolder, scenario, judgeGrowth);
+    const judged = await judgeAgain(runFolder, scenario);
     scenarios.push(judged);
     print(lineOf(judged));
   }
   writeJson(join(runFolder, 'run.json'), { ...record, scenarios });
-  const report = await writeReport(runFolder, judgeGrowth);
+  const report = await writeReport(runFolder);
+  const exitCode = EXIT[report.verdict];
+  writeJson(join(runFolder, 'result.json'), {
+    verdict: VERDICTS[report.verdict],
+    exit_code: exitCode,
+    text: report.sentence,
+  });
   print('');
   print(report.sentence);
   print(`Report: ${join(runFolder, 'report.html')}`);
-  return EXIT[report.verdict satisfies Report['verdict']];
+  return exitCode;
 }
 
 /** Folders of scenarios that were under way when the runner died. */
@@ -79,11 +82,7 @@ function strangers(runFolder: string, { scenarios }: RunRecord): ScenarioRecord[
     });
 }
 
-async function judgeAgain(
-  runFolder: string,
-  record: ScenarioRecord,
-  judgeGrowth: JudgeGrowth,
-): Promise<ScenarioRecord> {
+async function judgeAgain(runFolder: string, record: ScenarioRecord): Promise<ScenarioRecord> {
   const { folder, outcome: before } = record;
   if (folder === null) return record;
   const path = join(runFolder, folder);
@@ -95,25 +94,28 @@ async function judgeAgain(
     return before === 'interrupted' ? record : { ...record, outcome: 'inconclusive', reason };
   }
   writeJson(join(path, 'result.json'), judged);
-  const { usage } = await readScenario(runFolder, folder);
-  const grown = usage.length === 0 ? [] : judgeGrowth(usage).filter(({ grew }) => grew);
-  const texts = [
-    ...judged.reasons.map(({ text }) => text),
-    ...grown.map(({ service, text }) => `${service}: ${text}`),
-  ];
-  const outcome = grown.length > 0 ? 'fail' : judged.verdict;
+  const { verdict, reasons } = judged;
   // What was interrupted was not put to the whole test, so it can fail and not hold.
-  if (before === 'interrupted' && outcome !== 'fail') return record;
-  return { ...record, outcome, reason: texts.join('; ') };
+  if (before === 'interrupted' && verdict !== 'fail') return record;
+  return { ...record, outcome: verdict, reason: reasons.map(({ text }) => text).join('; ') };
 }
 
 /** What is wrong with the evidence, in words, where the oracle can't judge. */
 async function resultOf(path: string): Promise<Result | string> {
   try {
     const files = evidenceIn(path);
-    return typeof files === 'string' ? files : await judgeFiles(files);
+    if (typeof files === 'string') return files;
+    return withGrowth(await judgeFiles(files), await growthIn(path));
   } catch (error) {
     return messageOf(error);
+  }
+}
+
+async function growthIn(path: string): ReturnType<typeof judgeGrowth> {
+  try {
+    return await judgeGrowth(path);
+  } catch (error) {
+    throw new Error(`${join(path, 'usage.ndjson')} can't be judged: ${messageOf(error)}`);
   }
 }
 

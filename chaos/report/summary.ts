@@ -3,14 +3,11 @@
  * the sentence on top. Pure; nothing is judged here.
  */
 import type { Observations } from '../oracle/observations.ts';
-import type { RunRecord, ScenarioRecord, UsageSample } from '../run/records.ts';
-import type { Growth, Outcome, RepeatReport, Report, ScenarioReport } from './document.ts';
+import type { RunRecord, ScenarioRecord } from '../run/records.ts';
+import type { Outcome, RepeatReport, Report, ScenarioReport } from './document.ts';
 import { counted, number, spreadOf } from './figures.ts';
 import type { ScenarioFiles } from './folder.ts';
 import { startOf } from './timeline.ts';
-
-/** Whether the programs took more and more; the long run's own judgement. */
-export type JudgeGrowth = (samples: readonly UsageSample[]) => readonly Growth[];
 
 /** The worst first. */
 const OUTCOMES: readonly Outcome[] = ['fail', 'inconclusive', 'interrupted', 'pass', 'not_run'];
@@ -18,10 +15,9 @@ const OUTCOMES: readonly Outcome[] = ['fail', 'inconclusive', 'interrupted', 'pa
 export function repeatReport(
   record: ScenarioRecord,
   files: ScenarioFiles | undefined,
-  judgeGrowth: JudgeGrowth,
 ): RepeatReport {
   const { repeat, folder, outcome, reason, started_at, ended_at } = record;
-  const { result, expected, observations, usage = [], problems = [] } = files ?? {};
+  const { result, expected, observations, growth = [], problems = [] } = files ?? {};
   return {
     repeat,
     folder,
@@ -45,7 +41,7 @@ export function repeatReport(
     offenders: Object.fromEntries(
       Object.entries(result?.offenders ?? {}).map(([kind, list]) => [kind, [...list]]),
     ),
-    growth: usage.length === 0 ? [] : [...judgeGrowth(usage)],
+    growth: [...growth],
     problems: [...problems],
   };
 }

@@ -3,23 +3,25 @@
  * their restarts marked, and what was judged of their growth.
  */
 import type { UsageSample } from '../run/records.ts';
-import type { Growth } from './document.ts';
-import { bytes, duration, number } from './figures.ts';
+import type { GrowthLine } from './document.ts';
+import { bytes, counted, duration, number } from './figures.ts';
 import { html, type Markup } from './html.ts';
 import { linear, maxOf, percent, plot, ticksOf } from './plot.ts';
 
 const MEASURES = [
-  { measure: 'resident_bytes', name: 'Resident memory', text: bytes },
-  { measure: 'open_files', name: 'Open files', text: number },
-  { measure: 'disk_bytes', name: 'Disk', text: bytes },
+  { measure: 'resident_bytes', what: 'memory', name: 'Resident memory', text: bytes },
+  { measure: 'open_files', what: 'files', name: 'Open files', text: number },
+  { measure: 'disk_bytes', what: 'disk', name: 'Disk', text: bytes },
 ] as const;
+
+const GROWTH_WORDS = { steady: 'Steady', grows: 'Grows', not_judged: 'Not judged' } as const;
 
 const HEIGHT = 56;
 const TOP = 6;
 
 export function usageSection(
   samples: readonly UsageSample[],
-  growth: readonly Growth[],
+  growth: readonly GrowthLine[],
   pointsMax: number,
 ): Markup | null {
   if (samples.length < 2) return null;
@@ -32,8 +34,8 @@ export function usageSection(
 ${services.map((service) => {
   const own = samples.filter((one) => one.service === service);
   return html`<section class="usage"><h5>${service}</h5><div class="usage-lines">${MEASURES.map(
-    ({ measure, name, text }) => {
-      const judged = growth.find((one) => one.service === service && one.measure === measure);
+    ({ measure, what, name, text }) => {
+      const judged = growth.find((one) => one.service === service && one.what === what);
       return usageLine({ own, start, span, pointsMax, measure, name, text, judged });
     },
   )}</div></section>`;
@@ -45,10 +47,10 @@ interface UsageLine {
   readonly start: number;
   readonly span: number;
   readonly pointsMax: number;
-  readonly measure: Growth['measure'];
+  readonly measure: (typeof MEASURES)[number]['measure'];
   readonly name: string;
   readonly text: (value: number) => string;
-  readonly judged: Growth | undefined;
+  readonly judged: GrowthLine | undefined;
 }
 
 function usageLine(usage: UsageLine): Markup | null {
@@ -66,7 +68,7 @@ function usageLine(usage: UsageLine): Markup | null {
     return before !== undefined && before.generation !== one.generation;
   });
   const last = own.at(-1)?.[measure] ?? 0;
-  const label = `${name}: at most ${text(max)}, ${text(last)} at the end, ${restarts.length} restarts`;
+  const label = `${name}: at most ${text(max)}, ${text(last)} at the end, ${counted(restarts.length, 'restart')}`;
   const floor = TOP + HEIGHT;
   return html`<figure class="usage-line"><figcaption><strong>${name}</strong> <span class="quiet">at most ${text(max)}, at the end ${text(last)}</span></figcaption>
 <svg class="picture" width="100%" height="${floor + 20}" role="img" aria-label="${label}">
@@ -81,7 +83,7 @@ ${ticksOf(span)
     const anchor = part < 0.02 ? 'start' : part > 0.94 ? 'end' : 'middle';
     return html`<text class="tick" x="${percent(at_ms, span)}" y="${floor + 15}" text-anchor="${anchor}">${tick}</text>`;
   })}
-</svg>${judged !== undefined && html`<p class="${judged.grew ? 'bad' : 'quiet'}">${judged.grew ? 'Grew: ' : ''}${judged.text}</p>`}</figure>`;
+</svg>${judged !== undefined && html`<p class="${judged.verdict === 'grows' && judged.ours ? 'bad' : 'quiet'}">${GROWTH_WORDS[judged.verdict]}: ${judged.text}</p>`}</figure>`;
 }
 
 /** Single buckets without a sample are the raster's doing, not the program's. */

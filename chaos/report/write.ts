@@ -8,7 +8,7 @@ import { readRun, readScenario, writeJson, writeWhole } from './folder.ts';
 import { junitOf } from './junit.ts';
 import { page, type RepeatView } from './page.ts';
 import { stepsOf } from './steps.ts';
-import { type JudgeGrowth, repeatReport, reportOf } from './summary.ts';
+import { repeatReport, reportOf } from './summary.ts';
 import { startOf, timelineOf } from './timeline.ts';
 
 /** Points of each line, and of all pictures of a report together, so that it stays light. */
@@ -20,10 +20,7 @@ const POINTS_ALL = 18_000;
  * Answers what report.json says, once all three are written; each is whole or as it was before.
  * @throws FolderError when there is no run.json that can be used.
  */
-export async function writeReport(
-  runFolder: string,
-  judgeGrowth: JudgeGrowth = () => [],
-): Promise<Report> {
+export async function writeReport(runFolder: string): Promise<Report> {
   const record = readRun(runFolder);
   const share = Math.floor(POINTS_ALL / Math.max(1, record.scenarios.length));
   const points = Math.max(POINTS_MIN, Math.min(POINTS_MAX, share));
@@ -35,7 +32,7 @@ export async function writeReport(
     const files = folder === null ? undefined : await readScenario(runFolder, folder);
     const { observations, exportPath } = files ?? {};
     const start = observations && startOf(observations);
-    const repeat = repeatReport(scenario, files, judgeGrowth);
+    const repeat = repeatReport(scenario, files);
     repeats.push(repeat);
     views.push({
       repeat,
