@@ -134,7 +134,7 @@ const repeatSchema = z.strictObject({
   exits: z
     .array(
       z.strictObject({
-        at_ms: z.number().describe('Since the first observation'),
+        at_ms: z.number().describe('Since the first answer of the source'),
         process: z.string(),
         code: z.number().int().nullable(),
         signal: z.string().nullable(),

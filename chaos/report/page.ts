@@ -141,7 +141,7 @@ ${scenarios.map((scenario) => {
   const { name, title, outcome, repeats } = scenario;
   const frames = repeats.reduce((sum, { counts }) => sum + (counts?.accepted ?? 0), 0);
   const queued = repeats.map(({ queued_max }) => queued_max).filter((one) => one !== null);
-  const times = repeats.length > 1 ? html` <span class="quiet">× ${repeats.length}</span>` : null;
+  const times = repeats.length > 1 ? html` <small class="quiet">× ${repeats.length}</small>` : null;
   const link = outcome === 'not_run' ? title : html`<a href="#${anchor(name)}">${title}</a>`;
   return html`<tr${outcome === 'not_run' && html` class="idle"`}><th scope="row"><span>${link}${times}</span></th><td data-label="Verdict">${badge(outcome)}</td>${cell('Noticed', duration(longest(scenario, ({ detect_ms }) => detect_ms)))}${cell('Recovered', duration(longest(scenario, recoverMs)))}${cell('Drained', duration(longest(scenario, drainMs)))}${cell('Frames', frames > 0 ? number(frames) : '–')}${cell('Most waiting', queued.length > 0 ? number(Math.max(...queued)) : '–')}</tr>
 `;

@@ -117,7 +117,7 @@ export async function timelineOf(
   };
 }
 
-/** Of the first observation, in microseconds since 1970 UTC; undefined without any. */
+/** Of the first observation of the source, in microseconds since 1970 UTC; undefined without any. */
 export function startOf(observations: Observations): number | undefined {
   return momentsOf(observations).reduce<number | undefined>(
     (least, us) => (least === undefined || us < least ? us : least),
@@ -132,9 +132,15 @@ function endOf(observations: Observations): number | undefined {
   );
 }
 
+/** The server is looked at before the source is there; that says nothing of the scenario. */
 function momentsOf({ statuses, audits, faults, exits }: Observations): number[] {
+  const first = statuses[0]?.at.wall_us ?? 0;
   const times = faults.flatMap(({ began, lifted, running }) => [began, lifted, running]);
-  return [...[...statuses, ...audits, ...exits].map(({ at }) => at), ...times]
+  return [
+    ...[...statuses, ...exits].map(({ at }) => at),
+    ...audits.map(({ at }) => at).filter(({ wall_us }) => wall_us >= first),
+    ...times,
+  ]
     .filter((at) => at !== null)
     .map(({ wall_us }) => wall_us);
 }

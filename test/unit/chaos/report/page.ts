@@ -35,7 +35,7 @@ missing or damaged makes a scenario inconclusive, by the name of the file; the o
 
 ## How to read the pictures
 
-All lines of a scenario share one axis, in seconds from the first observation. The grey bands are the faults, from their beginning until what was
+All lines of a scenario share one axis, in seconds from the first answer of the source. The grey bands are the faults, from their beginning until what was
 hit worked again, and run through all lines; dashed lines are ends of programs.
 
 | line | what it is |
