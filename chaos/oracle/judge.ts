@@ -10,6 +10,7 @@ import type { Ledger } from '../ledger/reader.ts';
 import { Audit, type AuditDocument } from './audit.ts';
 import { type BystanderLag, bystanderLag } from './bystanders.ts';
 import { Comparison } from './comparison.ts';
+import { FateTimes } from './fate-times.ts';
 import type { Offender } from './findings.ts';
 import { type Case, NO_OBSERVATIONS, type Observations, USUAL_CASE } from './observations.ts';
 import { type Reason, reasonsFor, type Verdict, verdictOf } from './rules.ts';
@@ -103,7 +104,8 @@ export class Judge {
     const exportCut = rest !== '' || comparison.rows.unreadable > 0;
     const { bystanders = [] } = observations;
     const hit = comparison.fates.filter(({ attempt }) => !bystanders.includes(attempt.collector));
-    const times = observations.faults.map((fault) => timesOf(fault, observations, hit));
+    const fates = new FateTimes(hit);
+    const times = observations.faults.map((fault) => timesOf(fault, observations, fates));
     const lag = bystanderLag(bystanders, comparison.fates);
     const judged = { comparison, exportCut, observations, times, lag };
     const reasons = reasonsFor({ ledgers, expected, ...judged });

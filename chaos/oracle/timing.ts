@@ -10,7 +10,7 @@
  * on one machine's clock; times of acks are the observer's samples of `/status`, on its monotonic
  * clock.
  */
-import type { Fate } from './comparison.ts';
+import type { FateTimes } from './fate-times.ts';
 import type { Fault, Moment, Observations } from './observations.ts';
 import { parseTime } from './time.ts';
 
@@ -48,29 +48,19 @@ type StatusSample = Observations['statuses'][number];
 /** A sample of `/status` and what was captured in the last second may have crossed. */
 const CROSSING_US = 1_000_000;
 
-export function timesOf(
-  fault: Fault,
-  observations: Observations,
-  fates: readonly Fate[],
-): FaultTimes {
+export function timesOf(fault: Fault, observations: Observations, fates: FateTimes): FaultTimes {
   const { name, target, outage, bit, evidence, began, lifted, running } = fault;
   const ordered = lifted ?? began;
+  const end = endOf(fault);
   const sinceRunning = recovery(running, fault, observations, fates);
-  const storedFrom = (from: Moment | null, { receivedAt = Infinity }: Fate): boolean =>
-    from !== null && receivedAt >= from.wall_us;
-  const accepted = fates.filter(({ attempt }) => attempt.outcome === 'accepted');
-  const owed = accepted.filter((fate) => storedFrom(endOf(fault), fate));
-  const queued = accepted.filter(
-    (fate) => running && fate.attempt.capturedAt <= running.wall_us && storedFrom(ordered, fate),
-  );
   return {
     name,
     target,
     outage,
     bit,
     evidence,
-    queued: queued.length,
-    owed: owed.length,
+    queued: running === null ? 0 : fates.waitedBetween(running.wall_us, ordered.wall_us),
+    owed: end === null ? 0 : fates.dueFrom(end.wall_us),
     detect_ms: detection(fault, observations.statuses),
     restart_ms: running && running.monotonic_ms - ordered.monotonic_ms,
     since_order: recovery(ordered, fault, observations, fates),
@@ -107,18 +97,13 @@ function recovery(
   since: Moment | null,
   fault: Fault,
   { statuses }: Observations,
-  fates: readonly Fate[],
+  fates: FateTimes,
 ): Recovery | null {
   const { running } = fault;
   const end = endOf(fault);
   if (since === null || running === null || end === null) return null;
-  let first = Infinity;
-  let last = running.wall_us;
-  for (const { attempt, receivedAt, givenUp } of fates) {
-    if (receivedAt !== undefined && receivedAt >= end.wall_us) first = Math.min(first, receivedAt);
-    if (givenUp || attempt.outcome !== 'accepted') continue;
-    if (attempt.capturedAt <= running.wall_us) last = Math.max(last, receivedAt ?? Infinity);
-  }
+  const first = fates.firstStoredFrom(end.wall_us);
+  const last = Math.max(running.wall_us, fates.allStoredOf(running.wall_us));
   return {
     stored_ms: wallMs(since, first),
     acked_ms: ackedMs(since, end, statuses),
