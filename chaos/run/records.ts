@@ -13,6 +13,7 @@
  *       export.ndjson      of the sources' collectors alone
  *       ledger/<source>.jsonl
  *       usage.ndjson       UsageSample a line: what each program took; where the run samples it
+ *       growth.json        whether they grew (soak/growth.ts); where the run samples it
  *       toxiproxy.json     Toxiproxy's own account after each step
  *       <service>.log
  *       result.json        the oracle's (oracle/judge.ts)

@@ -15,6 +15,7 @@ import { judgeFiles } from '../oracle/evidence.ts';
 import { EvidenceError, type Result } from '../oracle/judge.ts';
 import { faultsOf } from '../scenario/file.ts';
 import type { Scenario, Step } from '../scenario/scenario.ts';
+import { judgeGrowth, withGrowth } from '../soak/judge.ts';
 import { Method } from './method.ts';
 import { restoreLink } from './rollbacks.ts';
 import { auditOf, exportTo } from './server.ts';
@@ -167,7 +168,7 @@ class Stage {
       this.#write('audit.json', await within(signal, auditOf(ground, collectors)));
       await within(signal, exportTo(files.export, ground, collectors));
       tell('judging');
-      const result = await judgeFiles(files);
+      const result = withGrowth(await judgeFiles(files), await judgeGrowth(folder));
       this.#write('result.json', { exit_code: EXIT_OF[result.verdict], ...result });
       return { outcome: result.verdict, reason: reasonOf(result), result };
     } catch (error) {

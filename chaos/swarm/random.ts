@@ -1,19 +1,4 @@
-/**
- * Chance from a seed: sequences that each have a name, so that what is drawn from one doesn't
- * depend on how often another was asked.
- */
-
-/** Numbers from 0 to under 1 (mulberry32), the same for the same seed and name. */
-export function randomOf(seed: number, name: string): () => number {
-  let state = seed >>> 0;
-  for (const letter of name) state = (Math.imul(state, 31) + letter.charCodeAt(0)) >>> 0;
-  return () => {
-    state = (state + 0x6d2b_79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** Draws by weight and from ranges, out of a sequence that a seed gives. */
 
 /** One of them, each as likely as its weight says; at least one must weigh something. */
 export function weighted<T>(

@@ -10,8 +10,9 @@
  */
 import type { Ground } from '#lab/ground/ground.ts';
 import type { FaultKind } from '../faults/fault.ts';
+import { randomOf } from '../run/random.ts';
 import { type Probe, type Scenario, scenarioSchema } from '../scenario/scenario.ts';
-import { between, randomOf, weighted } from './random.ts';
+import { between, weighted } from './random.ts';
 import { type Drawn, type Node, Storm } from './storm.ts';
 import { RESTART_SECONDS, SETTLE_SECONDS, timelineOf } from './timeline.ts';
 
