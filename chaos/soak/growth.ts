@@ -18,7 +18,7 @@ export interface UsageEvidence {
   readonly payloadBytes: number;
 }
 
-export interface GrowthLine {
+interface GrowthLine {
   readonly service: string;
   readonly what: 'memory' | 'files' | 'disk';
   readonly verdict: 'steady' | 'grows' | 'not_judged';

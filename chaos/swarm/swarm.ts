@@ -32,7 +32,7 @@ export interface SwarmOptions {
 }
 
 /** How faults follow each other. */
-export interface Pace {
+interface Pace {
   readonly longestSeconds: number;
   readonly calmSeconds: number;
   /** How likely a storm goes on with another fault, from 0 to 1. */
