@@ -7,10 +7,13 @@
  */
 import type { Moment } from '#lab/ground/ground.ts';
 import { now } from './moment.ts';
+import { Thinned } from './thinned.ts';
 import { waitUntil } from './wait.ts';
 
 const STATUS_EVERY_MS = 100;
 const AUDIT_EVERY_MS = 250;
+/** Of each kind: a quarter of an hour at full density, and any length at less. */
+const SAMPLES_MAX = 10_000;
 
 export interface Sample<T> {
   /** When the answer came. */
@@ -56,9 +59,10 @@ export interface Questions {
 
 /** A question that is put again and again, and its answers. */
 class Series<T> {
-  readonly samples: Sample<T>[] = [];
+  readonly #samples = new Thinned<Sample<T>>(SAMPLES_MAX);
   readonly #ask: () => Promise<T>;
   readonly #everyMs: number;
+  #newest: T | undefined;
   #newestAskedMs = -Infinity;
   #stopped = false;
   readonly #running: Promise<void>;
@@ -69,9 +73,13 @@ class Series<T> {
     this.#running = this.#run();
   }
 
+  get samples(): readonly Sample<T>[] {
+    return this.#samples.kept;
+  }
+
   /** The newest answer to a question put after this monotonic time. */
   since(monotonicMs: number): T | undefined {
-    return this.#newestAskedMs > monotonicMs ? this.samples.at(-1)?.document : undefined;
+    return this.#newestAskedMs > monotonicMs ? this.#newest : undefined;
   }
 
   async stop(): Promise<void> {
@@ -84,7 +92,8 @@ class Series<T> {
       const askedMs = performance.now();
       try {
         const document = await this.#ask();
-        this.samples.push({ at: now(), document });
+        this.#samples.add({ at: now(), document });
+        this.#newest = document;
         this.#newestAskedMs = askedMs;
       } catch {
         // No answer is what some faults are about; a case waits for answers that it needs.
