@@ -65,7 +65,7 @@ const tooth = (ms: number, periodMs: number) => (ms % periodMs) / periodMs;
 describe('memory', () => {
   test('a slow leak is caught through a heap that is swept again and again', () => {
     const leaks = fc.property(
-      fc.integer({ min: 80, max: 1_000 }),
+      fc.integer({ min: 120, max: 1_000 }),
       fc.integer({ min: 0, max: 60 }),
       fc.integer({ min: 20, max: 300 }),
       (leak, amplitude, periodSeconds) => {
