@@ -70,7 +70,7 @@ export class Programs {
     settings: Readonly<Record<string, string>> = {},
   ): Promise<RunningServer> {
     // As ./holdfast and Compose start it.
-    const flags = ['--max-semi-space-size=4'];
+    const flags = ['--max-semi-space-size=4', '--heap-growing-percent=60'];
     const child = this.#node('server/main.ts', flags, {
       MALLOC_ARENA_MAX: '2',
       HOLDFAST_TOKEN: TOKEN,
