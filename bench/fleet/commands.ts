@@ -17,12 +17,18 @@ export type FleetCommand =
   | { readonly type: 'watch' }
   | { readonly type: 'close' };
 
+/** When a dial was due, and when this process came to begin it; both by `machineMs`. */
+export interface Dial {
+  readonly dueAt: number;
+  readonly begunAt: number;
+}
+
 export interface FleetFacts {
   /** When they were taken, by `machineMs`. */
   readonly at: number;
   /** From append to ack of each frame of the load, in milliseconds. */
   readonly ackMs: readonly number[];
-  /** When each dial was begun since `watch`, by `machineMs`. */
-  readonly dialledAt: readonly number[];
+  /** Those begun since `watch`, in the order in which they were. */
+  readonly dials: readonly Dial[];
   readonly resent: number;
 }

@@ -7,7 +7,7 @@ import { macKeyOf } from '#protocol/handshake.ts';
 import { answerCommands } from '../child.ts';
 import { machineMs } from '../source/commands.ts';
 import { capturedAtOf, type FramePlan, payloadOf } from '../source/frames.ts';
-import type { FleetCommand, FleetFacts } from './commands.ts';
+import type { Dial, FleetCommand, FleetFacts } from './commands.ts';
 import { Member } from './member.ts';
 
 const POLL_MS = 5;
@@ -15,7 +15,7 @@ const POLL_MS = 5;
 let members: Member[] = [];
 let plan: FramePlan | undefined;
 let sent = 0;
-let dialledAt: number[] = [];
+let dials: Dial[] = [];
 let ackMs: number[] = [];
 
 answerCommands(async (command: FleetCommand): Promise<FleetFacts> => {
@@ -28,7 +28,7 @@ answerCommands(async (command: FleetCommand): Promise<FleetFacts> => {
       await load(command.framesEach, command.perSecondEach);
       break;
     case 'watch':
-      dialledAt = [];
+      dials = [];
       break;
     case 'ready':
       await until((member) => member.ready);
@@ -38,7 +38,7 @@ answerCommands(async (command: FleetCommand): Promise<FleetFacts> => {
       break;
   }
   const resent = members.reduce((sum, member) => sum + member.resent, 0);
-  return { at: machineMs(), ackMs: command.type === 'load' ? ackMs : [], dialledAt, resent };
+  return { at: machineMs(), ackMs: command.type === 'load' ? ackMs : [], dials, resent };
 });
 
 function open(command: Extract<FleetCommand, { type: 'open' }>): void {
@@ -50,7 +50,10 @@ function open(command: Extract<FleetCommand, { type: 'open' }>): void {
         port: command.port,
         key: macKeyOf(Buffer.from(command.token)),
         collector: `member-${i}`,
-        onDial: () => dialledAt.push(machineMs()),
+        onDial: (lateMs) => {
+          const begunAt = machineMs();
+          dials.push({ dueAt: begunAt - lateMs, begunAt });
+        },
         onAcked: (ms) => ackMs.push(ms),
       }),
   );

@@ -15,7 +15,8 @@ export interface MemberOptions {
   readonly port: number;
   readonly key: MacKey;
   readonly collector: string;
-  readonly onDial: () => void;
+  /** How long after it was due, in milliseconds: a thousand members share one thread. */
+  readonly onDial: (lateMs: number) => void;
   /** Milliseconds from when it was appended until the ack of a frame. */
   readonly onAcked: (ms: number) => void;
 }
@@ -36,6 +37,8 @@ export class Member {
   #seq = 0;
   #timer: NodeJS.Timeout | undefined;
   #driving = false;
+  /** Of a dial that follows from the input at hand. */
+  #lateMs = 0;
 
   constructor(options: MemberOptions) {
     this.#options = options;
@@ -52,7 +55,7 @@ export class Member {
       },
       {
         dial: (target) => {
-          options.onDial();
+          options.onDial(this.#lateMs);
           return dial(target);
         },
         after: (ms, call) => {
@@ -95,7 +98,10 @@ export class Member {
 
   /** Does all that the sender wants after an input, then arms the timer. */
   #drive(input: (now: number) => void): void {
-    input(performance.now());
+    const now = performance.now();
+    const { state } = this.#sender;
+    this.#lateMs = state.name === 'Backoff' ? Math.max(0, now - state.until) : 0;
+    input(now);
     // An answer that is given at once is an input in the middle of another one's actions.
     if (this.#driving) return;
     this.#driving = true;
