@@ -46,6 +46,7 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #waiting = new FairQueue<Waiting>();
   #running: Promise<void> | undefined;
+  #job: Promise<void> | undefined;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
@@ -68,10 +69,19 @@ export class GroupCommit {
     while (this.#running) await this.#running;
   }
 
+  /** Resolves when the job that runs now has ended, one way or the other; at once where none does. */
+  async jobEnded(): Promise<void> {
+    await this.#job;
+  }
+
   async #runAll(): Promise<void> {
     // What arrives in this turn of the event loop belongs together.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (!this.#waiting.empty) await this.#runOne(this.#waiting.take(JOB_LIMITS));
+    while (!this.#waiting.empty) {
+      this.#job = this.#runOne(this.#waiting.take(JOB_LIMITS));
+      await this.#job;
+    }
+    this.#job = undefined;
     this.#running = undefined;
   }
 

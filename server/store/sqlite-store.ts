@@ -43,6 +43,9 @@ const WAL_BYTES = 8_388_608;
 /** How long a sign of life may wait to be kept, and how often a failing store is tried again. */
 const TICK_MS = 1_000;
 
+/** How long a chunk of an export waits for the commit that runs, at most. */
+const GIVE_WAY_MS = 250;
+
 /** What was committed, for metrics. */
 export interface CommitReport {
   readonly durationMs: number;
@@ -181,7 +184,11 @@ export class SqliteStore implements Store {
   }
 
   export(filter: FrameFilter, after?: FramePosition): AsyncIterable<readonly StoredFrame[]> {
-    return exportChunks((query) => this.frames(query), filter, after);
+    const read = async (query: FrameQuery): Promise<FramePage> => {
+      await this.#giveWay();
+      return this.frames(query);
+    };
+    return exportChunks(read, filter, after);
   }
 
   async prune(request: PruneRequest): Promise<PruneOutcome> {
@@ -202,6 +209,17 @@ export class SqliteStore implements Store {
     } finally {
       await Promise.all([this.#reader.terminate(), this.#writer.terminate()]);
     }
+  }
+
+  /**
+   * An export gets on by a chunk for each commit while one follows the other: it is for what comes
+   * in that the processors are there. A commit that a disk holds up doesn't hold up reading.
+   */
+  async #giveWay(): Promise<void> {
+    const enough = Promise.withResolvers<void>();
+    const timer = setTimeout(enough.resolve, GIVE_WAY_MS);
+    await Promise.race([this.#group.jobEnded(), enough.promise]);
+    clearTimeout(timer);
   }
 
   async #committed(result: JobResult, frames: number): Promise<void> {

@@ -130,3 +130,23 @@ test('a transaction that fails refuses all that was in it, and nothing else', as
   expect((await outcomes).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   await later;
 });
+
+test('whoever gives way to commits waits for the one that runs, and not for those behind it', async () => {
+  const rig = new Rig();
+  await rig.group.jobEnded();
+  const first = rig.add('a', 1, 'first');
+  await setImmediate();
+  const second = rig.add('a', 1, 'second');
+  let ended = 0;
+  for (let i = 0; i < 2; i += 1) void rig.group.jobEnded().then(() => (ended += 1));
+  await setImmediate();
+  expect(ended).toBe(0);
+  const refused = expect(first).rejects.toThrow('full');
+  await rig.finish(new StoreError('full', 'the disk is full'));
+  await refused;
+  expect(ended).toBe(2);
+  expect(rig.jobs).toHaveLength(2);
+  await rig.finish();
+  await second;
+  await rig.group.jobEnded();
+});
