@@ -28,6 +28,7 @@ const FOLDERS = [
   'chaos/ledger',
   'chaos/mangler',
   'chaos/source',
+  'lab/image',
 ];
 const FILES = ['package.json', 'Dockerfile'];
 const NPM_TIMEOUT_MS = 300_000;
