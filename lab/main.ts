@@ -6,19 +6,12 @@
 import { resolve } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { acceptance } from '#lab/acceptance.ts';
-import { type LabConfig, readConfig } from '#lab/config.ts';
-import { Docker } from '#lab/docker.ts';
+import { labAsMade, labToSetUp } from '#lab/context.ts';
 import { doctor } from '#lab/doctor.ts';
 import { EXIT, type ExitCode, explain, LabError } from '#lab/errors.ts';
-import { groundThatIsThere } from '#lab/ground/choose.ts';
-import { placeOfServices } from '#lab/ground/process/services.ts';
 import { Link } from '#lab/link.ts';
 import { logs } from '#lab/logs.ts';
 import { buildLibrary, packLibrary } from '#lab/pack.ts';
-import { PATHS } from '#lab/paths.ts';
-import { Programs } from '#lab/process.ts';
-import type { LabContext } from '#lab/setup.ts';
-import { readLabEnvironment } from '#lab/state.ts';
 import { status } from '#lab/status.ts';
 import { clean, down } from '#lab/stop.ts';
 import { test } from '#lab/test-run.ts';
@@ -44,28 +37,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 /** For commands that set a lab up, or judge whether that could be done. */
-function toSetUp(): LabContext {
-  return contextWith(readConfig(process.env, PATHS.dotEnv));
-}
+const toSetUp = () => labToSetUp(process.env, abort.signal);
 
 /** For commands on the lab that is there. */
-function asMade(): LabContext {
-  const { ground } = readConfig(process.env, PATHS.dotEnv);
-  const isProcess = groundThatIsThere(ground, PATHS) === 'process';
-  const made = isProcess ? placeOfServices(PATHS) : readLabEnvironment();
-  return contextWith(readConfig(process.env, PATHS.dotEnv, made ?? {}));
-}
-
-function contextWith(config: LabConfig): LabContext {
-  const programs = new Programs(abort.signal);
-  return {
-    config,
-    programs,
-    docker: new Docker(programs),
-    files: PATHS,
-    signal: abort.signal,
-  };
-}
+const asMade = () => labAsMade(process.env, abort.signal);
 
 function link(): Link {
   return new Link(asMade().config.toxiproxyPort);
