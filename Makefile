@@ -2,7 +2,8 @@
 # or 2). Nothing is built by make: it is here because people type it.
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status logs queue store doctor cut slow restore \
-  test test-unit test-ground test-library test-api test-simulation test-hostile test-integration check bench pack
+  chaos chaos-list soak test test-unit test-ground test-library test-api test-simulation test-hostile \
+  test-integration check bench pack
 
 # What `make slow` adds, in each direction: LATENCY_MS milliseconds, RATE_KBPS kilobytes a second.
 LATENCY_MS ?= 250
@@ -70,6 +71,17 @@ test-integration:
 
 test-api:
 	@./holdfast test-api
+
+# SCENARIO="name name", REPEAT=n; SEED=n MINUTES=m for random faults
+chaos:
+	@./holdfast chaos
+
+chaos-list:
+	@./holdfast chaos-list
+
+# MINUTES=60, SEED=n
+soak:
+	@./holdfast soak
 
 check:
 	@./holdfast check

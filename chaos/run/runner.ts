@@ -12,8 +12,8 @@ import type { FaultKind } from '../faults/fault.ts';
 import type { Result } from '../oracle/judge.ts';
 import { faultsOf } from '../scenario/file.ts';
 import type { Scenario } from '../scenario/scenario.ts';
+import { randomOf } from '../swarm/random.ts';
 import type { Progress } from './progress.ts';
-import { randomOf } from './random.ts';
 import type { RunRecord, ScenarioRecord } from './records.ts';
 import { makeWhole } from './rollbacks.ts';
 import { playScenario, type StageOptions } from './stage.ts';
@@ -63,7 +63,7 @@ export class Run {
   static async begin(options: RunOptions): Promise<Run> {
     const { ground, folder, progress } = options;
     mkdirSync(folder, { recursive: true });
-    const link = linkOf(ground);
+    const link = new Link(ground.toxiproxyUrl, ground.linkExit);
     const healed = await makeWhole(ground, link);
     for (const what of healed) progress.line(`mended, left by an earlier run: ${what}`);
     return new Run(options, link, healed);
@@ -115,7 +115,7 @@ export class Run {
   end(): RunResult {
     this.#record = { ...this.#record, ended_at: new Date().toISOString() };
     this.#write();
-    const result = resultOf(this.#record);
+    const result = resultOf(this.#record, this.#options.signal.aborted);
     writeJson(join(this.#options.folder, 'result.json'), result);
     return result;
   }
@@ -176,7 +176,7 @@ export class Run {
 }
 
 /** Why a ground can't play it, in words; null when it can. */
-export function cannotRun(
+function cannotRun(
   scenario: Scenario,
   { ground, kinds }: Pick<RunOptions, 'ground' | 'kinds'>,
 ): string | null {
@@ -192,10 +192,6 @@ export function cannotRun(
     }
   }
   return reasons.size === 0 ? null : [...reasons].join('; ');
-}
-
-export function linkOf(ground: Ground): Link {
-  return new Link(Number(new URL(ground.toxiproxyUrl).port));
 }
 
 /** The time of a run as the name of its folder, which sorts by time: 2026-01-31T08-15-00Z. */

@@ -61,6 +61,7 @@ export interface Played {
 
 /** Never rejects for what a scenario or the pipeline does. */
 export async function playScenario(options: StageOptions): Promise<Played> {
+  if (options.signal.aborted) return interrupted();
   const stage = new Stage(options);
   try {
     await stage.play();
@@ -98,7 +99,7 @@ class Stage {
   readonly #link: Link;
   readonly #sources: Source[] = [];
   readonly #failures: string[] = [];
-  readonly #proxies: { at: Moment; after: string; link: unknown }[] = [];
+  readonly #proxies: { at: Moment; after: string; proxies: unknown }[] = [];
   readonly #method: Method;
   /** Ends what still waits for a sample when the stage ends. */
   readonly #over = new AbortController();
@@ -107,7 +108,7 @@ class Stage {
 
   constructor(options: StageOptions) {
     this.#options = options;
-    this.#link = new Link(Number(new URL(options.ground.toxiproxyUrl).port));
+    this.#link = new Link(options.ground.toxiproxyUrl, options.ground.linkExit);
     this.#method = new Method({
       kinds: options.kinds,
       tell: options.tell,
@@ -343,8 +344,8 @@ class Stage {
   }
 
   async #note(after: string): Promise<void> {
-    const link = await this.#link.read().catch(messageOf);
-    this.#proxies.push({ at: now(), after, link });
+    const proxies = await this.#link.account().catch(messageOf);
+    this.#proxies.push({ at: now(), after, proxies });
   }
 
   async #keepLog(name: string): Promise<void> {

@@ -4,7 +4,7 @@ import type { Result } from '../oracle/judge.ts';
 import type { Mark } from './progress.ts';
 import type { RunRecord, ScenarioRecord } from './records.ts';
 
-export type RunVerdict = 'held' | 'failed' | 'inconclusive' | 'interrupted';
+type RunVerdict = 'held' | 'failed' | 'inconclusive' | 'interrupted';
 
 export interface RunResult {
   readonly verdict: RunVerdict;
@@ -28,15 +28,21 @@ const EXIT_OF = {
   interrupted: EXIT.interrupted,
 } as const satisfies Record<RunVerdict, ExitCode>;
 
-/** A failure outweighs all but Ctrl-C; a run in which nothing was put to the test held nothing. */
-export function resultOf({ scenarios }: Pick<RunRecord, 'scenarios'>): RunResult {
+/**
+ * A failure outweighs all but Ctrl-C; a run in which nothing was put to the test held nothing.
+ * @param interrupted before everything was played.
+ */
+export function resultOf(
+  { scenarios }: Pick<RunRecord, 'scenarios'>,
+  interrupted: boolean,
+): RunResult {
   const count = (outcome: ScenarioRecord['outcome']) =>
     scenarios.filter((one) => one.outcome === outcome).length;
   const parts = (['pass', 'fail', 'inconclusive', 'interrupted', 'not_run'] as const)
     .map((outcome) => ({ outcome, number: count(outcome) }))
     .filter(({ number }) => number > 0)
     .map(({ outcome, number }) => `${number} ${WORDS[outcome]}`);
-  const verdict = verdictOf(count);
+  const verdict = interrupted ? 'interrupted' : verdictOf(count);
   return { verdict, exit_code: EXIT_OF[verdict], text: parts.join(', ') || 'nothing was run' };
 }
 

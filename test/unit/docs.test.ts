@@ -4,7 +4,10 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { FAULT_KINDS } from '#chaos/faults/kinds.ts';
 import { MANGLER_SETTINGS } from '#chaos/mangler/config.ts';
+import { shippedScenarios } from '#chaos/scenario/shipped.ts';
+import { scenarioTable } from '#chaos/scenario/tables.ts';
 import { SOURCE_SETTINGS } from '#chaos/source/config.ts';
 import { COLLECTOR_SETTINGS } from '#collector/config.ts';
 import { LEGAL_STEPS } from '#collector/producer/sender-state.ts';
@@ -84,6 +87,16 @@ test('docs/hostile-input.md is the tables that the tests play', () => {
 test('docs/chaos-report.md has the schema of report.json', () => {
   const page = new URL('../../docs/chaos-report.md', import.meta.url);
   const made = reportPage();
+  if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(page, made);
+  expect(readFileSync(page, 'utf8')).toBe(made);
+});
+
+test('docs/chaos.md lists the scenarios that are shipped', () => {
+  const page = new URL('../../docs/chaos.md', import.meta.url);
+  const text = readFileSync(page, 'utf8');
+  const listed = /\| scenario \|[\s\S]*$|$/;
+  const table = `${scenarioTable(shippedScenarios([...FAULT_KINDS.values()]))}\n`;
+  const made = text.replace(listed, table);
   if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(page, made);
   expect(readFileSync(page, 'utf8')).toBe(made);
 });

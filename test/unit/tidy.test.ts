@@ -72,13 +72,14 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
   {
     what: 'the environment',
     shows: /process\.env/,
-    owners: /^((collector|server|bench)\/main|(chaos|bench)\/[a-z]+\/main|lab\/|examples\/|test\/)/,
+    owners:
+      /^((collector|server|bench|chaos)\/main|(chaos|bench)\/[a-z]+\/main|lab\/|examples\/|test\/)/,
   },
   {
     what: "the process's end",
     shows: /process\.(exit\(|exitCode|on\()/,
     owners:
-      /^((collector|server|bench)\/main|bench\/child|(chaos|bench)\/[a-z]+\/main|lab\/|examples\/|test\/)/,
+      /^((collector|server|bench|chaos)\/main|bench\/child|(chaos|bench)\/[a-z]+\/main|lab\/|examples\/|test\/)/,
   },
   {
     what: 'randomness and clocks in sans-IO code',

@@ -229,12 +229,13 @@ export class FakeLab implements Ground {
     if (url.pathname === '/api/v1/audit') return { collectors: loads.map(auditOf) };
     if (url.pathname === '/api/v1/export') return loads.map(exportOf).join('');
     if (url.pathname !== '/proxies/link') return null;
-    if (request.method === 'PATCH' || request.method === 'POST') {
+    if (request.method !== 'GET') {
       const { enabled } = JSON.parse(await textOf(request)) as { enabled: boolean };
       if (enabled) this.blocks.delete('link');
       else this.blocks.add('link');
     }
-    return { enabled: !this.blocks.has('link'), toxics: [] };
+    const enabled = !this.blocks.has('link');
+    return { name: 'link', listen: 'here:1', upstream: this.linkExit, enabled, toxics: [] };
   }
 }
 

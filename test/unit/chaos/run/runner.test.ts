@@ -92,7 +92,7 @@ const WORDS_OF: Readonly<Record<string, string>> = {
   drain: 'the drain',
 };
 
-describe.concurrent('a run', () => {
+describe.concurrent('a run', { timeout: 60_000 }, () => {
   test('faults nest, are lifted inner ones first, and what was accepted is stored', async ({
     lab,
     expect,

@@ -1,0 +1,126 @@
+/**
+ * The lab that a run takes place on: the one that is up, or one that is brought up for it and taken
+ * down afterwards. While the run goes on, no other command starts, stops or cleans the lab, and no
+ * other run uses it.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { whyNoEngine } from '#lab/engine.ts';
+import { LabError } from '#lab/errors.ts';
+import type { Ground } from '#lab/ground/ground.ts';
+import { openGround } from '#lab/ground/open.ts';
+import { withLock } from '#lab/lock.ts';
+import { Pipeline } from '#lab/pipeline.ts';
+import type { LabContext } from '#lab/setup.ts';
+import { down } from '#lab/stop.ts';
+import { up } from '#lab/up.ts';
+import { readRunNote, removeRunNote, writeRunNote } from './rollbacks.ts';
+
+/** A program that was healed a moment ago has so long to answer. */
+const ANSWER_MS_MAX = 30_000;
+const POLL_MS = 200;
+
+export interface LabOptions {
+  /** For setting it up. */
+  readonly toSetUp: () => LabContext;
+  /** For the lab that is there; with a signal of its own for what Ctrl-C must not end. */
+  readonly asMade: (signal?: AbortSignal) => LabContext;
+  readonly print: (line: string) => void;
+  /** Of the run. */
+  readonly folder: string;
+}
+
+export interface FoundLab {
+  readonly ground: Ground;
+  /** Why this ground, in words. */
+  readonly groundReason: string;
+}
+
+/**
+ * Runs `work` on the lab.
+ * @throws LabError as `up` and `down` do.
+ */
+export async function withLab<T>(
+  options: LabOptions,
+  work: (lab: FoundLab) => Promise<T>,
+): Promise<T> {
+  const { asMade, print } = options;
+  const died = readRunNote();
+  if (died !== null)
+    print(`The run in ${died.folder} never came to its end: mending what it left.`);
+  const isUp = await bringsUp(options);
+  const broughtUp = isUp || died?.brought_up === true;
+  try {
+    return await alone(options, broughtUp, work);
+  } finally {
+    if (broughtUp) {
+      // Ctrl-C ended the run; the lab is left as it was found all the same.
+      await down(asMade(new AbortController().signal), print);
+    }
+  }
+}
+
+async function alone<T>(
+  { asMade, print, folder }: LabOptions,
+  broughtUp: boolean,
+  work: (lab: FoundLab) => Promise<T>,
+): Promise<T> {
+  const context = asMade();
+  const waiting = () => print('Another ./holdfast is at work on the lab; waiting for it.');
+  const locked = async (): Promise<T> => {
+    const ground = await openGround(context);
+    writeRunNote({ folder, brought_up: broughtUp });
+    try {
+      return await work({ ground, groundReason: await reasonFor(context, ground, broughtUp) });
+    } finally {
+      await ground.close();
+      removeRunNote();
+    }
+  };
+  return withLock('lab', waiting, context.signal, locked, context.files);
+}
+
+/** True when it was down, and is up now. */
+async function bringsUp({ toSetUp, asMade, print }: LabOptions): Promise<boolean> {
+  const before = asMade();
+  if (await answers(before)) return false;
+  if (await healed(before)) return false;
+  print('The lab is not up: make up, and make down afterwards.');
+  await up(toSetUp(), print);
+  return true;
+}
+
+/** False when there is nothing that could be healed, or that didn't help. */
+async function healed(context: LabContext): Promise<boolean> {
+  let ground: Ground;
+  try {
+    ground = await openGround(context);
+  } catch (error) {
+    if (error instanceof LabError) return false;
+    throw error;
+  }
+  await ground.close();
+  const deadline = performance.now() + ANSWER_MS_MAX;
+  while (performance.now() < deadline) {
+    if (await answers(context)) return true;
+    context.signal.throwIfAborted();
+    await delay(POLL_MS);
+  }
+  return false;
+}
+
+async function answers({ config }: LabContext): Promise<boolean> {
+  const pipeline = new Pipeline(config);
+  const all = await Promise.all([pipeline.serverReady(), pipeline.collectorStatus()]);
+  return all.every(({ ok }) => ok);
+}
+
+async function reasonFor(
+  { config, docker }: LabContext,
+  { kind }: Ground,
+  broughtUp: boolean,
+): Promise<string> {
+  if (config.ground !== undefined) return `HOLDFAST_GROUND=${config.ground} asks for it`;
+  if (!broughtUp) return 'the lab ran on it';
+  if (kind !== 'process') return 'a container engine is here';
+  return whyNoEngine(await docker.probe(), config) ?? 'the lab ran on it before';
+}
