@@ -39,7 +39,9 @@ export class ControlClient {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    createInterface({ input: socket }).on('line', (line) => this.#onLine(line));
+    const lines = createInterface({ input: socket });
+    lines.on('error', () => undefined); // the socket's own, told once more by readline
+    lines.on('line', (line) => this.#onLine(line));
     socket.on('error', () => undefined); // `close` follows
     socket.on('close', () => {
       for (const { reject } of this.#waiting.values()) {

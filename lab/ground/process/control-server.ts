@@ -61,7 +61,9 @@ export class ControlServer {
     const say = (message: Message) => {
       if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
     };
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    lines.on('error', () => undefined); // the socket's own, told once more by readline
+    lines.on('line', (line) => {
       const parsed = parse(line);
       if (parsed === null) socket.destroy();
       else void this.#answer(parsed, say, socket);
