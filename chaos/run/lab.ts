@@ -33,6 +33,8 @@ export interface FoundLab {
   readonly ground: Ground;
   /** Why this ground, in words. */
   readonly groundReason: string;
+  /** What was mended on the way, left by a run that died. */
+  readonly mended: readonly string[];
 }
 
 /**
@@ -47,10 +49,11 @@ export async function withLab<T>(
   const died = readRunNote();
   if (died !== null)
     print(`The run in ${died.folder} never came to its end: mending what it left.`);
-  const isUp = await bringsUp(options);
+  const mended: string[] = [];
+  const isUp = await bringsUp(options, mended);
   const broughtUp = isUp || died?.brought_up === true;
   try {
-    return await alone(options, broughtUp, work);
+    return await alone(options, broughtUp, (lab) => work({ ...lab, mended }));
   } finally {
     if (broughtUp) {
       // Ctrl-C ended the run; the lab is left as it was found all the same.
@@ -62,7 +65,7 @@ export async function withLab<T>(
 async function alone<T>(
   { asMade, print, folder }: LabOptions,
   broughtUp: boolean,
-  work: (lab: FoundLab) => Promise<T>,
+  work: (lab: Omit<FoundLab, 'mended'>) => Promise<T>,
 ): Promise<T> {
   const context = asMade();
   const waiting = () => print('Another ./holdfast is at work on the lab; waiting for it.');
@@ -80,25 +83,33 @@ async function alone<T>(
 }
 
 /** True when it was down, and is up now. */
-async function bringsUp({ toSetUp, asMade, print }: LabOptions): Promise<boolean> {
+async function bringsUp(
+  { toSetUp, asMade, print }: LabOptions,
+  mended: string[],
+): Promise<boolean> {
   const before = asMade();
-  if (await answers(before)) return false;
-  if (await healed(before)) return false;
-  print('The lab is not up: make up, and make down afterwards.');
+  const wasUp = await answers(before);
+  if ((await opens(before, mended)) && (wasUp || (await comesBack(before)))) return false;
+  // Programs that answer without a lab around them are what `up` mends.
+  print(wasUp ? 'The lab is up, but not whole: make up.' : 'The lab is not up: make up first.');
   await up(toSetUp(), print);
-  return true;
+  return !wasUp;
 }
 
-/** False when there is nothing that could be healed, or that didn't help. */
-async function healed(context: LabContext): Promise<boolean> {
-  let ground: Ground;
+/** Heals what there is; false when there is no lab. */
+async function opens(context: LabContext, mended: string[]): Promise<boolean> {
   try {
-    ground = await openGround(context);
+    const ground = await openGround(context);
+    mended.push(...(await ground.heal()));
+    await ground.close();
+    return true;
   } catch (error) {
     if (error instanceof LabError) return false;
     throw error;
   }
-  await ground.close();
+}
+
+async function comesBack(context: LabContext): Promise<boolean> {
   const deadline = performance.now() + ANSWER_MS_MAX;
   while (performance.now() < deadline) {
     if (await answers(context)) return true;

@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly ground: Ground;
   /** Why this one, in words. */
   readonly groundReason: string;
+  /** What was mended before this, left by a run that died. */
+  readonly mended?: readonly string[];
   readonly kinds: readonly FaultKind[];
   readonly kind: RunRecord['kind'];
   readonly seed: number;
@@ -61,10 +63,10 @@ export class Run {
 
   /** Makes the lab whole and the run's folder. Rejects when the lab can't be made whole. */
   static async begin(options: RunOptions): Promise<Run> {
-    const { ground, folder, progress } = options;
+    const { ground, folder, progress, mended = [] } = options;
     mkdirSync(folder, { recursive: true });
     const link = new Link(ground.toxiproxyUrl, ground.linkExit);
-    const healed = await makeWhole(ground, link);
+    const healed = [...mended, ...(await makeWhole(ground, link))];
     for (const what of healed) progress.line(`mended, left by an earlier run: ${what}`);
     return new Run(options, link, healed);
   }

@@ -75,7 +75,7 @@ export async function playScenario(options: StageOptions): Promise<Played> {
 }
 
 function interrupted(): Played {
-  return { outcome: 'interrupted', reason: 'interrupted', result: null };
+  return { outcome: 'interrupted', reason: 'by Ctrl-C', result: null };
 }
 
 /** Milliseconds after which the method of a scenario is given up, whatever it waits for. */
