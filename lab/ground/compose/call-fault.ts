@@ -9,7 +9,7 @@ import type { CallFault, InForce } from '../ground.ts';
 import { HARDENING, type Helpers } from './helper.ts';
 import { labelled } from './labels.ts';
 
-const ATTACH_TIMEOUT_MS = 15_000;
+const ATTACH_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 const LINES_KEPT = 10;
 

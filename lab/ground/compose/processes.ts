@@ -8,6 +8,7 @@ import type { Traffic } from '../ground.ts';
 /** One of the service's own: what `docker exec` and health checks start beside it is none. */
 export interface Process {
   readonly pid: number;
+  readonly parent: number;
   readonly residentBytes: number;
   readonly openFiles: number;
   /** The limit of open files that it has, and up to which it could be raised. */
@@ -49,14 +50,14 @@ export function readProcesses(text: string): Process[] {
   }
   return rows
     .filter(([pid = 0]) => own.has(pid))
-    .map(([pid = 0, , kib = 0, openFiles = 0, softLimit = 0, hardLimit = 0]) => ({
-      ...{ pid, residentBytes: kib * 1_024, openFiles, softLimit, hardLimit },
+    .map(([pid = 0, parent = 0, kib = 0, openFiles = 0, softLimit = 0, hardLimit = 0]) => ({
+      ...{ pid, parent, residentBytes: kib * 1_024, openFiles, softLimit, hardLimit },
     }));
 }
 
-/** The service's program and what it started: all but the init process. */
+/** The service's program: the init process has no other child, and what it starts comes and goes. */
 export function programOf(processes: readonly Process[]): Process[] {
-  return processes.filter(({ pid }) => pid !== 1);
+  return processes.filter(({ parent }) => parent === 1);
 }
 
 export const INTERFACES = 'cat /proc/net/dev';

@@ -53,9 +53,9 @@ describe('/proc', () => {
 
   test("a service's processes are the first one and its descendants", () => {
     expect(readProcesses(table).map(({ pid }) => pid)).toEqual([1, 9, 7]);
-    expect(programOf(readProcesses(table)).map(({ pid }) => pid)).toEqual([9, 7]);
+    expect(programOf(readProcesses(table)).map(({ pid }) => pid)).toEqual([7]);
     expect(readProcesses(table)[2]).toEqual({
-      ...{ pid: 7, residentBytes: 158_024 * 1_024, openFiles: 51 },
+      ...{ pid: 7, parent: 1, residentBytes: 158_024 * 1_024, openFiles: 51 },
       ...{ softLimit: 1_024, hardLimit: 20_000 },
     });
   });
