@@ -65,7 +65,9 @@ export class Ingest {
       ...options,
       budget: this.#budget,
       heartbeatMs: HEARTBEAT_MS,
-      termsFor: (collectorsKnown) => termsFor(collectorsKnown, caps),
+      // A fleet that comes to a new store all at once is here before the store knows all of it.
+      termsFor: (collectorsKnown) =>
+        termsFor(Math.max(collectorsKnown, options.registry.admittedCount), caps),
       mayStay: (connection) => this.#places.prove(connection),
       onLeft: (connection) => this.#places.leave(connection),
       onGone: (connection) => this.#onGone(connection),

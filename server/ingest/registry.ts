@@ -121,6 +121,11 @@ export class Registry<M extends Member = Member> {
     else this.#waiting.set(collector, others);
   }
 
+  /** Collectors that have a place, be they Ready or still joining. */
+  get admittedCount(): number {
+    return this.#members.size;
+  }
+
   get connectedCount(): number {
     let count = 0;
     for (const member of this.#members.values()) if (member.open) count += 1;
