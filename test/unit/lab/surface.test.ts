@@ -12,7 +12,17 @@ const ROOT = resolve(import.meta.dirname, '../../..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
 /** What ./holdfast hands to a program of its own. */
-const PROGRAMS = ['collector', 'server', 'bench', 'simulate', 'fuzz', 'example'];
+const PROGRAMS = [
+  'collector',
+  'server',
+  'bench',
+  'chaos',
+  'chaos-list',
+  'soak',
+  'simulate',
+  'fuzz',
+  'example',
+];
 
 function lab(...args: string[]) {
   const main = join(ROOT, 'lab/main.ts');
