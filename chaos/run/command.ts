@@ -7,6 +7,7 @@ import type { ExitCode } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
 import type { FaultKind } from '../faults/fault.ts';
 import { writeReport } from '../report/write.ts';
+import { faultsOf } from '../scenario/file.ts';
 import { scenariosNamed } from '../scenario/shipped.ts';
 import { samplingUsage, soakScenario } from '../soak/soak.ts';
 import { runSwarm } from '../swarm/run.ts';
@@ -17,7 +18,7 @@ import type { Progress } from './progress.ts';
 import type { RunRecord } from './records.ts';
 import { folderName, Run } from './runner.ts';
 
-export interface CommandContext extends Omit<LabOptions, 'folder'> {
+export interface CommandContext extends Omit<LabOptions, 'folder' | 'tracing'> {
   readonly kinds: readonly FaultKind[];
   readonly product: RunRecord['product'];
   readonly progress: Progress;
@@ -39,7 +40,14 @@ export async function chaos(request: ChaosRequest, context: CommandContext): Pro
   const scenarios = scenariosNamed(names, context.kinds);
   const command = ['./holdfast chaos', ...names, `--seed ${seed}`];
   if (repeat > 1) command.push(`--repeat ${repeat}`);
-  return inRun(context, { kind: 'scenarios', seed, command: command.join(' ') }, async (run) => {
+  const faults = new Set(
+    scenarios.flatMap(({ scenario }) => faultsOf(scenario).map(({ fault }) => fault)),
+  );
+  const tracing = context.kinds.some(
+    ({ kind, needs }) => faults.has(kind) && needs.includes('trace'),
+  );
+  const about = { kind: 'scenarios', seed, command: command.join(' '), tracing } as const;
+  return inRun(context, about, async (run) => {
     for (const named of scenarios) {
       for (let turn = 1; turn <= repeat && !context.signal.aborted; turn += 1) {
         await run.play({ ...named, repeat: turn, repeats: repeat });
@@ -60,25 +68,29 @@ export async function swarm(
 ): Promise<ExitCode> {
   const { kinds, progress } = context;
   const command = `./holdfast chaos --seed ${seed} --minutes ${minutes}`;
-  return inRun(context, { kind: 'swarm', seed, command }, async (run, { ground }, folder) => {
-    const { files, shrunk } = await runSwarm({
-      seed,
-      scenario: swarmScenario({ seed, minutes, kinds, ground }),
-      folder,
-      command,
-      play: async (scenario, name) => {
-        context.signal.throwIfAborted();
-        const text = scheduleText(scenario, [`seed ${seed}, ${minutes} minutes: ${command}`]);
-        const { record, result } = await run.play({ name, scenario, text });
-        return { outcome: record.outcome, reason: record.reason, result };
-      },
-      tell: (doing) => progress.line(doing),
-    });
-    for (const file of files) progress.line(`schedule: ${relative(PATHS.root, file)}`);
-    if (shrunk === undefined) return;
-    const { before, after } = shrunk.faults;
-    progress.line(`shrunk in ${shrunk.reruns} reruns from ${before} faults to ${after}`);
-  });
+  return inRun(
+    context,
+    { kind: 'swarm', seed, command, tracing: true },
+    async (run, { ground }, folder) => {
+      const { files, shrunk } = await runSwarm({
+        seed,
+        scenario: swarmScenario({ seed, minutes, kinds, ground }),
+        folder,
+        command,
+        play: async (scenario, name) => {
+          context.signal.throwIfAborted();
+          const text = scheduleText(scenario, [`seed ${seed}, ${minutes} minutes: ${command}`]);
+          const { record, result } = await run.play({ name, scenario, text });
+          return { outcome: record.outcome, reason: record.reason, result };
+        },
+        tell: (doing) => progress.line(doing),
+      });
+      for (const file of files) progress.line(`schedule: ${relative(PATHS.root, file)}`);
+      if (shrunk === undefined) return;
+      const { before, after } = shrunk.faults;
+      progress.line(`shrunk in ${shrunk.reruns} reruns from ${before} faults to ${after}`);
+    },
+  );
 }
 
 /** Random faults for long, while what each program takes is sampled: it may not grow. */
@@ -88,7 +100,7 @@ export async function soak(
 ): Promise<ExitCode> {
   const { kinds } = context;
   const command = `./holdfast soak --seed ${seed} --minutes ${minutes}`;
-  return inRun(context, { kind: 'soak', seed, command }, async (run, { ground }) => {
+  return inRun(context, { kind: 'soak', seed, command, tracing: true }, async (run, { ground }) => {
     const scenario = soakScenario({ seed, minutes, kinds, ground });
     const text = scheduleText(scenario, [`seed ${seed}, ${minutes} minutes: ${command}`]);
     await run.play({ name: 'soak', scenario, text, beside: samplingUsage });
@@ -98,13 +110,13 @@ export async function soak(
 /** The frame of every run: the lab, the folder, the report, and the last line with the verdict. */
 async function inRun(
   context: CommandContext,
-  about: Pick<RunRecord, 'kind' | 'seed' | 'command'>,
+  { tracing, ...about }: Pick<RunRecord, 'kind' | 'seed' | 'command'> & { tracing: boolean },
   play: (run: Run, lab: FoundLab, folder: string) => Promise<void>,
 ): Promise<ExitCode> {
   const { kinds, product, progress, signal, print } = context;
   const folder = join(PATHS.root, 'reports', folderName(new Date()));
   const shown = relative(PATHS.root, folder);
-  const result = await withLab({ ...context, folder: shown }, async (lab) => {
+  const result = await withLab({ ...context, folder: shown, tracing }, async (lab) => {
     progress.line(`seed ${about.seed}, on the ground ${lab.ground.kind}: ${lab.groundReason}`);
     const run = await Run.begin({ ...lab, ...about, kinds, product, folder, signal, progress });
     let failure: unknown;

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { whyNoEngine } from '#lab/engine.ts';
 import { LabError } from '#lab/errors.ts';
 import type { Ground } from '#lab/ground/ground.ts';
-import { openGround } from '#lab/ground/open.ts';
+import { openGround, prepareTracing } from '#lab/ground/open.ts';
 import { withLock } from '#lab/lock.ts';
 import { Pipeline } from '#lab/pipeline.ts';
 import type { LabContext } from '#lab/setup.ts';
@@ -27,6 +27,8 @@ export interface LabOptions {
   readonly print: (line: string) => void;
   /** Of the run. */
   readonly folder: string;
+  /** Whether calls of running programs are to go wrong, for which the lab may need an image more. */
+  readonly tracing: boolean;
 }
 
 export interface FoundLab {
@@ -63,13 +65,14 @@ export async function withLab<T>(
 }
 
 async function alone<T>(
-  { asMade, print, folder }: LabOptions,
+  { asMade, print, folder, tracing }: LabOptions,
   broughtUp: boolean,
   work: (lab: Omit<FoundLab, 'mended'>) => Promise<T>,
 ): Promise<T> {
   const context = asMade();
   const waiting = () => print('Another ./holdfast is at work on the lab; waiting for it.');
   const locked = async (): Promise<T> => {
+    if (tracing) await prepareTracing(context);
     const ground = await openGround(context);
     writeRunNote({ folder, brought_up: broughtUp });
     try {
