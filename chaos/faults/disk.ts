@@ -1,6 +1,6 @@
 /**
- * Faults of a disk under a program that runs, by strace: no room for what it writes, or syncs that
- * take long. What the bytes on the disk may suffer is `data.ts`.
+ * Faults of a disk under a program that runs, by strace: no room for what it writes, syncs that take
+ * long, I/O errors. What the bytes on the disk may suffer is `data.ts`.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -27,11 +27,15 @@ const disk = z
   .enum(DISKS)
   .describe("server: the log of the store; source: the queue's file that is being written");
 
-/** The file that takes what is new. */
-async function fileOf({ ground }: Scene, target: Disk): Promise<string> {
+/** The file that takes what is new; of the store, the log. */
+async function fileOf(
+  { ground }: Scene,
+  target: Disk,
+  ofStore = `${STORE_FILE}-wal`,
+): Promise<string> {
   const service = ground.service(target);
   const folder = dataOf(service);
-  if (target === 'server') return join(folder, `${STORE_FILE}-wal`);
+  if (target === 'server') return join(folder, ofStore);
   return lastJson<{ file: string }>(await runScript(service, NEWEST_SEGMENT, [folder])).file;
 }
 
@@ -142,4 +146,63 @@ const slowSync = kindOf<{ target: Disk; delay_ms: number }>({
   },
 });
 
-export const DISK_FAULTS: readonly FaultKind[] = [diskFull, slowSync];
+const CALLS = { write: ['pwrite64', 'write'], sync: ['fdatasync', 'fsync'] } as const;
+const CALL_NAMES = ['write', 'sync'] as const;
+/** The exit code of a program that ends itself. */
+const OWN_END = 1;
+
+const diskErrorArguments = z.strictObject({
+  target: disk,
+  call: z.enum(CALL_NAMES).default('sync').describe('what fails'),
+  file: z
+    .enum(['log', 'database'])
+    .default('log')
+    .describe(
+      'of the server: the log of its store, or the database that a checkpoint brings it to',
+    ),
+});
+
+const diskError = kindOf<z.output<typeof diskErrorArguments>>({
+  kind: 'disk_error',
+  summary:
+    'Writes or syncs fail as on a disk that dies. The program ends itself, for nobody knows what such a disk has; its restart policy brings back one that reads it anew.',
+  arguments: diskErrorArguments,
+  needs: ['trace'],
+  draw: (random) => ({
+    target: oneOf(random, DISKS),
+    call: oneOf(random, CALL_NAMES),
+    file: 'log',
+  }),
+  make({ target, call, file }, name) {
+    const wrong = new Wrong();
+    let generation = '';
+    let known = 0;
+    return {
+      name,
+      target,
+      outage: true,
+      inject: async (scene) => {
+        const service = scene.ground.service(target);
+        ({ generation } = await service.state());
+        known = service.exits.length;
+        const path = await fileOf(scene, target, file === 'log' ? undefined : STORE_FILE);
+        const calls = CALLS[call];
+        await wrong.begin(service.failCalls({ path, calls, how: { error: 'EIO' } }));
+      },
+      effect: async (scene) => {
+        await wrong.reaches(1, scene);
+        const { exits } = scene.ground.service(target);
+        const ended = () => exits.slice(known).some(({ code }) => code === OWN_END);
+        await waitUntil(`the ${target} ends itself`, ended, {
+          signal: scene.signal,
+          describe: () => exits.slice(known),
+        });
+        return `a ${call} failed, and the ${target} ended itself`;
+      },
+      lift: () => wrong.lift(),
+      running: (scene) => untilReady(scene, target, generation),
+    };
+  },
+});
+
+export const DISK_FAULTS: readonly FaultKind[] = [diskFull, slowSync, diskError];
