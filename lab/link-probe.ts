@@ -27,6 +27,7 @@ export type Saying =
   | 'nothing';
 
 export interface Probe {
+  readonly connected: boolean;
   /** Milliseconds from the connect to the first byte that came back; null when none came. */
   readonly firstByteMs: number | null;
   /** The bytes that came, piece by piece as they were read. */
@@ -51,10 +52,12 @@ export async function probeLink(
   const beganMs = performance.now();
   const sinceBegin = () => performance.now() - beganMs;
   const pieces: number[] = [];
+  let connected = false;
   let firstByteMs: number | null = null;
   let error: string | null = null;
   const socket = connect({ host: hostname, port: Number(port), noDelay: true, signal });
   socket.on('connect', () => {
+    connected = true;
     if (say !== 'nothing')
       socket.write(say === 'long' ? longMessage() : Buffer.alloc(HEADER_BYTES));
   });
@@ -75,7 +78,7 @@ export async function probeLink(
   });
   socket.destroy();
   signal.throwIfAborted();
-  return { firstByteMs, pieces, endedMs, error };
+  return { connected, firstByteMs, pieces, endedMs, error };
 }
 
 function longMessage(): Buffer {

@@ -10,9 +10,11 @@ import { LIMIT_FAULTS } from './limits.ts';
 import { LINK_FAULTS } from './link.ts';
 import { MANGLED_FAULTS } from './mangled.ts';
 import { PROCESS_FAULTS } from './process.ts';
+import { TOXIC_FAULTS } from './toxics.ts';
 
 const ALL: readonly FaultKind[] = [
   ...LINK_FAULTS,
+  ...TOXIC_FAULTS,
   ...MANGLED_FAULTS,
   ...PROCESS_FAULTS,
   ...DISK_FAULTS,
@@ -21,6 +23,10 @@ const ALL: readonly FaultKind[] = [
   ...LIMIT_FAULTS,
 ];
 
-export const FAULT_KINDS: ReadonlyMap<string, FaultKind> = new Map(
-  ALL.map((one) => [one.kind, one]),
-);
+export const FAULT_KINDS: ReadonlyMap<string, FaultKind> = byWord(ALL);
+
+function byWord(kinds: readonly FaultKind[]): Map<string, FaultKind> {
+  const found = new Map(kinds.map((one) => [one.kind, one]));
+  if (found.size === kinds.length) return found;
+  throw new Error('two kinds of faults have one word');
+}

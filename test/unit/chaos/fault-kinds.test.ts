@@ -3,29 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FAULT_KINDS } from '#chaos/faults/kinds.ts';
-import { LINK_FAULTS } from '#chaos/faults/link.ts';
 import { argumentsOf, faultsPage } from '#chaos/faults/page.ts';
-import { PROCESS_FAULTS } from '#chaos/faults/process.ts';
+import { randomOf } from '#chaos/run/random.ts';
 import { TOXIC_ATTRIBUTES } from '#lab/toxics.ts';
 import { seeded } from '../seed.ts';
 
 const KINDS = [...FAULT_KINDS.values()];
 const PAGE = new URL('../../../docs/faults.md', import.meta.url);
-
-/** Numbers in [0, 1), the same for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
-test('no two kinds have one name', () => {
-  expect(FAULT_KINDS.size).toBeGreaterThanOrEqual(LINK_FAULTS.length + PROCESS_FAULTS.length);
-  const names = [...LINK_FAULTS, ...PROCESS_FAULTS].map(({ kind }) => kind);
-  expect(new Set(names).size).toBe(names.length);
-});
 
 test('every toxic of Toxiproxy is a kind, by its own name', () => {
   for (const type of Object.keys(TOXIC_ATTRIBUTES)) expect(FAULT_KINDS.has(type), type).toBe(true);
@@ -58,11 +42,11 @@ describe.each(KINDS)('$kind', (kind) => {
     const { draw } = kind;
     if (draw === undefined) return;
     const drawn = (seed: number) => {
-      const args = draw(randomOf(seed));
+      const args = draw(randomOf(seed, kind.kind));
       const parsed = kind.arguments.safeParse(args);
       expect(parsed.error?.issues).toBeUndefined();
       expect(kind.make(parsed.data, 'a name').name).toBe('a name');
-      expect(draw(randomOf(seed))).toEqual(args);
+      expect(draw(randomOf(seed, kind.kind))).toEqual(args);
     };
     fc.assert(fc.property(fc.integer(), drawn), seeded({ numRuns: 1_000 }));
   });
