@@ -66,7 +66,11 @@ export class ComposeGround implements Ground {
    * to the lab is not ended by Ctrl-C: what was done has to be undone then.
    * @throws LabError `lab_missing` where there is no lab.
    */
-  static async open({ config }: { readonly config: LabConfig }): Promise<ComposeGround> {
+  static async open({
+    config,
+  }: {
+    readonly config: Pick<LabConfig, 'project' | 'toxiproxyPort'>;
+  }): Promise<ComposeGround> {
     const docker = new Docker(new Programs(new AbortController().signal));
     const own = await ownContainers(docker, config.project);
     const server = own.get('server');

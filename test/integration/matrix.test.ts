@@ -15,8 +15,8 @@ test.concurrent.each([...CASES, ...DISK_CASES, ...TLS_CASES])(
   '$name: $what',
   { timeout: TIMEOUT_MS },
   async (one) => {
-    const { result, report, seen, log, discard } = await runCase(one);
-    expect(result.verdict, report).toBe('pass');
+    const { verdict, report, seen, log, discard } = await runCase(one);
+    expect(verdict, report).toBe('pass');
     one.also?.(seen, log);
     discard();
   },

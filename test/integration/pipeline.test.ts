@@ -3,14 +3,13 @@
  * Each run ends in a comparison of every captured frame with every stored one.
  */
 import { afterEach, expect, test } from 'vitest';
+import { waitUntil } from '#chaos/observe/wait.ts';
 import { type Comparison, compare } from './support/compare.ts';
 import { Stack } from './support/stack.ts';
-import { waitUntil } from './support/wait.ts';
 
 const SAMPLE_INTERVAL_MS = 100;
 const CUT_MS = 10_000;
 const COLLECTOR = {
-  program: 'collector',
   environment: { HOLDFAST_SAMPLE_INTERVAL_MS: String(SAMPLE_INTERVAL_MS) },
 } as const;
 

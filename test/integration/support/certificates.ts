@@ -1,8 +1,8 @@
 /** The certificates of one stack, made for it, and brought into its containers. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { GenericContainer } from 'testcontainers';
 import { issue, makeAuthority, type Purpose, validFor } from '#lab/certificates.ts';
+import type { ServiceContainer } from './container.ts';
 
 /** What the server's certificate is for; the collector dials Toxiproxy. */
 export const SERVERNAME = 'server';
@@ -19,12 +19,12 @@ export class Certificates {
   readonly #ca = makeAuthority('a CA of the tests', validFor(1));
 
   /** By a folder of this machine: nothing can be copied into a container that is read-only. */
-  give<C extends GenericContainer>(container: C, purpose: Purpose, folder: string): C {
+  give(container: ServiceContainer, purpose: Purpose, folder: string): ServiceContainer {
     const { cert, key } = issue(this.#ca, purpose, [SERVERNAME], validFor(1));
     mkdirSync(folder, { recursive: true });
     for (const [name, text] of Object.entries({ cert, key, ca: this.#ca.cert })) {
       writeFileSync(join(folder, `${name}.pem`), text, { mode: 0o444 });
     }
-    return container.withBindMounts([{ source: folder, target: FOLDER, mode: 'ro' }]);
+    return container.withReadOnly(folder, FOLDER);
   }
 }

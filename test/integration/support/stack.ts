@@ -2,31 +2,40 @@
  * The whole pipeline in containers, on networks of its own: collector -> Toxiproxy -> server, on
  * the real images, with nothing between the test and them but Docker and Toxiproxy's API. The
  * collector is on one network with Toxiproxy, the server on another: there is no way around the
- * link. In the collector's place the load source may stand, which is the same producer.
- *
- * What a collector captured is taken from its log (one line for each accepted frame at level
- * debug), which is outside both the queue and the store; the load source keeps a ledger.
+ * link. It is made by testcontainers in the likeness of the Compose lab, so what can be done to it
+ * is the Compose lab's ground: load sources are launched beside its collector.
  */
-import { createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { getContainerRuntimeClient, Network, type StartedNetwork, Wait } from 'testcontainers';
+import {
+  getContainerRuntimeClient,
+  Network,
+  type StartedNetwork,
+  type StartedTestContainer,
+  Wait,
+} from 'testcontainers';
+import type { AuditCollector, AuditDocument, CollectorStatus } from '#chaos/observe/observer.ts';
+import { fetchJson, waitUntil } from '#chaos/observe/wait.ts';
+import { ComposeGround } from '#lab/ground/compose.ts';
+import type { Ability, Ground, InForce, Launch, Service } from '#lab/ground/ground.ts';
+import { Link } from '#lab/link.ts';
+import { PATHS } from '#lab/paths.ts';
+import { freePort } from '#lab/ports.ts';
 import { Certificates, SERVERNAME, TLS_FILES } from './certificates.ts';
-import { Link } from './link.ts';
-import { Service, ServiceContainer } from './service.ts';
-import { type TracedFile, Tracing, underStrace } from './tracing.ts';
-import { fetchJson, waitUntil } from './wait.ts';
+import { ServiceContainer } from './container.ts';
 
 const TOKEN = 'a token for the integration tests';
+const TOKEN_FILE = '/run/secrets/holdfast_token';
+const COLLECTOR = 'collector';
 const INGEST_PORT = 9000;
 const API_PORT = 8080;
 const STATUS_PORT = 9464;
 const LINK_PORT = 9004;
 const TOXIPROXY_PORT = 8474;
-const LEDGER_FOLDER = '/ledger';
 const EXPORT_MS_MAX = 60_000;
-const READY_MS_MAX = 3_000;
+const NAME_BYTES = 4;
+const BEGINNING = new Date(0);
 
 /** One accepted frame, as the collector logged it when its queue had it on disk. */
 export interface Captured {
@@ -47,41 +56,12 @@ export interface Exported {
   readonly payload_base64: string;
 }
 
-interface SeqRange {
-  readonly from: number;
-  readonly to: number;
-  readonly reason?: string;
-}
-
-export interface AuditCollector {
-  readonly collector: string;
-  readonly connected: boolean;
-  readonly last_heard_at: string;
-  readonly silent_since: string | null;
-  readonly totals: Readonly<Record<'stored' | 'declared' | 'pending' | 'missing', number>>;
-  readonly epochs: readonly { readonly epoch: string; readonly missing: readonly SeqRange[] }[];
-}
-
-export interface CollectorStatus {
-  readonly collector: string;
-  readonly state: string;
-  readonly last_error: { readonly code: string } | null;
-  readonly queue: { readonly frames: number };
-  readonly counters: Readonly<
-    Record<'captured' | 'accepted' | 'acked' | 'resent' | 'connections', number>
-  >;
-}
-
-/** What stands at the edge, its settings, and on which side a file goes wrong. */
 interface StackOptions {
-  readonly program: 'collector' | 'source';
-  readonly environment: Readonly<Record<string, string>>;
-  readonly traced?: { readonly [side in Side]?: TracedFile };
+  /** Of the collector. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** TLS on the link, with certificates for both ends. */
   readonly secured?: boolean;
 }
-
-export type Side = 'server' | 'collector';
 
 function image(variable: string): string {
   const name = process.env[variable];
@@ -91,21 +71,24 @@ function image(variable: string): string {
   );
 }
 
-export class Stack {
+export class Stack implements Ground {
+  readonly kind = 'containers';
   /** Where everything that is worth keeping of this stack goes. */
   readonly folder: string;
+  readonly #project: string;
   readonly #networks: StartedNetwork[] = [];
-  readonly #services = new Map<string, Service>();
-  readonly #tracings = new Map<Side, Tracing>();
+  readonly #containers: StartedTestContainer[] = [];
   readonly #certificates = new Certificates();
-  #link: Link | undefined;
+  #toxiproxyPort = 0;
+  #opened: ComposeGround | undefined;
 
   private constructor(name: string) {
     this.folder = resolve('test-output', name);
+    this.#project = `holdfast-test-${randomBytes(NAME_BYTES).toString('hex')}`;
   }
 
   /** Starts everything and waits for the first stored frame. */
-  static async start(name: string, options: StackOptions): Promise<Stack> {
+  static async start(name: string, options: StackOptions = {}): Promise<Stack> {
     const stack = new Stack(name);
     try {
       await stack.#start(options);
@@ -116,46 +99,78 @@ export class Stack {
     return stack;
   }
 
-  get link(): Link {
-    if (this.#link === undefined) throw new Error('the stack is not started');
-    return this.#link;
+  // The ground of the Compose lab, on these containers.
+
+  cannot(ability: Ability): string | null {
+    return this.#ground.cannot(ability);
   }
 
-  get server(): Service {
-    return this.#service('server');
-  }
-
-  /** The collector, or the load source in its place. */
-  get collector(): Service {
-    return this.#service('collector');
-  }
-
-  /** Of a side that has a file that goes wrong. */
-  tracing(side: Side): Tracing {
-    const tracing = this.#tracings.get(side);
-    if (tracing === undefined) throw new Error(`nothing of the ${side} is traced`);
-    return tracing;
+  service(name: string): Service {
+    return this.#ground.service(name);
   }
 
   get services(): readonly Service[] {
-    return [...this.#services.values()];
+    return this.#ground.services;
   }
 
-  /** On this machine; only there if the load source runs. */
-  get ledgerPath(): string {
-    return join(this.folder, 'ledger', 'ledger.jsonl');
+  launch(launch: Launch): Promise<Service> {
+    return this.#ground.launch(launch);
+  }
+
+  remove(service: Service): Promise<void> {
+    return this.#ground.remove(service);
+  }
+
+  get toxiproxyUrl(): string {
+    return this.#ground.toxiproxyUrl;
+  }
+
+  get linkEntrance(): string {
+    return this.#ground.linkEntrance;
+  }
+
+  get linkExit(): string {
+    return this.#ground.linkExit;
+  }
+
+  address(service: Service, port: number): string {
+    return this.#ground.address(service, port);
+  }
+
+  changeSecret(): Promise<InForce> {
+    return this.#ground.changeSecret();
+  }
+
+  heal(): Promise<string[]> {
+    return this.#ground.heal();
+  }
+
+  close(): Promise<void> {
+    return this.#ground.close();
+  }
+
+  // What the tests ask of it beside that.
+
+  get link(): Link {
+    return new Link(this.toxiproxyUrl, this.linkExit);
+  }
+
+  get collector(): Service {
+    return this.service('collector');
   }
 
   /** Removes all of it; keeps the logs in the folder. */
   async stop(): Promise<void> {
-    const { services } = this;
-    await Promise.all(services.map((service) => service.stop()));
+    for (const service of this.#opened?.services ?? []) {
+      const log = await service.log(BEGINNING);
+      writeFileSync(join(this.folder, `${service.name}.log`), `${log.join('\n')}\n`);
+    }
+    await this.#opened?.close();
+    const client = await getContainerRuntimeClient();
     await Promise.all(
-      services.map(async (service) => {
-        const log = await service.log();
-        writeFileSync(join(this.folder, `${service.name}.log`), `${log.join('\n')}\n`);
-        await service.remove();
-      }),
+      this.#containers.map((one) =>
+        client.container.getById(one.getId()).remove({ force: true, v: true }),
+      ),
     );
     await Promise.all(this.#networks.map((network) => network.stop()));
   }
@@ -164,84 +179,55 @@ export class Stack {
     return fetchJson(`${await this.collector.url(STATUS_PORT)}/status`);
   }
 
-  /** Rejects unless the program says that it is ready to do its work. */
-  async ready(service: Service): Promise<void> {
-    const port = service === this.server ? API_PORT : STATUS_PORT;
-    const url = `${await service.url(port)}/readyz`;
-    const { status } = await fetch(url, { signal: AbortSignal.timeout(READY_MS_MAX) });
-    if (status !== 200) throw new Error(`${url} answered ${status}`);
-  }
-
-  /** The audit document as it is answered. */
-  async auditDocument(): Promise<{ collectors: AuditCollector[] }> {
-    return fetchJson(`${await this.server.url(API_PORT)}/api/v1/audit`);
-  }
-
-  /** The audit of the one collector that there is. */
+  /** The audit of the lab's own collector. */
   async audit(): Promise<AuditCollector> {
-    const [collector] = (await this.auditDocument()).collectors;
-    if (collector === undefined) throw new Error('the server knows no collector');
-    return collector;
+    const url = `${await this.#api()}/audit?collector=${COLLECTOR}`;
+    const [found] = (await fetchJson<AuditDocument>(url)).collectors;
+    if (found === undefined) throw new Error(`the server knows no ${COLLECTOR}`);
+    return found;
   }
 
   async exported(): Promise<Exported[]> {
-    const response = await this.#export();
+    const url = `${await this.#api()}/export`;
+    const response = await fetch(url, { signal: AbortSignal.timeout(EXPORT_MS_MAX) });
+    if (!response.ok) throw new Error(`export answered ${response.status}`);
     const lines = (await response.text()).split('\n').filter((line) => line !== '');
     return lines.map((line) => JSON.parse(line));
   }
 
-  /** Writes the export to a file, as it is answered. */
-  async exportTo(path: string): Promise<void> {
-    const { body } = await this.#export();
-    if (body === null) throw new Error('the export has no body');
-    await pipeline(Readable.fromWeb(body), createWriteStream(path));
-  }
-
-  /** What the collector captured, once it is stopped. */
+  /** What the collector captured, by its log at level debug. */
   async captured(): Promise<Captured[]> {
-    const log = await this.collector.log();
+    const log = await this.collector.log(BEGINNING);
     return log
       .filter((line) => line.includes('"event":"accepted"'))
       .map((line) => JSON.parse(line));
   }
 
-  async #export(): Promise<Response> {
-    const url = `${await this.server.url(API_PORT)}/api/v1/export`;
-    const response = await fetch(url, { signal: AbortSignal.timeout(EXPORT_MS_MAX) });
-    if (!response.ok) throw new Error(`export answered ${response.status}`);
-    return response;
+  async #api(): Promise<string> {
+    return `${await this.service('server').url(API_PORT)}/api/v1`;
   }
 
-  async #start(options: StackOptions): Promise<void> {
+  get #ground(): ComposeGround {
+    if (this.#opened === undefined) throw new Error('the stack is not started');
+    return this.#opened;
+  }
+
+  async #start({ environment = {}, secured = false }: StackOptions): Promise<void> {
     rmSync(this.folder, { recursive: true, force: true });
-    mkdirSync(this.folder, { recursive: true });
-    const [edge, central] = await Promise.all([this.#network(), this.#network()]);
-    await Promise.all([this.#startServer(central, options), this.#startToxiproxy(central, edge)]);
-    await this.#startEdge(edge, options);
+    mkdirSync(join(this.folder, 'secrets'), { recursive: true, mode: 0o700 });
+    const [edge, central] = await Promise.all([this.#network('edge'), this.#network('central')]);
+    await Promise.all([this.#startServer(central, secured), this.#startToxiproxy(central, edge)]);
+    await this.#startCollector(edge, environment, secured);
+    const config = { project: this.#project, toxiproxyPort: this.#toxiproxyPort };
+    this.#opened = await ComposeGround.open({ config });
     await waitUntil(
       'the first frame is stored',
       async () => (await this.audit()).totals.stored > 0,
     );
   }
 
-  /** A container of one of our programs, with a volume of its own. */
-  #program(
-    side: Side,
-    { data, command, traced }: { data: string; command: string[]; traced: TracedFile | undefined },
-  ): ServiceContainer {
-    if (traced === undefined) {
-      return new ServiceContainer(image('HOLDFAST_IMAGE'), { data }).withCommand(command);
-    }
-    const container = new ServiceContainer(image('HOLDFAST_TRACED_IMAGE'), { data });
-    const folder = join(this.folder, `trace-${side}`);
-    this.#tracings.set(side, Tracing.of(container, folder, traced));
-    return container.withCommand(underStrace(command));
-  }
-
-  async #startServer(network: StartedNetwork, options: StackOptions): Promise<void> {
-    const { traced, secured } = options;
-    const command = ['node', 'server/main.ts', 'run'];
-    const server = this.#program('server', { data: '/store', command, traced: traced?.server })
+  async #startServer(network: StartedNetwork, secured: boolean): Promise<void> {
+    const server = this.#program('server', ['node', 'server/main.ts', 'run'], '/store')
       .withNetwork(network)
       .withNetworkAliases('server')
       .withEnvironment({
@@ -249,9 +235,6 @@ export class Stack {
         HOLDFAST_INGEST_PORT: String(INGEST_PORT),
         HOLDFAST_API_HOST: '0.0.0.0',
         HOLDFAST_STORE_PATH: '/store',
-        HOLDFAST_TOKEN: TOKEN,
-        // Not this machine's where the engine is elsewhere.
-        HOLDFAST_API_HOSTS: (await getContainerRuntimeClient()).info.containerRuntime.host,
       })
       .withExposedPorts(API_PORT)
       .withWaitStrategy(Wait.forHttp('/readyz', API_PORT));
@@ -262,39 +245,39 @@ export class Stack {
         HOLDFAST_TLS_CLIENT_CA_FILE: TLS_FILES.ca,
       });
     }
-    await this.#run('server', server);
+    this.#containers.push(await server.start());
   }
 
   /** Toxiproxy begins beside the server and is then plugged into the collector's network too. */
   async #startToxiproxy(central: StartedNetwork, edge: StartedNetwork): Promise<void> {
-    const container = new ServiceContainer(image('HOLDFAST_TOXIPROXY_IMAGE'))
-      .withCommand(['-host=0.0.0.0'])
+    this.#toxiproxyPort = await freePort();
+    const config = join(PATHS.root, 'lab', 'toxiproxy.json');
+    const member = { project: this.#project, service: 'toxiproxy' };
+    const toxiproxy = new ServiceContainer(image('HOLDFAST_TOXIPROXY_IMAGE'), member)
+      .withCommand(['-host=0.0.0.0', '-config=/config/toxiproxy.json'])
+      .withReadOnly(config, '/config/toxiproxy.json')
       .withEnvironment({ LOG_LEVEL: 'info' })
       .withNetwork(central)
-      .withExposedPorts(TOXIPROXY_PORT)
+      // The same after each start: whoever speaks to it is told once.
+      .withExposedPorts({ container: TOXIPROXY_PORT, host: this.#toxiproxyPort }, LINK_PORT)
       .withWaitStrategy(Wait.forHttp('/version', TOXIPROXY_PORT));
-    const toxiproxy = await this.#run('toxiproxy', container);
-    await toxiproxy.join(edge.getId(), 'toxiproxy');
-    this.#link = await Link.open(await toxiproxy.url(TOXIPROXY_PORT), {
-      listen: `0.0.0.0:${LINK_PORT}`,
-      upstream: `server:${INGEST_PORT}`,
-    });
+    const started = await toxiproxy.start();
+    this.#containers.push(started);
+    const { container, network } = await getContainerRuntimeClient();
+    const handle = container.getById(started.getId());
+    await container.connectToNetwork(handle, network.getById(edge.getId()), ['toxiproxy']);
   }
 
-  async #startEdge(network: StartedNetwork, options: StackOptions): Promise<void> {
-    const { program, environment } = options;
-    const container = this.#program('collector', {
-      data: '/queue',
-      command:
-        program === 'collector'
-          ? ['node', 'collector/main.ts', 'run']
-          : ['node', 'chaos/source/main.ts'],
-      traced: options.traced?.collector,
-    })
+  async #startCollector(
+    network: StartedNetwork,
+    environment: Readonly<Record<string, string>>,
+    secured: boolean,
+  ): Promise<void> {
+    const collector = this.#program('collector', ['node', 'collector/main.ts', 'run'], '/queue')
       .withNetwork(network)
       .withEnvironment({
         HOLDFAST_SERVER: `toxiproxy:${LINK_PORT}`,
-        HOLDFAST_TOKEN: TOKEN,
+        HOLDFAST_COLLECTOR_ID: COLLECTOR,
         HOLDFAST_QUEUE_PATH: '/queue',
         HOLDFAST_STATUS_HOST: '0.0.0.0',
         HOLDFAST_LOG_LEVEL: 'debug',
@@ -302,9 +285,9 @@ export class Stack {
       })
       .withExposedPorts(STATUS_PORT)
       .withWaitStrategy(Wait.forHttp('/readyz', STATUS_PORT));
-    if (options.secured) {
+    if (secured) {
       this.#certificates
-        .give(container, 'client', join(this.folder, 'tls-collector'))
+        .give(collector, 'client', join(this.folder, 'tls-collector'))
         .withEnvironment({
           HOLDFAST_TLS: 'on',
           HOLDFAST_TLS_CA_FILE: TLS_FILES.ca,
@@ -313,32 +296,23 @@ export class Stack {
           HOLDFAST_TLS_KEY_FILE: TLS_FILES.key,
         });
     }
-    if (program === 'source') this.#giveLedger(container);
-    await this.#run('collector', container);
+    this.#containers.push(await collector.start());
   }
 
-  /** A folder of this machine, so that nothing that befalls the container takes the ledger along. */
-  #giveLedger(container: ServiceContainer): void {
-    container
-      .withFolder(join(this.folder, 'ledger'), LEDGER_FOLDER)
-      .withEnvironment({ HOLDFAST_LEDGER_PATH: `${LEDGER_FOLDER}/ledger.jsonl` });
+  /** One of our programs, with a volume and a copy of the secret of its own. */
+  #program(service: 'server' | 'collector', command: string[], data: string): ServiceContainer {
+    const secret = join(this.folder, 'secrets', service);
+    writeFileSync(secret, TOKEN, { mode: 0o444 });
+    const member = { project: this.#project, service };
+    return new ServiceContainer(image('HOLDFAST_IMAGE'), member, data)
+      .withCommand(command)
+      .withReadOnly(secret, TOKEN_FILE)
+      .withEnvironment({ HOLDFAST_TOKEN_FILE: TOKEN_FILE });
   }
 
-  async #network(): Promise<StartedNetwork> {
-    const network = await new Network().start();
+  async #network(name: 'edge' | 'central'): Promise<StartedNetwork> {
+    const network = await new Network({ nextUuid: () => `${this.#project}_${name}` }).start();
     this.#networks.push(network);
     return network;
-  }
-
-  async #run(name: string, container: ServiceContainer): Promise<Service> {
-    const service = await Service.start(name, container);
-    this.#services.set(name, service);
-    return service;
-  }
-
-  #service(name: string): Service {
-    const service = this.#services.get(name);
-    if (service === undefined) throw new Error(`${name} is not started`);
-    return service;
   }
 }

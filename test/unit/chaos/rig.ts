@@ -12,9 +12,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
+import { waitUntil } from '#chaos/observe/wait.ts';
 import type { EvidenceFiles } from '#chaos/oracle/evidence.ts';
 import type { StatusDocument } from '#collector/status/document.ts';
-import { waitUntil } from '#test/integration/support/wait.ts';
 import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
