@@ -53,6 +53,11 @@ export interface LinkState {
   toxics: string[];
 }
 
+/** "slow (…)" */
+export function describeLink({ kind, toxics }: LinkState): string {
+  return toxics.length === 0 ? kind : `${kind} (${toxics.join(', ')})`;
+}
+
 export class Link {
   readonly #url: string;
   readonly #client: Toxiproxy;

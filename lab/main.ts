@@ -9,7 +9,7 @@ import { acceptance } from '#lab/acceptance.ts';
 import { labAsMade, labToSetUp } from '#lab/context.ts';
 import { doctor } from '#lab/doctor.ts';
 import { EXIT, type ExitCode, explain, LabError } from '#lab/errors.ts';
-import { Link } from '#lab/link.ts';
+import { linkOfLab } from '#lab/ground/link-of-lab.ts';
 import { logs } from '#lab/logs.ts';
 import { buildLibrary, packLibrary } from '#lab/pack.ts';
 import { status } from '#lab/status.ts';
@@ -42,9 +42,7 @@ const toSetUp = () => labToSetUp(process.env, abort.signal);
 /** For commands on the lab that is there. */
 const asMade = () => labAsMade(process.env, abort.signal);
 
-function link(): Link {
-  return new Link(asMade().config.toxiproxyPort);
-}
+const link = () => linkOfLab(asMade());
 
 const program = new Command('./holdfast')
   .description('The lab of Holdfast')

@@ -5,8 +5,9 @@
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
 import { groundThatIsThere } from '#lab/ground/choose.ts';
+import { linkOfLab } from '#lab/ground/link-of-lab.ts';
 import { type ServiceLine, serviceLines } from '#lab/ground/process/look.ts';
-import { Link } from '#lab/link.ts';
+import { describeLink } from '#lab/link.ts';
 import { type AuditedCollector, type CollectorStatus, Pipeline } from '#lab/pipeline.ts';
 import type { LabContext } from '#lab/setup.ts';
 
@@ -27,7 +28,7 @@ export async function status(
   for (const { service, words } of services) print(`  ${service.padEnd(10)} ${words}`);
   const pipeline = new Pipeline(context.config);
   const [link, collector, audit] = await Promise.all([
-    describeLink(context.config.toxiproxyPort),
+    lookAtLink(context),
     pipeline.collectorStatus(),
     pipeline.audit(),
   ]);
@@ -64,12 +65,11 @@ async function containerLines(
   return lines.length === 0 ? null : lines;
 }
 
-async function describeLink(port: number): Promise<{ ok: boolean; text: string }> {
+async function lookAtLink(context: LabContext): Promise<{ ok: boolean; text: string }> {
   try {
-    const { kind, toxics } = await new Link(port).read();
-    const undo = kind === 'whole' ? '' : '; undo: make restore';
-    const how = toxics.length === 0 ? '' : ` (${toxics.join(', ')})`;
-    return { ok: true, text: `${kind}${how}${undo}` };
+    const state = await linkOfLab(context).read();
+    const undo = state.kind === 'whole' ? '' : '; undo: make restore';
+    return { ok: true, text: `${describeLink(state)}${undo}` };
   } catch (error) {
     if (error instanceof LabError) return { ok: false, text: error.message };
     throw error;

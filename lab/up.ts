@@ -8,8 +8,9 @@ import { callCompose } from '#lab/compose.ts';
 import { EXIT, interrupted, LabError } from '#lab/errors.ts';
 import { type GroundName, groundToSetUp, hinted, noteGround } from '#lab/ground/choose.ts';
 import { mend } from '#lab/ground/compose/mend.ts';
+import { linkOfLab } from '#lab/ground/link-of-lab.ts';
 import { type Start, startAsProcesses } from '#lab/ground/process/start.ts';
-import { Link } from '#lab/link.ts';
+import { describeLink } from '#lab/link.ts';
 import { withLock } from '#lab/lock.ts';
 import { Pipeline } from '#lab/pipeline.ts';
 import { refuseTakenPorts, takenPorts } from '#lab/ports.ts';
@@ -124,15 +125,16 @@ async function startServices(context: LabContext, ground: Ground, step: Step): P
 }
 
 /** Faults from an earlier run would make a new one look broken. */
-async function restoreLink({ config, signal }: LabContext): Promise<string> {
-  const link = new Link(config.toxiproxyPort);
+async function restoreLink(context: LabContext): Promise<string> {
+  const { signal } = context;
+  const link = linkOfLab(context);
   const deadline = performance.now() + TOXIPROXY_TIMEOUT_MS;
   for (;;) {
     try {
       const state = await link.read();
       if (state.kind === 'whole') return 'whole';
       await link.restore();
-      return `restored; an earlier run had left it ${state.kind}`;
+      return `restored; an earlier run had left it ${describeLink(state)}`;
     } catch (error) {
       if (signal.aborted) throw interrupted();
       if (performance.now() > deadline) throw error;
@@ -181,8 +183,8 @@ async function unproven(context: LabContext, start: Start): Promise<LabError> {
 }
 
 /** The stations from end to beginning: the first that does not answer is the suspect. */
-async function examine({ config }: LabContext): Promise<{ findings: string[]; suspect: string }> {
-  const pipeline = new Pipeline(config);
+async function examine(context: LabContext): Promise<{ findings: string[]; suspect: string }> {
+  const pipeline = new Pipeline(context.config);
   const findings: string[] = [];
   let suspect = 'collector';
   const status = await pipeline.collectorStatus();
@@ -194,7 +196,7 @@ async function examine({ config }: LabContext): Promise<{ findings: string[]; su
   const server = await pipeline.serverReady();
   findings.push(`server: ${server.ok ? 'ready' : server.reason}`);
   try {
-    findings.push(`toxiproxy: the link is ${(await new Link(config.toxiproxyPort).read()).kind}`);
+    findings.push(`toxiproxy: the link is ${describeLink(await linkOfLab(context).read())}`);
   } catch (error) {
     findings.push(`toxiproxy: ${(error as Error).message}`);
     suspect = 'toxiproxy';

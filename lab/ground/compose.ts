@@ -18,9 +18,9 @@ import { copyData, create, discard } from './compose/launched.ts';
 import { mend, ownContainers, SERVICES, type ServiceName } from './compose/mend.ts';
 import { restoreSecret, spoilSecret } from './compose/secret.ts';
 import type { Ability, Ground, InForce, Launch, Service } from './ground.ts';
+import { LINK_EXIT_IN_COMPOSE } from './link-of-lab.ts';
 
 const LINK_PORT = 9004;
-const INGEST_PORT = 9000;
 
 const DATA: Readonly<Record<ServiceName, string | null>> = {
   server: '/store',
@@ -32,7 +32,7 @@ export class ComposeGround implements Ground {
   readonly kind = 'compose';
   readonly toxiproxyUrl: string;
   readonly linkEntrance = `toxiproxy:${LINK_PORT}`;
-  readonly linkExit = `server:${INGEST_PORT}`;
+  readonly linkExit = LINK_EXIT_IN_COMPOSE;
   readonly #helpers: Helpers;
   readonly #tracedImage: string | null;
   readonly #ends: Ends;

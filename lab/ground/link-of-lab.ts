@@ -1,0 +1,24 @@
+/**
+ * The link of the lab that is there, told where a whole one leads to: Toxiproxy only knows where it
+ * leads now, which is elsewhere after a chaos run that was killed while it had it diverted.
+ */
+import { Link } from '#lab/link.ts';
+import type { LabContext } from '#lab/setup.ts';
+import { groundThatIsThere } from './choose.ts';
+import { PORT_IN_COMPOSE, readServices } from './process/services.ts';
+
+/** host:port of the server's ingest, as Toxiproxy dials it in Compose's network. */
+export const LINK_EXIT_IN_COMPOSE = `server:${PORT_IN_COMPOSE.ingest}`;
+
+export function linkOfLab({ config, files }: Pick<LabContext, 'config' | 'files'>): Link {
+  const isProcess = groundThatIsThere(config.ground, files) === 'process';
+  const exit = isProcess ? exitOfProcesses(files) : LINK_EXIT_IN_COMPOSE;
+  return new Link(config.toxiproxyPort, exit);
+}
+
+/** Undefined where `up` has not noted its services yet. */
+function exitOfProcesses(files: LabContext['files']): string | undefined {
+  const server = readServices(files)?.find(({ name }) => name === 'server');
+  const port = server?.ports[PORT_IN_COMPOSE.ingest];
+  return port === undefined ? undefined : `127.0.0.1:${port}`;
+}
