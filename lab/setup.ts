@@ -36,8 +36,8 @@ export interface LabContext {
 /** Space that images, packages and the data of a first run take, with something to spare. */
 export const DISK_BYTES_MIN = 1_500_000_000;
 
-/** What the steps find out, each filling in its part. */
-export interface Ground {
+/** What the steps have found or made, each filling in its part. */
+export interface Prepared {
   engine?: Engine;
   compose?: ComposeProgram;
   base?: ForeignImage;
@@ -46,22 +46,22 @@ export interface Ground {
   app?: string;
 }
 
-/** The steps up to the images; `ground` is filled in as they run, and {@link noteSetup} follows. */
-export function setupSteps(context: LabContext, ground: Ground): StepPlan[] {
-  const within = (step: Step) => ({ ...context, step, engine: known(ground.engine) });
+/** The steps up to the images; `prepared` is filled in as they run, and {@link noteSetup} follows. */
+export function setupSteps(context: LabContext, prepared: Prepared): StepPlan[] {
+  const within = (step: Step) => ({ ...context, step, engine: known(prepared.engine) });
   return [
     {
       title: 'Docker engine',
       run: async (step) => {
-        ground.engine = await ensureEngine({ ...context, step });
-        return ground.engine.version;
+        prepared.engine = await ensureEngine({ ...context, step });
+        return prepared.engine.version;
       },
     },
     {
       title: 'Compose',
       run: async (step) => {
-        ground.compose = await ensureCompose({ ...context, step });
-        return ground.compose.version;
+        prepared.compose = await ensureCompose({ ...context, step });
+        return prepared.compose.version;
       },
     },
     {
@@ -71,15 +71,15 @@ export function setupSteps(context: LabContext, ground: Ground): StepPlan[] {
           title: 'base',
           run: async (step) => {
             await requireDisk(context.docker);
-            ground.base = await ensureForeignImage(BASE, within(step));
-            return describeImage(ground.base);
+            prepared.base = await ensureForeignImage(BASE, within(step));
+            return describeImage(prepared.base);
           },
         },
         {
           title: 'Toxiproxy',
           run: async (step) => {
-            ground.toxiproxy = await ensureForeignImage(TOXIPROXY, within(step));
-            return describeImage(ground.toxiproxy);
+            prepared.toxiproxy = await ensureForeignImage(TOXIPROXY, within(step));
+            return describeImage(prepared.toxiproxy);
           },
         },
       ],
@@ -87,8 +87,8 @@ export function setupSteps(context: LabContext, ground: Ground): StepPlan[] {
     {
       title: 'Holdfast image',
       run: async (step) => {
-        const app = await ensureAppImage(known(ground.base), within(step));
-        ground.app = app.reference;
+        const app = await ensureAppImage(known(prepared.base), within(step));
+        prepared.app = app.reference;
         return `${app.reference}, ${app.built ? 'built' : 'unchanged'}`;
       },
     },
@@ -99,14 +99,14 @@ export function setupSteps(context: LabContext, ground: Ground): StepPlan[] {
  * The secret, and the environment file that every later command reads. Last, behind all that can
  * refuse: what was refused must not change how a lab is asked that runs already.
  */
-export function noteSetup({ config }: LabContext, ground: Ground): StepPlan {
+export function noteSetup({ config }: LabContext, prepared: Prepared): StepPlan {
   return {
     title: 'Secret and environment',
     run: async () => {
       ensureToken();
       if (config.tls === '1') ensureCertificates();
       else ensureTlsFolders();
-      writeChoices(config, known(ground.app), known(ground.base), known(ground.toxiproxy));
+      writeChoices(config, known(prepared.app), known(prepared.base), known(prepared.toxiproxy));
       return '.lab/';
     },
   };

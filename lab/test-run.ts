@@ -11,7 +11,7 @@ import { withLock } from '#lab/lock.ts';
 import { ensureOldestNode } from '#lab/oldest-node.ts';
 import { ensurePromtool, ensureSchemathesis } from '#lab/outside-tools.ts';
 import { PATHS } from '#lab/paths.ts';
-import { type Ground, known, type LabContext, noteSetup, setupSteps } from '#lab/setup.ts';
+import { known, type LabContext, noteSetup, type Prepared, setupSteps } from '#lab/setup.ts';
 import { readLabEnvironment } from '#lab/state.ts';
 import { runSteps, type Step, type StepPlan } from '#lab/steps.ts';
 import { sweepTests } from '#lab/stop.ts';
@@ -79,22 +79,22 @@ function whyNot(counts: Counts): string {
 
 async function setUp(context: LabContext, print: (line: string) => void): Promise<void> {
   const waiting = () => print('Another ./holdfast is setting up in this checkout; waiting for it.');
-  const ground: Ground = {};
+  const prepared: Prepared = {};
   const steps = [
-    ...setupSteps(context, ground),
-    noteSetup(context, ground),
-    tracedImageStep(context, ground),
+    ...setupSteps(context, prepared),
+    noteSetup(context, prepared),
+    tracedImageStep(context, prepared),
     promtoolStep(context),
   ];
   await withLock('lab', waiting, context.signal, () => runSteps(steps));
 }
 
-function tracedImageStep(context: LabContext, ground: Ground): StepPlan {
+function tracedImageStep(context: LabContext, prepared: Prepared): StepPlan {
   return {
     title: 'Image with strace',
     run: (step) => {
-      const engine = known(ground.engine);
-      return ensureTracedImage(appImage(), known(ground.base), { ...context, engine, step });
+      const engine = known(prepared.engine);
+      return ensureTracedImage(appImage(), known(prepared.base), { ...context, engine, step });
     },
   };
 }

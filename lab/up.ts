@@ -14,7 +14,7 @@ import { describeLink } from '#lab/link.ts';
 import { withLock } from '#lab/lock.ts';
 import { Pipeline } from '#lab/pipeline.ts';
 import { refuseTakenPorts, takenPorts } from '#lab/ports.ts';
-import { type Ground, known, type LabContext, noteSetup, setupSteps } from '#lab/setup.ts';
+import { known, type LabContext, noteSetup, type Prepared, setupSteps } from '#lab/setup.ts';
 import { runSteps, type Step, type StepPlan } from '#lab/steps.ts';
 import { probeTls } from '#lab/tls.ts';
 
@@ -69,10 +69,10 @@ export async function up(context: LabContext, print: (line: string) => void): Pr
 
 function startInContainers(context: LabContext): Start {
   const { config, docker, programs } = context;
-  const ground: Ground = {};
+  const prepared: Prepared = {};
   return {
     before: [
-      ...setupSteps(context, ground),
+      ...setupSteps(context, prepared),
       {
         title: 'Ports',
         run: async () => {
@@ -91,26 +91,26 @@ function startInContainers(context: LabContext): Start {
           return (await mend({ docker, project, starts: false })).join(', ') || 'nothing';
         },
       },
-      noteSetup(context, ground),
+      noteSetup(context, prepared),
     ],
     services: async (step) => {
       noteGround(context.files, 'compose');
-      await startServices(context, ground, step);
+      await startServices(context, prepared, step);
       return 'server, toxiproxy, collector';
     },
     lastLines: async (service) => {
       const args = ['logs', '--no-color', '--tail', LOG_LINES_SHOWN, service];
       const options = { timeoutMs: 30_000 };
-      const { compose } = ground;
+      const { compose } = prepared;
       return (await callCompose(programs, known(compose), config.project, args, options)).lastLines;
     },
   };
 }
 
-async function startServices(context: LabContext, ground: Ground, step: Step): Promise<void> {
+async function startServices(context: LabContext, prepared: Prepared, step: Step): Promise<void> {
   const result = await callCompose(
     context.programs,
-    known(ground.compose),
+    known(prepared.compose),
     context.config.project,
     ['up', '--detach', '--remove-orphans'],
     { timeoutMs: COMPOSE_TIMEOUT_MS, onLine: step.progress },
