@@ -10,8 +10,7 @@
 export type GroundKind = 'compose' | 'process' | 'containers';
 
 /** What a ground may be unable to do; the rest all of them can. */
-export const ABILITIES = ['trace', 'limit_files', 'unplug', 'traffic'] as const;
-export type Ability = (typeof ABILITIES)[number];
+export type Ability = 'trace' | 'limit_files' | 'unplug' | 'traffic';
 
 /** One moment on both clocks of this machine, in the oracle's form. */
 export interface Moment {
