@@ -2,6 +2,9 @@
  * System calls on one file that go wrong, in a program that runs: strace, attached to it from a
  * helper. It detaches on SIGTERM and leaves the program as it was. All calls of the program become
  * slower while it is attached, for it has to look at each.
+ *
+ * A call that was failing at the moment of detaching would be answered ENOSYS, which no disk ever
+ * says: so all threads of the program stand still first, outside of calls.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LabError } from '#lab/errors.ts';
@@ -10,6 +13,7 @@ import { HARDENING, type Helpers } from './helper.ts';
 import { labelled } from './labels.ts';
 
 const ATTACH_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 20;
 const LINES_KEPT = 10;
 
@@ -18,6 +22,17 @@ const LINES_KEPT = 10;
  * of it is, and to let it go on.
  */
 const CAPABILITIES = ['SYS_PTRACE', 'DAC_READ_SEARCH', 'KILL'].flatMap((one) => ['--cap-add', one]);
+
+/** strace, and behind it the program goes on if it had been stopped: whoever ends this container. */
+const TRACE = `
+pids=$1; shift
+strace "$@" & trap "kill -s TERM $!" TERM
+wait; wait
+kill -s CONT $pids
+`;
+
+/** Stops the processes and tells their threads. */
+const STOP = 'for pid; do kill -s STOP "$pid"; ls "/proc/$pid/task"; done';
 
 export interface Tracer extends Helpers {
   /** An image with strace. */
@@ -46,12 +61,15 @@ export async function traceCalls(
   // Only one can trace a program, so there is one such name for each service.
   const name = `${project}-trace-${service}`;
   const attached = new Set<number>();
+  const stopped = new Set<string>();
   const lines: string[] = [];
   let wrong = 0;
   const followed = docker.follow(straceArguments(tracer, name, pids, fault), (line) => {
     if (/\((?:INJECTED|DELAYED)\)$/.test(line)) wrong += 1;
     const pid = /^strace: Process (\d+) attached/.exec(line)?.[1];
     if (pid !== undefined) attached.add(Number(pid));
+    const thread = /^\[pid +(\d+)\] --- stopped by /.exec(line)?.[1];
+    if (thread !== undefined) stopped.add(thread);
     lines.push(line);
     if (lines.length > LINES_KEPT) lines.shift();
   });
@@ -59,6 +77,16 @@ export async function traceCalls(
   const end = followed.ended.then(() => {
     ended = true;
   });
+  /** Not one that the engine has frozen, where nothing moves, and no thread could tell of its stop. */
+  const standStill = async () => {
+    if (ended || (await docker.inspect(tracer.container)).State.Paused) return;
+    const order = ['exec', name, 'sh', '-c', STOP, 'sh', ...pids.map(String)];
+    const { exitCode, stdout } = await docker.command(order, { timeoutMs: STOP_TIMEOUT_MS });
+    const threads = exitCode === 0 ? stdout.split('\n').filter((line) => line !== '') : [];
+    const deadline = performance.now() + STOP_TIMEOUT_MS;
+    const isStill = () => threads.every((thread) => stopped.has(thread));
+    while (!ended && !isStill() && performance.now() < deadline) await delay(POLL_MS);
+  };
   const detach = async () => {
     // It ends with the program that it traces; then there is nothing to stop.
     if (!ended) await docker.command(['stop', '--time', '5', name], { timeoutMs: 30_000 });
@@ -81,6 +109,7 @@ export async function traceCalls(
   return {
     count: () => wrong,
     lift: async () => {
+      await standStill();
       await detach();
       await end;
     },
@@ -97,7 +126,8 @@ function straceArguments(
     ...['run', '--rm', '--name', name, ...labelled(project, 'helper')],
     ...['--pid', `container:${container}`, '--network', 'none'],
     ...[...HARDENING, '--user', '0:0', ...CAPABILITIES, image],
-    ...['strace', '-f', '-e', 'quiet=exit', '-e', 'signal=none'],
+    ...['sh', '-c', TRACE, 'sh', pids.join(' ')],
+    ...['-f', '-e', 'quiet=exit', '-e', 'signal=SIGSTOP'],
     ...pids.flatMap((pid) => ['-p', String(pid)]),
     ...['-P', fault.path, '-e', `trace=${fault.calls.join(',')}`, '-e', injection(fault)],
   ];

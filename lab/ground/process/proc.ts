@@ -106,9 +106,14 @@ export function diskBytes(folder: string): number {
   }, 0);
 }
 
+/** Their numbers; none of a process that is gone. */
+export function threadsOf(pid: number): string[] {
+  return readProc(() => readdirSync(`/proc/${pid}/task`)) ?? [];
+}
+
 /** True when a tracer holds every thread of a process. */
 export function isTraced(pid: number): boolean {
-  const threads = readProc(() => readdirSync(`/proc/${pid}/task`)) ?? [];
+  const threads = threadsOf(pid);
   return (
     threads.length > 0 &&
     threads.every((thread) => {

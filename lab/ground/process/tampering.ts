@@ -5,14 +5,22 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Order } from './control.ts';
-import { fileLimitOf, groupOf, isTraced } from './proc.ts';
+import { fileLimitOf, groupOf, isTraced, threadsOf } from './proc.ts';
 import { OrderError, type Program } from './program.ts';
 
 const ATTACH_TIMEOUT_MS = 10_000;
+const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 10;
+
+/** strace, and the log that it writes. */
+interface Trace {
+  readonly strace: ChildProcess;
+  readonly log: string;
+}
 
 type TraceOrder = Extract<Order, { order: 'trace' }>;
 
@@ -21,7 +29,7 @@ export class Tampering {
   readonly #environment: Readonly<Record<string, string>>;
   /** Its processes and the limit that each had. */
   #limits = new Map<number, string>();
-  #strace: ChildProcess | null = null;
+  #trace: Trace | null = null;
 
   constructor(program: Program, environment: Readonly<Record<string, string>>) {
     this.#program = program;
@@ -33,7 +41,7 @@ export class Tampering {
   }
 
   get traced(): boolean {
-    return this.#strace !== null;
+    return this.#trace !== null;
   }
 
   /** What was done is gone with the process that it was done to. */
@@ -59,24 +67,24 @@ export class Tampering {
 
   /** Resolves when strace holds every thread. */
   async trace({ path, calls, injection }: TraceOrder, log: string): Promise<void> {
-    if (this.#strace !== null) throw new OrderError(`${this.#program.spec.name} is traced already`);
+    if (this.#trace !== null) throw new OrderError(`${this.#program.spec.name} is traced already`);
     const pid = this.#pid();
     const names = calls.join(',');
-    const args = ['-f', '-p', String(pid), '-o', log, '-P', path];
+    const args = ['-f', '-e', 'signal=SIGSTOP', '-p', String(pid), '-o', log, '-P', path];
     const what = ['-e', `trace=${names}`, '-e', `inject=${names}:${injection}`];
     const strace = spawn('strace', [...args, ...what], {
       env: { ...this.#environment },
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true,
     });
-    this.#strace = strace;
+    this.#trace = { strace, log };
     let said = '';
     strace.stderr.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-2_000);
     });
     const gone = new Promise<void>((resolve) => {
       const end = (): void => {
-        if (this.#strace === strace) this.#strace = null;
+        if (this.#trace?.strace === strace) this.#trace = null;
         resolve();
       };
       strace.once('exit', end).once('error', end);
@@ -92,18 +100,50 @@ export class Tampering {
     }
   }
 
+  /**
+   * It lets go of the program, which goes on. A call that was failing in that moment would be
+   * answered ENOSYS, which no disk ever says: so all threads stand still first, outside of calls.
+   */
   async untrace(): Promise<void> {
-    const strace = this.#strace;
-    if (strace === null) return;
+    if (this.#trace === null) return;
+    const { strace, log } = this.#trace;
     const exit = once(strace, 'exit');
-    strace.kill('SIGTERM'); // it lets go of the program, which goes on
-    await exit;
+    const pid = this.#program.state().frozen ? null : this.#program.pid;
+    try {
+      if (pid !== null) await this.#standStill(pid, log);
+      strace.kill('SIGTERM');
+      await exit;
+    } finally {
+      if (pid !== null) sendSignal(pid, 'SIGCONT');
+    }
+  }
+
+  /** strace tells of each thread that has come to its stop; one that ends has no need to. */
+  async #standStill(pid: number, log: string): Promise<void> {
+    const before = readFileSync(log).length;
+    sendSignal(pid, 'SIGSTOP');
+    const deadline = performance.now() + STOP_TIMEOUT_MS;
+    const isStill = (): boolean => {
+      const said = readFileSync(log).subarray(before).toString();
+      const stopped = new Set([...said.matchAll(/^(\d+) +--- stopped by /gm)].map(([, id]) => id));
+      return threadsOf(pid).every((thread) => stopped.has(thread));
+    };
+    while (this.traced && !isStill() && performance.now() < deadline) await delay(POLL_MS);
   }
 
   #pid(): number {
     const { pid, spec } = this.#program;
     if (pid === null) throw new OrderError(`${spec.name} does not run now`);
     return pid;
+  }
+}
+
+/** One that has gone meanwhile needs none. */
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
