@@ -60,6 +60,11 @@ export const observationsSchema = z.strictObject({
   operator_actions: z.array(z.strictObject({ at: moment, what: z.string() })).default([]),
   /** What went wrong with the case itself, not with what it tests. */
   harness_failures: z.array(z.string()).default([]),
+  /**
+   * So many times as long everything took because the machine was busy with other things; 1 where
+   * it was not. Times past a limit that this could explain carry no verdict.
+   */
+  stretch: z.number().min(1).default(1),
   /** Collectors with a ledger that no fault was aimed at: they had to go on as if nothing happened. */
   bystanders: z.array(z.string()).optional(),
   /** The wait for the backlog at the end. */

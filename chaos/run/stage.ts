@@ -11,6 +11,7 @@ import { Link } from '#lab/link.ts';
 import type { FaultKind, Scene } from '../faults/fault.ts';
 import { msSince, now } from '../observe/moment.ts';
 import { type CollectorStatus, Observer } from '../observe/observer.ts';
+import { Stretch } from '../observe/stretch.ts';
 import { judgeFiles } from '../oracle/evidence.ts';
 import { EvidenceError, type Result } from '../oracle/judge.ts';
 import { faultsOf } from '../scenario/file.ts';
@@ -96,6 +97,7 @@ class Stage {
   readonly #options: StageOptions;
   readonly #began: Moment = now();
   readonly #beganAt = new Date();
+  readonly #stretch = new Stretch();
   readonly #link: Link;
   readonly #sources: Source[] = [];
   readonly #failures: string[] = [];
@@ -313,6 +315,7 @@ class Stage {
       audits: this.#observer?.audits ?? [],
       exits: ground.services.flatMap(({ exits }) => exits).filter(during),
       harness_failures: this.#failures,
+      stretch: this.#stretch.factor(),
       bystanders: this.#sources
         .filter(({ name }) => name === 'bystander')
         .map(({ collector }) => collector),

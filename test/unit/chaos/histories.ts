@@ -250,6 +250,7 @@ function observationsOf(rows: readonly ForgedRow[], began: number, ended: number
     exits: [],
     operator_actions: [],
     harness_failures: [],
+    stretch: 1,
     drain: { outcome: 'drained', waited_ms: 100 },
   };
 }

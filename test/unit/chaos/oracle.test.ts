@@ -224,6 +224,25 @@ test('a fault within the recovery of another one leaves the later one to be judg
   expect(result.faults.map(({ disturbed }) => disturbed.recovery)).toEqual([true, false]);
 });
 
+test('a limit that is passed by no more than a busy machine explains is judged by nobody', () => {
+  const history = forge(Array.from({ length: 60 }, () => ({ bytes: 20, fate: 9 })));
+  const { recovered, limit } = recoveryOf(history);
+  history.observations.stretch = recovered / limit + 1;
+  expect(judgeHistory(history)).toMatchObject({ verdict: 'inconclusive' });
+  expect(codesOf(judgeHistory(history))).toEqual(['machine_busy']);
+  history.observations.stretch = 1;
+  expect(codesOf(judgeHistory(history))).toEqual(['recovered_late']);
+});
+
+/** Sets a limit of half of what the recovery took. */
+function recoveryOf(history: History): { recovered: number; limit: number } {
+  const recovered = judgeHistory(history).faults[0]?.since_running?.stored_ms;
+  assert(recovered != null && recovered > 0, 'the forged pipeline recovers');
+  const limit = recovered / 2;
+  Object.assign(history.expected, { recover_ms_max: limit });
+  return { recovered, limit };
+}
+
 test('a pipeline that drains before anybody sees it work again has waited and recovered', () => {
   const history = forge(Array.from({ length: 60 }, () => ({ bytes: 20, fate: 9 })));
   const [cut] = history.observations.faults;

@@ -208,6 +208,7 @@ function observationsOf(one: ForgedScenario): Observations {
     })),
     operator_actions: [],
     harness_failures: [...harness_failures],
+    stretch: 1,
     drain: { outcome: 'drained', waited_ms: 240 },
   };
 }
