@@ -16,8 +16,11 @@ const HOUR_MS = 3_600_000;
 /** A phase of less is lost in the time that the orders take. */
 const PHASE_MS_MIN = 100;
 const FLIPS_SEEN = 4;
-/** The share of flips that may be late. */
-const LATE_SHARE_MAX = 0.1;
+/**
+ * The share of flips that may be late. Those are left out whole, as on a machine that is busy, and
+ * what remains flaps all the same; once most are, it has another rhythm than was asked for.
+ */
+const LATE_SHARE_MAX = 0.5;
 
 const works = async (): Promise<void> => undefined;
 
