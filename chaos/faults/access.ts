@@ -3,7 +3,7 @@
  * for the source.
  */
 import { z } from 'zod';
-import type { InForce, Service } from '#lab/ground/ground.ts';
+import { type InForce, PORT_IN_COMPOSE, type Service } from '#lab/ground/ground.ts';
 import type { CollectorStatus } from '../observe/observer.ts';
 import { fetchJson, waitUntil } from '../observe/wait.ts';
 import { kindOf } from './arguments.ts';
@@ -12,7 +12,6 @@ import type { FaultKind, Scene } from './fault.ts';
 import { untilReady } from './services.ts';
 
 const NAME = 'clone';
-const STATUS_PORT = 9464;
 /** What a collector says of itself whose place another one has. */
 const TAKEN = 'bye_in_use';
 /** Frames of the source that get in although the clone is there. */
@@ -84,10 +83,10 @@ async function launchClone({ ground, observer }: Scene): Promise<Service> {
       HOLDFAST_COLLECTOR_ID: collector,
       HOLDFAST_QUEUE_PATH: '/queue',
       HOLDFAST_STATUS_HOST: '0.0.0.0',
-      HOLDFAST_STATUS_PORT: String(STATUS_PORT),
+      HOLDFAST_STATUS_PORT: String(PORT_IN_COMPOSE.status),
       HOLDFAST_LOAD_RATE: '0',
     },
-    ports: [STATUS_PORT],
+    ports: [PORT_IN_COMPOSE.status],
     networks: ['edge'],
     data: '/queue',
     copyOf: 'source',
@@ -102,7 +101,9 @@ async function inUse({ observer, signal }: Scene, service: Service): Promise<str
   await waitUntil(
     'one of the two is told that the place is taken',
     async () => {
-      last = await fetchJson<CollectorStatus>(`${await service.url(STATUS_PORT)}/status`);
+      last = await fetchJson<CollectorStatus>(
+        `${await service.url(PORT_IN_COMPOSE.status)}/status`,
+      );
       if (last.last_error?.code === TAKEN) told = 'clone';
       const source = observer.statuses.at(-1)?.document;
       if (source?.state !== 'Ready' && source?.last_error?.code === TAKEN) told = 'source';

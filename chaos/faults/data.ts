@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import { PORT_IN_COMPOSE } from '#lab/ground/ground.ts';
 import type { CollectorStatus } from '../observe/observer.ts';
 import { between, kindOf, whole } from './arguments.ts';
 import { standstill } from './effects.ts';
@@ -169,7 +170,7 @@ const lockedDatabase = kindOf<{ seconds: number }>({
 
 /** Why the server says that it can't commit; undefined where it doesn't. */
 async function refusal({ ground, signal }: Scene): Promise<string | undefined> {
-  const url = `${await ground.service('server').url(8080)}/readyz`;
+  const url = `${await ground.service('server').url(PORT_IN_COMPOSE.api)}/readyz`;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(3_000)]);
   const response = await fetch(url, { signal: limit }).catch(() => undefined);
   if (response?.status !== 503) return undefined;

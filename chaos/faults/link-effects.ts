@@ -5,12 +5,12 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Traffic } from '#lab/ground/ground.ts';
+import { PORT_IN_COMPOSE, type Traffic } from '#lab/ground/ground.ts';
 import { LONG_BYTES, type Probe, probeLink, type Saying } from '#lab/link-probe.ts';
 import { waitUntil } from '../observe/wait.ts';
 import type { Target } from './arguments.ts';
 import type { Effect, Scene } from './fault.ts';
-import { API_PORT, entranceUrl } from './services.ts';
+import { entranceUrl } from './services.ts';
 
 /** Tries of which the fastest counts, for a busy machine is slow, too; fewer where they take long. */
 const TRIES_MAX = 20;
@@ -189,7 +189,7 @@ async function ask(scene: Scene, say: Saying, patienceMs: number): Promise<Probe
 
 /** How many connections at the server have not come to their HELLO. */
 async function unproven({ ground, signal }: Scene): Promise<number> {
-  const url = `${await ground.service('server').url(API_PORT)}/metrics`;
+  const url = `${await ground.service('server').url(PORT_IN_COMPOSE.api)}/metrics`;
   const text = await (await fetch(url, { signal })).text();
   const line = text.match(/^holdfast_ingest_connections\{state="greeting"\} (\d+)$/m);
   if (line === null) throw new Error('the server does not count its connections');

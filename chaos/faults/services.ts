@@ -1,22 +1,16 @@
 /** How the programs that faults hit are asked whether they work, on every ground. */
-import type { Service } from '#lab/ground/ground.ts';
+import { PORT_IN_COMPOSE, type Service } from '#lab/ground/ground.ts';
 import { waitUntil } from '../observe/wait.ts';
 import type { Target } from './arguments.ts';
 import type { Scene } from './fault.ts';
 
 const READY_MS_MAX = 3_000;
 
-/** The ports of Compose, which are the numbers on every ground. */
-export const API_PORT = 8080;
-const STATUS_PORT = 9464;
-const TOXIPROXY_PORT = 8474;
-const ENTRANCE_PORT = 9004;
-
 const READY: Readonly<Record<Target, { readonly port: number; readonly path: string }>> = {
-  server: { port: API_PORT, path: '/readyz' },
-  collector: { port: STATUS_PORT, path: '/readyz' },
-  source: { port: STATUS_PORT, path: '/readyz' },
-  toxiproxy: { port: TOXIPROXY_PORT, path: '/version' },
+  server: { port: PORT_IN_COMPOSE.api, path: '/readyz' },
+  collector: { port: PORT_IN_COMPOSE.status, path: '/readyz' },
+  source: { port: PORT_IN_COMPOSE.status, path: '/readyz' },
+  toxiproxy: { port: PORT_IN_COMPOSE.toxiproxyApi, path: '/version' },
 };
 
 /** Rejects unless the program says that it is ready to do its work. */
@@ -55,5 +49,5 @@ export async function untilReady(
 
 /** The link's entrance, as seen from this machine. */
 export function entranceUrl({ ground }: Scene): Promise<string> {
-  return ground.service('toxiproxy').url(ENTRANCE_PORT);
+  return ground.service('toxiproxy').url(PORT_IN_COMPOSE.link);
 }

@@ -2,11 +2,10 @@
 import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Ground } from '#lab/ground/ground.ts';
+import { type Ground, PORT_IN_COMPOSE } from '#lab/ground/ground.ts';
 import type { AuditDocument } from '../observe/observer.ts';
 import { fetchJson } from '../observe/wait.ts';
 
-const API_PORT = 8080;
 const EXPORT_MS_MAX = 180_000;
 
 /** The audit of these collectors as one document. */
@@ -14,7 +13,7 @@ export async function auditOf(
   ground: Ground,
   collectors: readonly string[],
 ): Promise<AuditDocument> {
-  const api = await ground.service('server').url(API_PORT);
+  const api = await ground.service('server').url(PORT_IN_COMPOSE.api);
   const documents = await Promise.all(
     collectors.map((one) =>
       fetchJson<AuditDocument>(`${api}/api/v1/audit?collector=${encodeURIComponent(one)}`),
@@ -30,7 +29,7 @@ export async function exportTo(
   ground: Ground,
   collectors: readonly string[],
 ): Promise<void> {
-  const api = await ground.service('server').url(API_PORT);
+  const api = await ground.service('server').url(PORT_IN_COMPOSE.api);
   for (const [index, collector] of collectors.entries()) {
     const url = `${api}/api/v1/export?collector=${encodeURIComponent(collector)}`;
     const response = await fetch(url, { signal: AbortSignal.timeout(EXPORT_MS_MAX) });

@@ -13,12 +13,11 @@ import {
   readSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Ground, Service } from '#lab/ground/ground.ts';
+import { type Ground, PORT_IN_COMPOSE, type Service } from '#lab/ground/ground.ts';
 import type { CollectorStatus } from '../observe/observer.ts';
 import { fetchJson, waitUntil } from '../observe/wait.ts';
 import type { Scenario } from '../scenario/scenario.ts';
 
-const STATUS_PORT = 9464;
 const LEDGER_END_BYTES = 200;
 
 export type SourceName = 'source' | 'bystander';
@@ -56,12 +55,12 @@ export class Source {
         HOLDFAST_COLLECTOR_ID: collector,
         HOLDFAST_QUEUE_PATH: '/queue',
         HOLDFAST_STATUS_HOST: '0.0.0.0',
-        HOLDFAST_STATUS_PORT: String(STATUS_PORT),
+        HOLDFAST_STATUS_PORT: String(PORT_IN_COMPOSE.status),
         HOLDFAST_LOAD_RATE: String(load.rate),
         HOLDFAST_LOAD_SEED: String(Math.floor(random() * 2 ** 32)),
         ...(load.payloads === undefined ? {} : { HOLDFAST_LOAD_PAYLOADS: load.payloads }),
       },
-      ports: [STATUS_PORT],
+      ports: [PORT_IN_COMPOSE.status],
       networks: ['edge'],
       data: '/queue',
       folder: { host: ledgers, variable: 'HOLDFAST_LEDGER_PATH', file: `${name}.jsonl` },
@@ -78,7 +77,7 @@ export class Source {
   }
 
   async status(): Promise<CollectorStatus> {
-    return fetchJson(`${await this.service.url(STATUS_PORT)}/status`);
+    return fetchJson(`${await this.service.url(PORT_IN_COMPOSE.status)}/status`);
   }
 
   /** No more attempts; resolves when each has its answer and the ledger says so. */

@@ -17,10 +17,15 @@ import type { Helpers } from './compose/helper.ts';
 import { copyData, create, discard } from './compose/launched.ts';
 import { mend, ownContainers, SERVICES, type ServiceName } from './compose/mend.ts';
 import { restoreSecret, spoilSecret } from './compose/secret.ts';
-import type { Ability, Ground, InForce, Launch, Service } from './ground.ts';
+import {
+  type Ability,
+  type Ground,
+  type InForce,
+  type Launch,
+  PORT_IN_COMPOSE,
+  type Service,
+} from './ground.ts';
 import { LINK_EXIT_IN_COMPOSE } from './link-of-lab.ts';
-
-const LINK_PORT = 9004;
 
 const DATA: Readonly<Record<ServiceName, string | null>> = {
   server: '/store',
@@ -31,7 +36,7 @@ const DATA: Readonly<Record<ServiceName, string | null>> = {
 export class ComposeGround implements Ground {
   readonly kind = 'compose';
   readonly toxiproxyUrl: string;
-  readonly linkEntrance = `toxiproxy:${LINK_PORT}`;
+  readonly linkEntrance = `toxiproxy:${PORT_IN_COMPOSE.link}`;
   readonly linkExit = LINK_EXIT_IN_COMPOSE;
   readonly #helpers: Helpers;
   readonly #tracedImage: string | null;

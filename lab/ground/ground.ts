@@ -63,6 +63,15 @@ export interface InForce {
   lift(): Promise<void>;
 }
 
+/** Ports by which the services are known: on any ground they are asked for by Compose's numbers. */
+export const PORT_IN_COMPOSE = {
+  ingest: 9000,
+  api: 8080,
+  status: 9464,
+  link: 9004,
+  toxiproxyApi: 8474,
+} as const;
+
 export interface Ran {
   readonly exitCode: number;
   readonly output: string;
@@ -78,7 +87,7 @@ export interface Service {
   state(): Promise<ServiceState>;
   /**
    * Where a port of it is reached from this machine, as `http://host:port`. `port` is the number
-   * that it has in Compose, on any ground. Rejects while it does not run.
+   * that it has in Compose (`PORT_IN_COMPOSE`). Rejects while it does not run.
    */
   url(port: number): Promise<string>;
 

@@ -10,13 +10,20 @@ import { findProgram } from '#lab/engine.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
 import type { LabFiles } from '#lab/paths.ts';
 import { writeWhole } from '#lab/state.ts';
-import type { Ability, Ground, InForce, Launch, Service } from '../ground.ts';
+import {
+  type Ability,
+  type Ground,
+  type InForce,
+  type Launch,
+  PORT_IN_COMPOSE,
+  type Service,
+} from '../ground.ts';
 import { ControlClient } from './client.ts';
 import type { ProgramSpec, ProgramState } from './control.ts';
 import { launchedSpec } from './launch.ts';
 import { launchedPath, otherTokenPath } from './place.ts';
 import { CANNOT, ProcessService, portOf } from './service.ts';
-import { PORT_IN_COMPOSE, readServices } from './services.ts';
+import { readServices } from './services.ts';
 
 const TOKEN_BYTES = 32;
 

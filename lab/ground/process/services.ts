@@ -9,17 +9,9 @@ import type { LabConfig } from '#lab/config.ts';
 import { type LabFiles, PATHS } from '#lab/paths.ts';
 import { writeWhole } from '#lab/state.ts';
 import { SERVERNAME } from '#lab/tls.ts';
+import { PORT_IN_COMPOSE } from '../ground.ts';
 import { type ProgramSpec, programSpec } from './control.ts';
 import { queuePath, servicesPath, storePath, toxiproxyConfigPath } from './place.ts';
-
-/** Ports by which Compose's services are known; on any ground they are asked for by these. */
-export const PORT_IN_COMPOSE = {
-  ingest: 9000,
-  api: 8080,
-  status: 9464,
-  link: 9004,
-  toxiproxyApi: 8474,
-} as const;
 
 const PROXY = 'link';
 const GRACE_MS = 15_000;

@@ -11,12 +11,13 @@ import type { Step, StepPlan } from '#lab/steps.ts';
 import { ensureCertificates } from '#lab/tls.ts';
 import { toxiproxyStep } from '#lab/toxiproxy-program.ts';
 import { noteGround } from '../choose.ts';
+import { PORT_IN_COMPOSE } from '../ground.ts';
 import { ControlClient, endSupervisor, startSupervisor } from './client.ts';
 import type { ProgramSpec } from './control.ts';
 import { ProcessGround } from './ground.ts';
 import { readLog } from './log-file.ts';
 import { logPath } from './place.ts';
-import { PORT_IN_COMPOSE, readServices, writeServices } from './services.ts';
+import { readServices, writeServices } from './services.ts';
 import { programSources, supervisorSources } from './sources.ts';
 import { endOrphans } from './supervisor.ts';
 
