@@ -13,6 +13,8 @@ import { PORT_IN_COMPOSE } from '../ground.ts';
 import { type ProgramSpec, programSpec } from './control.ts';
 import { queuePath, servicesPath, storePath, toxiproxyConfigPath } from './place.ts';
 
+/** How much memory the server may take, as `./holdfast` says it, which has the reasons. */
+const SERVER_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=60'] as const;
 const PROXY = 'link';
 const GRACE_MS = 15_000;
 const TOXIPROXY_GRACE_MS = 2_000;
@@ -68,7 +70,7 @@ function serviceSpecs(options: ServicesOptions): ProgramSpec[] {
     {
       ...common,
       name: 'server',
-      command: nodeCommand('--max-semi-space-size=4', 'server/main.ts', 'run'),
+      command: nodeCommand(...SERVER_FLAGS, 'server/main.ts', 'run'),
       environment: {
         NODE_ENV: 'production',
         MALLOC_ARENA_MAX: '2',

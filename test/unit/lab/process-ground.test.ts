@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { readConfig } from '#lab/config.ts';
 import { Docker } from '#lab/docker.ts';
 import { LabError } from '#lab/errors.ts';
@@ -24,7 +25,7 @@ import { LogFile, LogFollower, readLog } from '#lab/ground/process/log-file.ts';
 import { lockPath } from '#lab/ground/process/place.ts';
 import { placeOfServices, writeServices } from '#lab/ground/process/services.ts';
 import { tryHold } from '#lab/lock.ts';
-import { type LabFiles, labFiles } from '#lab/paths.ts';
+import { type LabFiles, labFiles, PATHS } from '#lab/paths.ts';
 import { Programs } from '#lab/process.ts';
 import { toxiproxyHere } from '#lab/toxiproxy-program.ts';
 
@@ -87,6 +88,56 @@ describe('which ground is meant', () => {
     ]);
     const other = new LabError({ code: 'disk_full', message: 'full' });
     expect(hinted(other)).toBe(other);
+  });
+});
+
+describe('the services as docker-compose.yml has them', () => {
+  interface InCompose {
+    readonly command: readonly string[];
+    readonly environment: Readonly<Record<string, string>>;
+    readonly stop_grace_period: string;
+  }
+  const text = (path: string) => readFileSync(join(PATHS.root, path), 'utf8');
+  const compose: Readonly<Record<string, InCompose>> = parse(text('docker-compose.yml'), {
+    merge: true,
+  }).services;
+  const specOf = (name: string) => {
+    const config = readConfig({ TLS: '1' }, '/nonexistent');
+    const rest = { ingestPort: 9000, toxiproxy: '/toxiproxy', sources: '' };
+    const spec = writeServices({ config, files, ...rest }).find((one) => one.name === name);
+    if (spec === undefined) throw new Error(`there is no ${name}`);
+    return spec;
+  };
+  /** Set by the image, and the name by which containers find each other. */
+  const OF_CONTAINERS = new Set(['NODE_ENV', 'HOLDFAST_API_HOSTS']);
+  const settings = (values: Readonly<Record<string, string>> = {}) =>
+    Object.entries(values).filter(([name]) => !OF_CONTAINERS.has(name));
+  /** Places are others here, and TLS is off in the file as it stands. */
+  const DIFFERS = /_(PORT|HOST|PATH|FILE|TLS|SERVER|SERVERNAME)$/;
+
+  test.each(['server', 'toxiproxy', 'collector'])(
+    'the %s has the same settings and as long for its end',
+    (name) => {
+      const { environment, graceMs } = specOf(name);
+      const [here, there] = [settings(environment), settings(compose[name]?.environment)];
+      const names = (list: typeof here) => list.map(([one]) => one).sort();
+      expect(names(here)).toEqual(names(there));
+      const alike = (list: typeof here) =>
+        Object.fromEntries(list.filter(([one]) => !DIFFERS.test(one)));
+      expect(alike(here)).toEqual(alike(there));
+      expect(`${graceMs / 1_000}s`).toBe(compose[name]?.stop_grace_period);
+    },
+  );
+
+  test.each(['server', 'collector'])('the %s has the same words of its command', (name) => {
+    const [, ...here] = specOf(name).command;
+    const relative = here.map((word) => word.replace(`${PATHS.root}/`, ''));
+    expect(['node', ...relative]).toEqual(compose[name]?.command);
+  });
+
+  test('the server has the flags of ./holdfast', () => {
+    const flags = specOf('server').command.filter((word) => word.startsWith('--'));
+    expect(text('holdfast')).toContain(`exec node ${flags.join(' ')} "$root/server/main.ts"`);
   });
 });
 
