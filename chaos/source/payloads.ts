@@ -6,6 +6,8 @@
  * ones can't carry one; they are told apart by their capture time.
  */
 
+import { laneFrom } from '../random.ts';
+
 /** "HFLD", seed u32, n u64: big-endian. */
 const ID_BYTES = 16;
 const ID_MAGIC = 0x48_46_4c_44;
@@ -43,7 +45,7 @@ export class Payloads {
 
   /** The payload of attempt n; a buffer of its own. */
   of(n: number): Buffer {
-    const random = randomFrom(this.#seed, n);
+    const random = laneFrom(this.#seed, n);
     const bytes = this.#size(random);
     const plain = random() % 100 >= this.#mix.incompressiblePercent;
     const payload = plain ? Buffer.alloc(bytes, WORDS) : noise(bytes, random);
@@ -71,15 +73,4 @@ function noise(bytes: number, random: () => number): Buffer {
   const words = new Uint32Array(Math.ceil(bytes / 4));
   for (let at = 0; at < words.length; at += 1) words[at] = random();
   return Buffer.from(words.buffer, 0, bytes);
-}
-
-/** A small generator (mulberry32) of u32, started anew for each n. */
-function randomFrom(seed: number, n: number): () => number {
-  let state = (Math.imul(seed ^ 0x9e37_79b9, 0x85eb_ca6b) ^ Math.imul(n, 0xc2b2_ae35)) >>> 0;
-  return () => {
-    state = (state + 0x6d2b_79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return (mixed ^ (mixed >>> 14)) >>> 0;
-  };
 }

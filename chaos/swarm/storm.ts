@@ -4,7 +4,7 @@
  * is in the foreground and ends last by plan, so that a storm is over when its method is.
  */
 import type { Fault, FaultKind } from '../faults/fault.ts';
-import { between } from './random.ts';
+import { tenthsBetween } from './draws.ts';
 import { relation } from './rules.ts';
 import { RESTART_SECONDS } from './timeline.ts';
 
@@ -83,11 +83,11 @@ export class Storm {
     } else if (within && !(beside && random() < 0.5)) {
       const siblings = last.node.method;
       const outer = [...last.outer, last];
-      const [before, after] = [between(random, 0, 2), between(random, 0, 2)];
+      const [before, after] = [tenthsBetween(random, 0, 2), tenthsBetween(random, 0, 2)];
       this.#place(drawn, { siblings, outer, from: last.to + before, before, after, notBefore: 0 });
     } else if (beside) {
       const { siblings, outer, node } = last;
-      const before = between(random, 0, last.to - last.from);
+      const before = tenthsBetween(random, 0, last.to - last.from);
       const { after } = node.pauses;
       node.background = true;
       node.pauses.after = 0;
@@ -123,7 +123,7 @@ export class Storm {
   #place({ name, kind, args, fault }: Drawn, place: Place): void {
     const { siblings, outer, from, before, after, notBefore } = place;
     const lifted = fault.lift !== undefined;
-    const drawn = between(this.#random, SHORTEST_SECONDS, this.#longestSeconds);
+    const drawn = tenthsBetween(this.#random, SHORTEST_SECONDS, this.#longestSeconds);
     const seconds = tenths(Math.max(drawn, notBefore - from));
     const to = from + (lifted ? seconds : RESTART_SECONDS);
     const node: Node = {

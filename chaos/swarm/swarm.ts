@@ -10,9 +10,9 @@
  */
 import type { Ground } from '#lab/ground/ground.ts';
 import type { FaultKind } from '../faults/fault.ts';
-import { randomOf } from '../run/random.ts';
+import { randomOf } from '../random.ts';
 import { type Probe, type Scenario, scenarioSchema } from '../scenario/scenario.ts';
-import { between, weighted } from './random.ts';
+import { tenthsBetween, weighted } from './draws.ts';
 import { type Drawn, type Node, Storm } from './storm.ts';
 import { RESTART_SECONDS, SETTLE_SECONDS, timelineOf } from './timeline.ts';
 
@@ -130,7 +130,7 @@ function draw(options: SwarmOptions, temper: Temper): Drafted[] {
       if (fitting.length === 0) break;
       storm.add(weighted(random, fitting, ({ weight }) => weight));
     } while (storm.size < STORM_FAULTS_MAX && random() < temper.overlap);
-    const quiet = between(random, calmSeconds / 2, calmSeconds * 2);
+    const quiet = tenthsBetween(random, calmSeconds / 2, calmSeconds * 2);
     const queuedMax = random() < temper.patience ? rate : undefined;
     const next = [...storm.method, calmOf(calms + 1, quiet, queuedMax)];
     const took = timelineOf(next).seconds;

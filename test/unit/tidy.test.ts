@@ -38,12 +38,12 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
 const PARTS: readonly { part: RegExp; may: RegExp }[] = [
   {
     part: /^chaos\/source\//,
-    may: /^(#protocol\/settings|#collector\/(producer\/producer|config|tls|status\/)|\.\.\/ledger\/|\.\/)/,
+    may: /^(#protocol\/settings|#collector\/(producer\/producer|config|tls|status\/)|\.\.\/(ledger\/|random\.ts)|\.\/)/,
   },
   // A wire of its own kind: of ours it knows the envelope's head, and how settings are read.
   {
     part: /^chaos\/mangler\//,
-    may: /^(#protocol\/(settings|envelope|limits|messages)\.ts|#collector\/producer\/address\.ts|\.\/)/,
+    may: /^(#protocol\/(settings|envelope|limits|messages)\.ts|#collector\/producer\/address\.ts|\.\.\/random\.ts|\.\/)/,
   },
   { part: /^chaos\/oracle\//, may: /^(\.\.\/ledger\/|\.\/)/ },
   { part: /^chaos\/ledger\//, may: /^\.\// },

@@ -18,7 +18,7 @@ export function weighted<T>(
   return last;
 }
 
-/** In tenths, so that it reads well in a file. */
-export function between(random: () => number, from: number, to: number): number {
+/** In whole tenths, which read well in a file. */
+export function tenthsBetween(random: () => number, from: number, to: number): number {
   return Math.round((from + random() * Math.max(0, to - from)) * 10) / 10;
 }
