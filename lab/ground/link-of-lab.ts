@@ -5,7 +5,8 @@
 import { Link } from '#lab/link.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { groundThatIsThere } from './choose.ts';
-import { PORT_IN_COMPOSE, readServices } from './process/services.ts';
+import { PORT_IN_COMPOSE } from './ground.ts';
+import { readServices } from './process/services.ts';
 
 /** host:port of the server's ingest, as Toxiproxy dials it in Compose's network. */
 export const LINK_EXIT_IN_COMPOSE = `server:${PORT_IN_COMPOSE.ingest}`;
