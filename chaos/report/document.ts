@@ -183,7 +183,7 @@ const { scenarios: _, started_at, ended_at, ...run } = runRecordSchema.shape;
 
 export const reportSchema = z.strictObject({
   ...run,
-  verdict: z.enum(['held', 'not_held', 'inconclusive']),
+  verdict: z.enum(['held', 'failed', 'inconclusive']),
   sentence: z.string().describe('The verdict in words'),
   started_at,
   ended_at: ended_at.describe('Null when the runner died'),

@@ -87,7 +87,7 @@ function badge(outcome: Outcome): Markup {
 }
 
 function verdict(report: Report): Markup {
-  const outcome = ({ held: 'pass', not_held: 'fail', inconclusive: 'inconclusive' } as const)[
+  const outcome = ({ held: 'pass', failed: 'fail', inconclusive: 'inconclusive' } as const)[
     report.verdict
   ];
   const { word, tone } = WORDS[outcome];

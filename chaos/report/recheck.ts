@@ -1,36 +1,27 @@
 /**
  * A run judged again, from the raw files of its folder: every scenario by the oracle, then
- * result.json, the outcomes in run.json and the report are written anew. Good for a run whose
- * runner died, too: a scenario of which run.json does not know is judged with the rest.
+ * result.json, the outcomes in run.json, the run's own result.json and the report are written anew.
+ * Good for a run whose runner died, too: a scenario of which run.json does not know is judged with
+ * the rest.
  *
- * The run's own result.json is written with the rest. Evidence that is missing or damaged makes a scenario inconclusive, with the name of the file; an
+ * Evidence that is missing or damaged makes a scenario inconclusive, with the name of the file; an
  * older result.json is then kept as result.previous.json, since it says what the files no longer do.
  */
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { EXIT, type ExitCode } from '#lab/errors.ts';
 import { type EvidenceFiles, judgeFiles } from '../oracle/evidence.ts';
 import type { Result } from '../oracle/judge.ts';
 import type { RunRecord, ScenarioRecord } from '../run/records.ts';
-import type { RunVerdict } from '../run/summary.ts';
 import { judgeGrowth, withGrowth } from '../soak/judge.ts';
-import type { Report } from './document.ts';
 import { FolderError, messageOf, readRun, scenarioFolders, writeJson } from './folder.ts';
 import { writeReport } from './write.ts';
-
-/** The runner's words for them, in the run's own result.json. */
-const VERDICTS = {
-  held: 'held',
-  not_held: 'failed',
-  inconclusive: 'inconclusive',
-} as const satisfies Record<Report['verdict'], RunVerdict>;
-
-const EXIT = { held: 0, not_held: 1, usage: 2, inconclusive: 3 } as const;
 
 /**
  * Answers the exit code: 0 held, 1 did not hold, 2 there is no run in this folder, 3 inconclusive.
  * `print` takes what a person is told, line by line.
  */
-export async function recheck(runFolder: string, print: (line: string) => void): Promise<number> {
+export async function recheck(runFolder: string, print: (line: string) => void): Promise<ExitCode> {
   let record: RunRecord;
   try {
     record = readRun(runFolder);
@@ -49,7 +40,7 @@ export async function recheck(runFolder: string, print: (line: string) => void):
   const report = await writeReport(runFolder);
   const exitCode = EXIT[report.verdict];
   writeJson(join(runFolder, 'result.json'), {
-    verdict: VERDICTS[report.verdict],
+    verdict: report.verdict,
     exit_code: exitCode,
     text: report.sentence,
   });

@@ -68,9 +68,9 @@ export function reportOf(record: RunRecord, repeats: readonly RepeatReport[]): R
   };
 }
 
-/** `not_held` as soon as one did not; `held` only when the run came to its end. */
+/** `failed` as soon as one did; `held` only when the run came to its end. */
 function verdictOf({ ended_at }: RunRecord, totals: Report['totals']): Report['verdict'] {
-  if (totals.failed > 0) return 'not_held';
+  if (totals.failed > 0) return 'failed';
   const open = totals.inconclusive + totals.interrupted;
   return ended_at === null || open > 0 || totals.passed === 0 ? 'inconclusive' : 'held';
 }
@@ -84,7 +84,7 @@ function sentenceOf(
   const judged = scenarios - not_run;
   const head = {
     held: `Held: ${passed} of ${counted(judged, 'scenario')}`,
-    not_held: `Did not hold: ${failed} of ${counted(judged, 'scenario')} failed`,
+    failed: `Did not hold: ${failed} of ${counted(judged, 'scenario')} failed`,
     inconclusive: `Inconclusive: ${passed} of ${counted(judged, 'scenario')} held`,
   }[verdict];
   const parts = [

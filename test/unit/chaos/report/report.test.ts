@@ -89,7 +89,7 @@ test.each([
     'Held: 1 of 1 scenario, 1 not run; 1,000 frames accepted, 1,000 stored once, 0 lost, 0 altered',
   ],
   [
-    'not_held',
+    'failed',
     [HELD, LOSSY, TOOTHLESS],
     'Did not hold: 1 of 3 scenarios failed, 1 could not be judged; 3,000 frames accepted, 2,997 stored once, 3 lost, 0 altered',
   ],
