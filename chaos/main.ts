@@ -6,7 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { labAsMade, labToSetUp } from '#lab/context.ts';
 import { EXIT, type ExitCode, explain, interrupted, LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
@@ -102,8 +102,13 @@ program
 program
   .command('recheck')
   .description('judge a run again and write its report anew, from the files in its folder')
-  .argument('[folder]', 'of the run', join(PATHS.root, 'reports', 'latest'))
-  .action(ending(async (folder: string) => (await recheck(resolve(folder), print)) as ExitCode));
+  .addArgument(
+    new Argument('[folder]', 'of the run').default(
+      join(PATHS.root, 'reports', 'latest'),
+      'reports/latest',
+    ),
+  )
+  .action(ending((folder: string) => recheck(resolve(folder), print)));
 
 async function run(given: readonly string[], options: ChaosOptions): Promise<ExitCode> {
   const { repeat, minutes: length, seed: chosen = randomInt(SEED_MAX + 1) } = options;
@@ -182,5 +187,15 @@ function exitCodeFor(error: unknown): number {
     printError('nothing was done (./holdfast chaos-list; docs/chaos.md)');
     return EXIT.usage;
   }
+  if (isOfFiles(error)) {
+    printError(`✗ ${error.message}`);
+    return EXIT.usage;
+  }
   throw error;
+}
+
+/** A folder that can't be written to, or a disk without room: a person's to mend, and no verdict. */
+function isOfFiles(error: unknown): error is Error {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return error instanceof Error && ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT'].includes(code);
 }

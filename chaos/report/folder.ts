@@ -100,12 +100,13 @@ function readDocument<T>(
   path: string,
   schema: z.ZodType<T>,
 ): { readonly document?: T; readonly problem?: string } {
-  if (!existsSync(path)) return {};
   try {
     const parsed = schema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
     if (parsed.success) return { document: parsed.data };
     return { problem: `is not what it should be: ${z.prettifyError(parsed.error)}` };
   } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return {};
     return { problem: `can't be read: ${messageOf(error)}` };
   }
 }

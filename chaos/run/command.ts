@@ -2,8 +2,9 @@
  * `./holdfast chaos` and its kin, from what was asked for to the exit code: which scenarios, in what
  * order, on the lab, with a report at the end. The command line itself is `main.ts`.
  */
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import type { ExitCode } from '#lab/errors.ts';
+import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
 import type { FaultKind } from '../faults/fault.ts';
 import { writeReport } from '../report/write.ts';
@@ -17,6 +18,7 @@ import { type FoundLab, type LabOptions, withLab } from './lab.ts';
 import type { Progress } from './progress.ts';
 import type { RunRecord } from './records.ts';
 import { folderName, Run } from './runner.ts';
+import { messageOf } from './within.ts';
 
 export interface CommandContext extends Omit<LabOptions, 'folder' | 'tracing'> {
   readonly kinds: readonly FaultKind[];
@@ -114,7 +116,9 @@ async function inRun(
   play: (run: Run, lab: FoundLab, folder: string) => Promise<void>,
 ): Promise<ExitCode> {
   const { kinds, product, progress, signal, print } = context;
-  const folder = join(PATHS.root, 'reports', folderName(new Date()));
+  const reports = join(PATHS.root, 'reports');
+  requireFolder(reports);
+  const folder = join(reports, folderName(new Date()));
   const shown = relative(PATHS.root, folder);
   const result = await withLab({ ...context, folder: shown, tracing }, async (lab) => {
     progress.line(`seed ${about.seed}, on the ground ${lab.ground.kind}: ${lab.groundReason}`);
@@ -134,4 +138,21 @@ async function inRun(
   print(`Again:  ${about.command}`);
   print(`${result.verdict}: ${result.text} (exit code ${result.exit_code})`);
   return result.exit_code;
+}
+
+/** Asked before the lab is touched: a run that can't keep its evidence is none. */
+function requireFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.W_OK);
+  } catch (cause) {
+    throw new LabError({
+      code: 'folder_unusable',
+      exitCode: EXIT.usage,
+      message: `reports can't be written to ${path}; nothing was done`,
+      details: [messageOf(cause)],
+      next: ['Make it a folder that this user may write to, or move it away'],
+      cause,
+    });
+  }
 }

@@ -6,7 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FAULT_KINDS } from '#chaos/faults/kinds.ts';
 import { reportText } from '#chaos/oracle/report.ts';
-import { randomOf } from '#chaos/run/random.ts';
+import { randomOf } from '#chaos/random.ts';
 import { type Played, playScenario } from '#chaos/run/stage.ts';
 import { scenarioSchema } from '#chaos/scenario/scenario.ts';
 import { seed } from '../../unit/seed.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FAULT_KINDS } from '#chaos/faults/kinds.ts';
 import { argumentsOf, faultsPage } from '#chaos/faults/page.ts';
-import { randomOf } from '#chaos/run/random.ts';
+import { randomOf } from '#chaos/random.ts';
 import { TOXIC_ATTRIBUTES } from '#lab/toxics.ts';
 import { seeded } from '../seed.ts';
 
