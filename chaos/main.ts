@@ -6,7 +6,8 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
+import { ending, wholeNumber } from '#lab/command-line.ts';
 import { labAsMade, labToSetUp } from '#lab/context.ts';
 import { EXIT, type ExitCode, explain, interrupted, LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
@@ -147,23 +148,6 @@ async function product(): Promise<CommandContext['product']> {
 
 function words(text = ''): string[] {
   return text.split(/[\s,]+/).filter((word) => word !== '');
-}
-
-/** For commands whose answer is their exit code. */
-function ending<Args extends unknown[]>(
-  command: (...args: Args) => Promise<ExitCode>,
-): (...args: Args) => Promise<void> {
-  return async (...args) => {
-    process.exitCode = await command(...args);
-  };
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`must be a whole number from ${min} to ${max}.`);
-  };
 }
 
 try {

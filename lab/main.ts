@@ -4,11 +4,12 @@
  */
 
 import { resolve } from 'node:path';
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { acceptance } from '#lab/acceptance.ts';
+import { ending, wholeNumber } from '#lab/command-line.ts';
 import { labAsMade, labToSetUp } from '#lab/context.ts';
 import { doctor } from '#lab/doctor.ts';
-import { EXIT, type ExitCode, explain, LabError } from '#lab/errors.ts';
+import { EXIT, explain, LabError } from '#lab/errors.ts';
 import { linkOfLab } from '#lab/ground/link-of-lab.ts';
 import { logs } from '#lab/logs.ts';
 import { buildLibrary, packLibrary } from '#lab/pack.ts';
@@ -194,23 +195,6 @@ program
 /** What `make queue ARGS="…"` and `make store ARGS="…"` hand over. */
 function words(text = ''): string[] {
   return text.split(/\s+/).filter((word) => word !== '');
-}
-
-/** For commands whose answer is their exit code. */
-function ending<Args extends unknown[]>(
-  command: (...args: Args) => Promise<ExitCode>,
-): (...args: Args) => Promise<void> {
-  return async (...args) => {
-    process.exitCode = await command(...args);
-  };
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`must be a whole number from ${min} to ${max}.`);
-  };
 }
 
 try {

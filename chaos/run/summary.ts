@@ -4,7 +4,7 @@ import type { Result } from '../oracle/judge.ts';
 import type { Mark } from './progress.ts';
 import type { RunRecord, ScenarioRecord } from './records.ts';
 
-export type RunVerdict = 'held' | 'failed' | 'inconclusive' | 'interrupted';
+type RunVerdict = 'held' | 'failed' | 'inconclusive' | 'interrupted';
 
 export interface RunResult {
   readonly verdict: RunVerdict;
