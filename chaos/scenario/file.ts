@@ -221,10 +221,9 @@ function kindFindings(
   const given = step.arguments ?? {};
   const parsed = kind.arguments.safeParse(given, { error: ruleOf, reportInput: true });
   if (parsed.success) return [];
-  const place = step.arguments === undefined ? 'fault' : 'arguments';
   return parsed.error.issues
     .flatMap((issue) => findings(issue, given))
-    .map((one) => ({ ...one, path: [...path, place, ...one.path] }));
+    .map((one) => ({ ...one, path: [...path, 'arguments', ...one.path] }));
 }
 
 function nameFindings(

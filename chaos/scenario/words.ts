@@ -11,7 +11,7 @@ const GOT_CHARS_MAX = 60;
 export function ruleOf(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return `must be ${typeInWords(issue.expected)}`;
+      return `must be ${typeInWords(issue.expected)}${quotesFor(issue)}`;
     case 'invalid_value':
       return `must be ${alternatives(issue.values.map(String), String(issue.input))}`;
     case 'unrecognized_keys':
@@ -59,6 +59,12 @@ function typeInWords(expected: string): string {
     record: 'a map of words and values',
   };
   return words[expected] ?? expected;
+}
+
+/** YAML takes 5 for a number and yes for a text; what is meant as a text has to say so. */
+function quotesFor({ expected, input }: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidType>): string {
+  const isScalar = typeof input === 'number' || typeof input === 'boolean';
+  return expected === 'string' && isScalar ? ', in quotes' : '';
 }
 
 function tooSmall({ origin, minimum, inclusive }: z.core.$ZodRawIssue<z.core.$ZodIssueTooSmall>) {

@@ -94,6 +94,11 @@ test.each([
     ['x.yaml:5:17: configuration.load.rate must be a number; got "fast"'],
   ],
   [
+    'a number for a text',
+    GOOD.replace(/^title.*/, 'title: 2026'),
+    ['x.yaml:1:8: title must be a text, in quotes; got 2026'],
+  ],
+  [
     'what must be there',
     GOOD.replace(/^title.*\n/, ''),
     ['x.yaml:1:1: title must be a text; got nothing'],
@@ -129,7 +134,7 @@ test.each([
     'arguments that are missing',
     GOOD.replace('        arguments: { service: source }\n', ''),
     [
-      'x.yaml:13:16: method[0].method[0].fault.service must be one of server, collector, source; got nothing',
+      'x.yaml:12:11: method[0].method[0].arguments.service must be one of server, collector, source; got nothing',
     ],
   ],
   [
