@@ -115,6 +115,7 @@ function parse(text: string, file: string, kinds: readonly FaultKind[]): Scenari
   const found = [
     ...(parsed.success ? [] : schemaFindings(parsed.error.issues, value)),
     ...faultFindings(value, kinds),
+    ...emptyFindings(value),
     ...sourceFindings(value),
     ...rollbackFindings(value),
   ];
@@ -203,6 +204,14 @@ function faultFindings(value: unknown, kinds: readonly FaultKind[]): Finding[] {
   };
   if (isObject(value)) look(value.method, ['method']);
   return found;
+}
+
+/** Where nothing is harmed, nothing can hold. */
+function emptyFindings(value: unknown): Finding[] {
+  if (!isObject(value) || !Array.isArray(value.method)) return [];
+  const onlyProbes = value.method.every((step) => isObject(step) && step.type === 'probe');
+  if (value.method.length === 0 || !onlyProbes) return [];
+  return [{ path: ['method'], part: 'value', rule: 'must have an action', got: 'only probes' }];
 }
 
 function kindFindings(

@@ -155,6 +155,11 @@ test.each([
     ['x.yaml:17:12: method[1].until names no condition'],
   ],
   [
+    'nothing but probes',
+    GOOD.replace(/ {2}- type: action\n(?: {4}.*\n)*/, ''),
+    ['x.yaml:7:3: method must have an action; got only probes'],
+  ],
+  [
     'a mistyped type',
     GOOD.replace('type: probe', 'type: prob'),
     [
