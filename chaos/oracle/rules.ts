@@ -33,6 +33,9 @@ export interface Facts {
   readonly expected: Case;
 }
 
+/** What a clock that is only steered never does between two samples. */
+const CLOCK_STEP_MS_MAX = 500;
+
 const fail = (code: string, text: string): Reason => ({ code, verdict: 'fail', text });
 const open = (code: string, text: string): Reason => ({ code, verdict: 'inconclusive', text });
 
@@ -40,6 +43,7 @@ const RULES: readonly ((facts: Facts) => readonly Reason[])[] = [
   ledgerWhole,
   exportWhole,
   noHarnessFailure,
+  clockSteady,
   enoughFrames,
   faultsBit,
   readyBefore,
@@ -87,6 +91,16 @@ function exportWhole({ exportCut, comparison }: Facts): Reason[] {
 
 function noHarnessFailure({ observations }: Facts): Reason[] {
   return observations.harness_failures.map((text) => open('harness_failed', text));
+}
+
+/** Ledger, export and observer are compared by wall time, which nobody may have set meanwhile. */
+function clockSteady({ observations: { statuses } }: Facts): Reason[] {
+  const aheadMs = statuses.map(({ at }) => at.wall_us / 1_000 - at.monotonic_ms);
+  const steps = aheadMs.map((ms, index) => Math.abs(ms - (aheadMs[index - 1] ?? ms)));
+  const most = steps.reduce((a, b) => Math.max(a, b), 0);
+  if (most <= CLOCK_STEP_MS_MAX) return [];
+  const text = `the clock of the machine was set by ${Math.round(most)} ms in the run`;
+  return [open('clock_set', text)];
 }
 
 function enoughFrames({ comparison, times, expected }: Facts): Reason[] {

@@ -330,6 +330,15 @@ export const DOUBTS: Readonly<Record<string, readonly [Operator, string]>> = {
     (h) => h.observations.harness_failures.push('no answer from Toxiproxy'),
     'harness_failed',
   ],
+  'somebody set the clock': [
+    (h) => {
+      const [first] = h.observations.statuses;
+      const { wall_us, monotonic_ms } = first?.at ?? moment(0);
+      const at = { wall_us: wall_us - 2_000_000, monotonic_ms };
+      if (first !== undefined) h.observations.statuses.unshift({ ...first, at });
+    },
+    'clock_set',
+  ],
   'a program was killed from outside': [
     (h) => {
       const end = { process: 'collector', code: null, signal: 'SIGKILL', injected: false };
