@@ -3,6 +3,7 @@
  * forgets its toxics when it ends and is given them back. What a program leaves behind on its disk is not here.
  */
 import { z } from 'zod';
+import type { Service } from '#lab/ground/ground.ts';
 import { kindOf, listOf, oneOf, type Target, targets } from './arguments.ts';
 import { failing } from './effects.ts';
 import type { Effect, Fault, Scene } from './fault.ts';
@@ -138,6 +139,7 @@ const freeze = kindOf<OnPrograms>({
   draw,
   make: ({ target }, name) => {
     const hit = listOf(target);
+    const generations = new Map<Target, string>();
     return {
       name,
       target: hit.join(', '),
@@ -146,12 +148,28 @@ const freeze = kindOf<OnPrograms>({
         const seen = await Promise.all(hit.map((one) => frozen(one, hit.length === 1)(scene)));
         return seen.join('; ');
       },
-      inject: ({ ground }) => allOf(hit.map((one) => ground.service(one).freeze())),
-      lift: ({ ground }) => allOf(hit.map((one) => ground.service(one).thaw())),
+      inject: ({ ground }) =>
+        allOf(
+          hit.map(async (one) => {
+            await ground.service(one).freeze();
+            generations.set(one, (await ground.service(one).state()).generation);
+          }),
+        ),
+      lift: ({ ground }) =>
+        allOf(hit.map((one) => thaw(ground.service(one), generations.get(one)))),
       running: (scene) => allOf(hit.map((one) => untilReady(scene, one))),
     };
   },
 });
+
+/** One that went on before its time was not frozen for as long as the report would tell. */
+async function thaw(service: Service, frozenAs: string | undefined): Promise<void> {
+  const { running, frozen: stands, generation } = await service.state();
+  await service.thaw();
+  if (running && !stands && generation === frozenAs) {
+    throw new Error(`something else had let the ${service.name} go on before`);
+  }
+}
 
 /** All are tried; the first failure is told. */
 async function allOf(works: readonly Promise<void>[]): Promise<void> {

@@ -69,8 +69,8 @@ export class Program {
     return {
       spec: this.spec,
       pid: this.pid,
-      // Somebody else may have stopped it, too.
-      frozen: this.#frozen || (this.pid !== null && isStopped(this.pid)),
+      // Somebody else may have stopped it, or let it go on.
+      frozen: this.pid !== null && this.#standsStill(this.pid),
       wanted: this.#wanted,
       generation: `${process.pid}.${this.#starts}`,
       started_at: this.#startedAt?.toISOString() ?? null,
@@ -134,6 +134,11 @@ export class Program {
     const moves = () => groupOf(running.pid).every(({ state }) => state !== 'T');
     await inTime('go on', running, moves);
     this.#frozen = false;
+  }
+
+  /** What is traced stands still in another state, which it also has for moments while it goes on. */
+  #standsStill(pid: number): boolean {
+    return isStopped(pid) || (this.#frozen && standsStill(pid));
   }
 
   #known(): Running {
