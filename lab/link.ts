@@ -65,6 +65,9 @@ export class Link {
   #exit: string | undefined;
   /** The order before. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** Orders that were given, and those of them that came to their end. */
+  #given = 0;
+  #done = 0;
   /** The last answer: what the proxy is made of again where Toxiproxy is stuck with it. */
   #known: ProxyAnswer | undefined;
 
@@ -90,6 +93,30 @@ export class Link {
     const words = [...toxics.map(describeToxic), ...(strange ? [`led to ${upstream}`] : [])];
     const kind = enabled ? (words.length === 0 ? 'whole' : 'slow') : 'cut';
     return { kind, toxics: words };
+  }
+
+  /**
+   * What somebody else has changed since this link's last order, in words; null when it is as it was
+   * ordered, and while an order is under way. Rejects as `read` does.
+   */
+  async strays(): Promise<string | null> {
+    const given = this.#given;
+    if (given !== this.#done) return null;
+    const { enabled, upstream, toxics } = await this.#proxy();
+    if (given !== this.#given) return null;
+    const wanted = [...this.#added.values()];
+    const exit = this.#diverted ?? this.#exit ?? upstream;
+    const isIn = (list: readonly Toxic[]) => (one: Toxic) =>
+      list.some((other) => other.name === one.name && isSameToxic(other, one));
+    const lacks = wanted.filter((one) => !isIn(toxics)(one));
+    const strange = toxics.filter((one) => !isIn(wanted)(one));
+    const words = [
+      ...(enabled === (this.#holders.size === 0) ? [] : [enabled ? 'opened' : 'cut']),
+      ...(upstream === exit ? [] : [`led to ${upstream}`]),
+      ...lacks.map((toxic) => `rid of ${describeToxic(toxic)}`),
+      ...strange.map((toxic) => `given ${describeToxic(toxic)}`),
+    ];
+    return words.length === 0 ? null : words.join(', ');
   }
 
   /** Toxiproxy's own account of all its proxies, as it is answered. */
@@ -350,7 +377,10 @@ export class Link {
 
   /** One order after the other, whatever became of the one before. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work, work);
+    this.#given += 1;
+    const turn = this.#turn.then(work, work).finally(() => {
+      this.#done += 1;
+    });
     this.#turn = turn.catch(() => undefined);
     return turn;
   }

@@ -46,6 +46,13 @@ export class Method {
     return this.#failures;
   }
 
+  /** A fault has ended Toxiproxy, which has not yet been given back what it was told before. */
+  get hasProxyDown(): boolean {
+    return this.#faults.some(
+      ({ target, running }) => running === null && target.includes('toxiproxy'),
+    );
+  }
+
   async play(steps: readonly Step[], scene: Scene): Promise<void> {
     const failed = new AbortController();
     const inner = { ...scene, signal: AbortSignal.any([scene.signal, failed.signal]) };

@@ -10,7 +10,7 @@
  *       case.json          what the oracle is asked for (oracle/observations.ts)
  *       observations.json  what was seen (the same)
  *       audit.json         the server's, once the backlog was in, before the export
- *       export.ndjson      of the sources' collectors alone
+ *       export.ndjson      of the sources' collectors, and what was captured meanwhile under other names
  *       ledger/<source>.jsonl
  *       usage.ndjson       UsageSample a line: what each program took; where the run samples it
  *       growth.json        whether they grew (soak/growth.ts); where the run samples it

@@ -1,5 +1,6 @@
-/** What the server tells of the sources of a scenario, and of them alone: audit and export. */
+/** What the server tells of the sources of a scenario: their audit, and what it has of their time. */
 import { createWriteStream } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Ground, PORT_IN_COMPOSE } from '#lab/ground/ground.ts';
@@ -23,20 +24,38 @@ export async function auditOf(
   return { ...first, collectors: documents.flatMap((document) => document.collectors) };
 }
 
-/** Their stored frames into one file, as they are answered. */
+/**
+ * Their stored frames into one file, as they are answered; and all that was captured meanwhile under
+ * other names, where no copy of a frame of theirs may be.
+ */
 export async function exportTo(
   path: string,
   ground: Ground,
-  collectors: readonly string[],
+  { collectors, since }: { readonly collectors: readonly string[]; readonly since: Date },
 ): Promise<void> {
   const api = await ground.service('server').url(PORT_IN_COMPOSE.api);
   for (const [index, collector] of collectors.entries()) {
-    const url = `${api}/api/v1/export?collector=${encodeURIComponent(collector)}`;
-    const response = await fetch(url, { signal: AbortSignal.timeout(EXPORT_MS_MAX) });
-    if (response.status !== 200 || response.body === null) {
-      throw new Error(`${url} answered ${response.status}`);
-    }
-    const file = createWriteStream(path, { flags: index === 0 ? 'w' : 'a' });
-    await pipeline(Readable.fromWeb(response.body), file);
+    const rows = await rowsOf(`${api}/api/v1/export?collector=${encodeURIComponent(collector)}`);
+    await pipeline(rows, createWriteStream(path, { flags: index === 0 ? 'w' : 'a' }));
+  }
+  const rows = await rowsOf(`${api}/api/v1/export?from=${since.toISOString()}`);
+  const others = notOf(collectors, createInterface({ input: rows, crlfDelay: Infinity }));
+  await pipeline(others, createWriteStream(path, { flags: 'a' }));
+}
+
+async function rowsOf(url: string): Promise<Readable> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(EXPORT_MS_MAX) });
+  if (response.status === 200 && response.body !== null) return Readable.fromWeb(response.body);
+  throw new Error(`${url} answered ${response.status}`);
+}
+
+/** Of their own rows there may be a hundred thousand: they are told by their first letters. */
+async function* notOf(
+  collectors: readonly string[],
+  lines: AsyncIterable<string>,
+): AsyncGenerator<string> {
+  const own = collectors.map((one) => `{"collector":${JSON.stringify(one)},`);
+  for await (const line of lines) {
+    if (!own.some((start) => line.startsWith(start))) yield `${line}\n`;
   }
 }

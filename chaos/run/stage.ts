@@ -9,8 +9,10 @@ import { join } from 'node:path';
 import type { Ground, Moment } from '#lab/ground/ground.ts';
 import { Link } from '#lab/link.ts';
 import type { FaultKind, Scene } from '../faults/fault.ts';
+import { Hands } from '../observe/hands.ts';
 import { msSince, now } from '../observe/moment.ts';
 import { type CollectorStatus, Observer } from '../observe/observer.ts';
+import { Pulse } from '../observe/pulse.ts';
 import { Stretch } from '../observe/stretch.ts';
 import { judgeFiles } from '../oracle/evidence.ts';
 import { EvidenceError, type Result } from '../oracle/judge.ts';
@@ -105,7 +107,9 @@ class Stage {
   readonly #method: Method;
   /** Ends what still waits for a sample when the stage ends. */
   readonly #over = new AbortController();
+  readonly #pulse = new Pulse();
   #observer: Observer | undefined;
+  #hands: Hands | undefined;
   #drain: { outcome: 'drained' | 'timed_out'; waited_ms: number } | null = null;
 
   constructor(options: StageOptions) {
@@ -134,6 +138,7 @@ class Stage {
       const scene = this.#scene(bounded);
       tell('warming up');
       if (!(await this.#try('warming up', () => within(bounded, this.#warmUp(scene))))) return;
+      this.#hands = new Hands(this.#link, () => this.#method.hasProxyDown);
       const besideDone = this.#beside({
         ...scene,
         signal: AbortSignal.any([bounded, beside.signal]),
@@ -149,7 +154,8 @@ class Stage {
     } finally {
       clearTimeout(timer);
       beside.abort();
-      await this.#observer?.stop();
+      this.#pulse.stop();
+      await Promise.all([this.#hands?.stop(), this.#observer?.stop()]);
     }
   }
 
@@ -169,7 +175,8 @@ class Stage {
     try {
       // The audit first: what is stored in between is then no contradiction.
       this.#write('audit.json', await within(signal, auditOf(ground, collectors)));
-      await within(signal, exportTo(files.export, ground, collectors));
+      const wanted = { collectors, since: this.#beganAt };
+      await within(signal, exportTo(files.export, ground, wanted));
       tell('judging');
       const result = withGrowth(await judgeFiles(files), await judgeGrowth(folder));
       this.#write('result.json', { exit_code: EXIT_OF[result.verdict], ...result });
@@ -314,13 +321,22 @@ class Stage {
       statuses: this.#observer?.statuses ?? [],
       audits: this.#observer?.audits ?? [],
       exits: ground.services.flatMap(({ exits }) => exits).filter(during),
-      harness_failures: this.#failures,
+      operator_actions: this.#handsSeen(),
+      harness_failures: [...this.#failures, ...this.#pulse.failures],
       stretch: this.#stretch.factor(),
       bystanders: this.#sources
         .filter(({ name }) => name === 'bystander')
         .map(({ collector }) => collector),
       drain: this.#drain,
     };
+  }
+
+  /** A Toxiproxy that ended unasked forgot what it was told: that is no hand. */
+  #handsSeen(): Hands['seen'] {
+    const { exits } = this.#options.ground.service('toxiproxy');
+    const own = exits.filter(({ injected }) => !injected).map(({ at }) => at.monotonic_ms);
+    const forgot = Math.min(...own.filter((at) => at >= this.#began.monotonic_ms));
+    return (this.#hands?.seen ?? []).filter(({ at }) => at.monotonic_ms < forgot);
   }
 
   #case(): unknown {

@@ -263,6 +263,31 @@ test('where a removal hangs the proxy is made anew, with what stays on it', asyn
   });
 });
 
+test('what somebody else does to it is told, and what it does itself is not', async () => {
+  expect(await link.strays()).toBeNull();
+  const latency: ToxicOrder = { type: 'latency', stream: 'upstream', attributes: { latency: 7 } };
+  const [name = ''] = await link.add([latency]);
+  await link.cut();
+  expect(await link.strays()).toBeNull();
+  proxy.enabled = true;
+  expect(await link.strays()).toBe('opened');
+  proxy.toxics = [];
+  expect(await link.strays()).toBe('opened, rid of +7 ms to the server');
+  await link.open();
+  await link.remove([name]);
+  expect(await link.strays()).toBeNull();
+  proxy.toxics.push({ ...latency, name: 'x', toxicity: 1, attributes: { latency: 8, jitter: 0 } });
+  expect(await link.strays()).toBe('given +8 ms to the server');
+});
+
+test('while an order is under way nothing is called strange', async () => {
+  const cutting = link.cut();
+  expect(await link.strays()).toBeNull();
+  const looking = link.strays();
+  await Promise.all([cutting, link.open()]);
+  expect(await looking).toBeNull();
+});
+
 test('orders that are given at once are carried out one after the other', async () => {
   const latency: ToxicOrder = { type: 'latency', stream: 'upstream', attributes: { latency: 7 } };
   const names = await Promise.all([link.add([latency]), link.cut(), link.add([latency])]);

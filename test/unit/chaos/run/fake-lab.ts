@@ -94,6 +94,10 @@ export class FakeLab implements Ground {
   readonly lacks = new Set<Ability>();
   /** Frames that are said to be stored, and aren't. */
   sabotaged = new Set<number>();
+  /** Frames that a collector beside the source has stored, too. */
+  copied = new Set<number>();
+  /** How often somebody asked how the link stands. */
+  looks = 0;
   /** A folder for reports, removed at the end. */
   readonly folder = mkdtempSync(join(tmpdir(), 'holdfast-run-'));
   readonly #services = new Map<string, Service>();
@@ -222,12 +226,22 @@ export class FakeLab implements Ground {
     return service;
   }
 
+  #copies(rows: string): string {
+    const lines = rows.split('\n').filter((line) => line !== '');
+    const copied = lines.filter((line) => this.copied.has(JSON.parse(line).seq));
+    const renamed = copied.map((line) => JSON.stringify({ ...JSON.parse(line), collector: 'x' }));
+    return renamed.map((line) => `${line}\n`).join('');
+  }
+
   async #answer(request: IncomingMessage, url: URL): Promise<unknown> {
     const collector = url.searchParams.get('collector');
     const loads = [...this.#loads.values()].filter((one) => one.collector === collector);
     if (url.pathname === '/status') return statusOf(this.#loads.get('source'));
     if (url.pathname === '/api/v1/audit') return { collectors: loads.map(auditOf) };
-    if (url.pathname === '/api/v1/export') return loads.map(exportOf).join('');
+    if (url.pathname === '/api/v1/export') {
+      const rows = (collector === null ? [...this.#loads.values()] : loads).map(exportOf).join('');
+      return collector === null ? rows + this.#copies(rows) : rows;
+    }
     if (url.pathname !== '/proxies/link') return null;
     if (request.method !== 'GET') {
       const { enabled } = JSON.parse(await textOf(request)) as { enabled: boolean };
@@ -235,6 +249,7 @@ export class FakeLab implements Ground {
       else this.blocks.add('link');
     }
     const enabled = !this.blocks.has('link');
+    this.looks += 1;
     return { name: 'link', listen: 'here:1', upstream: this.linkExit, enabled, toxics: [] };
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test as base, describe } from 'vitest';
 import { z } from 'zod';
 import type { FaultKind } from '#chaos/faults/fault.ts';
+import { waitUntil } from '#chaos/observe/wait.ts';
 import { Progress } from '#chaos/run/progress.ts';
 import { runRecordSchema } from '#chaos/run/records.ts';
 import { readRunNote, removeRunNote, writeRunNote } from '#chaos/run/rollbacks.ts';
@@ -117,6 +118,33 @@ describe.concurrent('a run', { timeout: 60_000 }, () => {
     ]);
     expect(run.end()).toMatchObject({ verdict: 'held', exit_code: 0, text: '1 held' });
     expect(lines.join('')).toMatch(/✓ test: held; .*recover \d+\.\d s, drain \d+\.\d s/);
+  });
+
+  test('a hand that is laid on the link ends in a failure, with what it did', async ({
+    lab,
+    expect,
+  }) => {
+    const hand = async (phase: string) => {
+      if (phase !== 'effect') return;
+      lab.blocks.add('link');
+      const { looks } = lab;
+      // One look may be under way already.
+      await waitUntil('somebody looks at the link', () => lab.looks >= looks + 2);
+      lab.blocks.delete('link');
+    };
+    const text = 'method: [{ type: action, fault: block }]\n';
+    const { record, result } = await play(lab, text, { kinds: [blockKind(lab, 'block', hand)] });
+    expect(record).toMatchObject({ outcome: 'fail' });
+    expect(result?.reasons).toEqual([
+      { code: 'operator_action', verdict: 'fail', text: 'somebody else changed the link: cut' },
+    ]);
+  });
+
+  test('a copy under the name of another collector is found', async ({ lab, expect }) => {
+    lab.copied.add(7);
+    const { result } = await play(lab, NESTED, { kinds: [blockKind(lab, 'block')] });
+    expect(result).toMatchObject({ verdict: 'fail', counts: { foreign_rows: 1, unexpected: 1 } });
+    expect(result?.offenders.unexpected).toMatchObject([{ n: 7, collector: 'x' }]);
   });
 
   test('a run leaves behind what its records say, and latest points to it', async ({
