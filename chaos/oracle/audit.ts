@@ -60,7 +60,6 @@ interface Listed extends Claim {
 
 interface EpochClaims {
   readonly last: number;
-  readonly stored: number;
   /** Lowest first. */
   readonly listed: readonly Listed[];
 }
@@ -82,11 +81,6 @@ export class Audit {
     if (claims === undefined || seq > claims.last) return undefined;
     return find(claims.listed, seq) ?? { state: 'stored', reason: undefined };
   }
-
-  /** How many rows the audit says an epoch has; 0 for one that it doesn't know. */
-  storedIn(collector: string, epoch: string): number {
-    return this.#epochs.get(`${collector} ${epoch}`)?.stored ?? 0;
-  }
 }
 
 function claimsOf(epoch: EpochDocument): EpochClaims {
@@ -94,7 +88,7 @@ function claimsOf(epoch: EpochDocument): EpochClaims {
     epoch[state].map(({ from, to, reason }) => ({ state, from, to, reason })),
   );
   listed.sort((a, b) => a.from - b.from);
-  return { last: epoch.last, stored: epoch.stored, listed };
+  return { last: epoch.last, listed };
 }
 
 function find(listed: readonly Listed[], seq: number): Listed | undefined {

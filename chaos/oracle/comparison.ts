@@ -133,17 +133,15 @@ export class Comparison {
     }
   }
 
-  /** Epochs of which the audit counts more rows than the export has. */
-  epochsWithFewerRows(): { collector: string; epoch: string; claimed: number; rows: number }[] {
-    const documents = this.#audit?.document.collectors ?? [];
-    return documents.flatMap(({ collector, epochs }) =>
-      epochs
-        .map(({ epoch, stored }) => {
-          const rows = this.#rowsIn.get(`${collector} ${epoch}`) ?? 0;
-          return { collector, epoch, claimed: stored, rows };
-        })
-        .filter(({ claimed, rows }) => this.#accounts.has(collector) && claimed > rows),
+  /** Epochs of which the audit counts other rows than the export has; none without an audit. */
+  epochsCountedOtherwise(): { collector: string; epoch: string; claimed: number; rows: number }[] {
+    if (this.#audit === undefined) return [];
+    const known = this.#audit.document.collectors.flatMap(({ collector, epochs }) =>
+      epochs.map(({ epoch, stored }) => ({ collector, epoch, claimed: stored })),
     );
+    return known
+      .map((one) => ({ ...one, rows: this.#rowsIn.get(`${one.collector} ${one.epoch}`) ?? 0 }))
+      .filter(({ collector, claimed, rows }) => this.#accounts.has(collector) && claimed !== rows);
   }
 
   #open(collector: string, whole: boolean): Account {

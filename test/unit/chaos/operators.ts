@@ -202,6 +202,13 @@ export const BREAKS: Readonly<Record<string, readonly [Operator, string]>> = {
     },
     'missing',
   ],
+  'the audit counts less than is stored': [
+    (h, pick) => {
+      const { epoch } = choose(h.rows, pick);
+      auditEpoch(h, epoch).stored -= 1;
+    },
+    'store_disagrees',
+  ],
   'the store shrank in the run': [
     (h) => {
       const [first] = h.observations.audits;
