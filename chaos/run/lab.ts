@@ -18,6 +18,8 @@ import { readRunNote, removeRunNote, writeRunNote } from './rollbacks.ts';
 /** A program that was healed a moment ago has so long to answer. */
 const ANSWER_MS_MAX = 30_000;
 const POLL_MS = 200;
+/** Another run may take down between `up` and the next hold of the lock what it brought up. */
+const UPS_MAX = 3;
 
 export interface LabOptions {
   /** For setting it up. */
@@ -40,22 +42,41 @@ export interface FoundLab {
 }
 
 /**
- * Runs `work` on the lab.
+ * Runs `work` on the lab. What is there is looked at, healed and used in one hold of the lock: what
+ * another run has in its hands is no leftover.
  * @throws LabError as `up` and `down` do.
  */
 export async function withLab<T>(
   options: LabOptions,
   work: (lab: FoundLab) => Promise<T>,
 ): Promise<T> {
-  const { asMade, print } = options;
-  const died = readRunNote();
-  if (died !== null)
-    print(`The run in ${died.folder} never came to its end: mending what it left.`);
+  const { toSetUp, asMade, print } = options;
+  const context = asMade();
   const mended: string[] = [];
-  const isUp = await bringsUp(options, mended);
-  const broughtUp = isUp || died?.brought_up === true;
+  let broughtUp = false;
+  const turn = async (ups: number): Promise<{ wasUp: boolean } | { done: T }> => {
+    const died = readRunNote();
+    if (died !== null)
+      print(`The run in ${died.folder} never came to its end: mending what it left.`);
+    broughtUp ||= died?.brought_up === true;
+    const wasUp = await answers(context);
+    const isWhole = (await opens(context, mended)) && (wasUp || (await comesBack(context)));
+    if (!isWhole && ups < UPS_MAX) return { wasUp };
+    return { done: await onGround(options, broughtUp, (lab) => work({ ...lab, mended })) };
+  };
+  const waiting = () => print('Another ./holdfast is at work on the lab; waiting for it.');
   try {
-    return await alone(options, broughtUp, (lab) => work({ ...lab, mended }));
+    for (let ups = 0; ; ups += 1) {
+      const hold = () => turn(ups);
+      const { signal, files } = context;
+      const outcome = await withLock('lab', waiting, signal, hold, files);
+      if ('done' in outcome) return outcome.done;
+      const { wasUp } = outcome;
+      // Programs that answer without a lab around them are what `up` mends.
+      print(wasUp ? 'The lab is up, but not whole: make up.' : 'The lab is not up: make up first.');
+      await up(toSetUp(), print);
+      broughtUp ||= !wasUp;
+    }
   } finally {
     if (broughtUp) {
       // Ctrl-C ended the run; the lab is left as it was found all the same.
@@ -64,39 +85,21 @@ export async function withLab<T>(
   }
 }
 
-async function alone<T>(
-  { asMade, print, folder, tracing }: LabOptions,
+async function onGround<T>(
+  { asMade, folder, tracing }: LabOptions,
   broughtUp: boolean,
   work: (lab: Omit<FoundLab, 'mended'>) => Promise<T>,
 ): Promise<T> {
   const context = asMade();
-  const waiting = () => print('Another ./holdfast is at work on the lab; waiting for it.');
-  const locked = async (): Promise<T> => {
-    if (tracing) await prepareTracing(context);
-    const ground = await openGround(context);
-    writeRunNote({ folder, brought_up: broughtUp });
-    try {
-      return await work({ ground, groundReason: await reasonFor(context, ground, broughtUp) });
-    } finally {
-      await ground.close();
-      removeRunNote();
-    }
-  };
-  return withLock('lab', waiting, context.signal, locked, context.files);
-}
-
-/** True when it was down, and is up now. */
-async function bringsUp(
-  { toSetUp, asMade, print }: LabOptions,
-  mended: string[],
-): Promise<boolean> {
-  const before = asMade();
-  const wasUp = await answers(before);
-  if ((await opens(before, mended)) && (wasUp || (await comesBack(before)))) return false;
-  // Programs that answer without a lab around them are what `up` mends.
-  print(wasUp ? 'The lab is up, but not whole: make up.' : 'The lab is not up: make up first.');
-  await up(toSetUp(), print);
-  return !wasUp;
+  if (tracing) await prepareTracing(context);
+  const ground = await openGround(context);
+  writeRunNote({ folder, brought_up: broughtUp });
+  try {
+    return await work({ ground, groundReason: await reasonFor(context, ground, broughtUp) });
+  } finally {
+    await ground.close();
+    removeRunNote();
+  }
 }
 
 /** Heals what there is; false when there is no lab. */
