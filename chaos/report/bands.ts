@@ -1,7 +1,8 @@
 /**
- * Where the bands of faults and the marks of exits stand: overlapping ones below each other, each
- * with its name beside it, or within it where there is no room. Widths are in percent, and reckoned
- * for a phone, so that nothing is written over on anything wider.
+ * Where the bands of faults and the marks of exits stand. A few stand below each other where they
+ * would meet, each with its name. Many stand in lanes, one for each target, and have their names
+ * where there is room. Widths are in percent, and reckoned for a phone as well as for anything
+ * wider, so that nothing is written over.
  */
 
 export interface Banded {
@@ -9,6 +10,8 @@ export interface Banded {
   readonly from: number;
   readonly to: number;
   readonly label: string;
+  /** The lane that it stands in, where they are many. */
+  readonly lane: string;
 }
 
 export interface Placed<T> {
@@ -17,28 +20,81 @@ export interface Placed<T> {
   readonly label: {
     readonly x: number;
     readonly anchor: 'start' | 'end';
-    /** Left out on a phone, or everywhere: there are too many. */
+    /** Left out on a phone, or everywhere: there is no room. */
     readonly shown: 'always' | 'wide' | 'never';
   };
 }
 
-const PER_CHARACTER = { always: 1.9, wide: 0.95, never: 0 } as const;
+export interface Bands<T> {
+  readonly placed: readonly Placed<T>[];
+  readonly rows: number;
+  /** Of each lane its name and its first row; none where all bands stand together. */
+  readonly lanes: readonly { readonly name: string; readonly row: number }[];
+}
+
+const LABELLED_MAX = 12;
+const PER_CHARACTER = { always: 2.5, wide: 1.15 } as const;
 const GAP = 1.2;
 
-export function placed<T extends Banded>(items: readonly T[]): Placed<T>[] {
-  const shown = items.length <= 12 ? 'always' : items.length <= 40 ? 'wide' : 'never';
+/** Lanes stand in the order of `items`. */
+export function bandsOf<T extends Banded>(items: readonly T[]): Bands<T> {
+  return items.length <= LABELLED_MAX ? stacked(items) : laned(items);
+}
+
+function stacked<T extends Banded>(items: readonly T[]): Bands<T> {
   const ends: number[] = [];
-  return items.map((item) => {
-    const width = item.label.length * PER_CHARACTER[shown] + (shown === 'never' ? 0 : GAP);
+  const placed = inTime(items).map((item) => {
+    const width = widthOf(item.label, 'always');
     const { from, to } = item;
-    const label = labelAt(from, to, width);
-    const left = Math.min(from, label.left);
-    const right = Math.max(to, label.left + width);
-    let row = ends.findIndex((end) => end + GAP <= left);
-    if (row < 0) row = ends.length;
-    ends[row] = right;
-    return { of: item, row, label: { x: label.x, anchor: label.anchor, shown } };
+    const { left, x, anchor } = labelAt(from, to, width);
+    const row = rowFor(ends, Math.min(from, left), Math.max(to, left + width));
+    return { of: item, row, label: { x, anchor, shown: 'always' as const } };
   });
+  return { placed, rows: ends.length, lanes: [] };
+}
+
+function laned<T extends Banded>(items: readonly T[]): Bands<T> {
+  const names = [...new Set(items.map(({ lane }) => lane))];
+  const placed: Placed<T>[] = [];
+  const lanes: { name: string; row: number }[] = [];
+  let rows = 0;
+  for (const name of names) {
+    lanes.push({ name, row: rows });
+    const ends: number[] = [];
+    const own = inTime(items.filter(({ lane }) => lane === name)).map((item) => ({
+      item,
+      row: rowFor(ends, item.from, item.to),
+    }));
+    for (const { item, row } of own) {
+      const next = own.find((one) => one.row === row && one.item.from > item.from)?.item;
+      placed.push({ of: item, row: rows + row, label: labelBeside(item, next?.from ?? 100 + GAP) });
+    }
+    rows += ends.length;
+  }
+  return { placed, rows, lanes };
+}
+
+function inTime<T extends Banded>(items: readonly T[]): T[] {
+  return items.toSorted((a, b) => a.from - b.from);
+}
+
+/** The first row that is free from `left` on, taken until `right`. */
+function rowFor(ends: number[], left: number, right: number): number {
+  const free = ends.findIndex((end) => end + GAP / 2 <= left);
+  const row = free < 0 ? ends.length : free;
+  ends[row] = right;
+  return row;
+}
+
+function labelBeside({ to, label }: Banded, next: number): Placed<Banded>['label'] {
+  const room = next - to;
+  const shown =
+    widthOf(label, 'always') <= room ? 'always' : widthOf(label, 'wide') <= room ? 'wide' : 'never';
+  return { x: to + GAP / 2, anchor: 'start', shown };
+}
+
+function widthOf(label: string, shown: keyof typeof PER_CHARACTER): number {
+  return label.length * PER_CHARACTER[shown] + GAP;
 }
 
 function labelAt(

@@ -24,6 +24,11 @@ export function number(value: number): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: 1 });
 }
 
+/** `950`, `14.2K`, `1.3M`: for scales, where there is little room. */
+export function compact(value: number): string {
+  return value.toLocaleString('en-US', { notation: 'compact', maximumFractionDigits: 1 });
+}
+
 /** `82 ms`, `1.24 s`, `12.3 s`, `3 min 20 s`; an en dash for what is not known. */
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return '–';

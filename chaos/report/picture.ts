@@ -1,12 +1,13 @@
 /**
  * The timeline picture: what was done and what came of it, on one axis of time. Inline SVG of fixed
- * height that takes any width. All that tells by colour tells by pattern or words as well. The
- * values under the pointer are shown by page.js, from data beside the picture.
+ * height that takes any width, with the scales in a gutter at its left, where no data are. All that
+ * tells by colour tells by pattern or words as well. The values under the pointer are shown by
+ * page.js, from data beside the picture.
  */
-import { type Placed, placed } from './bands.ts';
-import { counted, duration, number } from './figures.ts';
+import { type Bands, bandsOf, type Placed } from './bands.ts';
+import { compact, counted, duration, number } from './figures.ts';
 import { html, json, type Markup } from './html.ts';
-import { linear, logarithmic, maxOf, percent, plot, ticksOf } from './plot.ts';
+import { linear, logarithmic, maxOf, percent, plot, roundMax, scaleTick, ticksOf } from './plot.ts';
 import type { Line, Timeline } from './timeline.ts';
 
 const TITLE = 20;
@@ -39,37 +40,43 @@ export function picture(timeline: Timeline, lost: readonly number[], title: stri
   const first = (tops[0] ?? 0) - 2;
   return html`<figure class="timeline">
 <svg class="picture" width="100%" height="${floor + AXIS}" role="img" aria-label="${spoken(timeline, title)}">
-${shades(timeline, first, floor)}${axis(timeline, first, floor)}
+${shades(timeline, first, floor)}${axis(timeline, first, floor)}${exitLines(timeline, first, floor)}
 ${lanes.map(({ title, note, draw }, index) => {
   const top = tops[index] ?? 0;
-  return html`<g>${draw(top)}<text class="lane" x="0" y="${top - 7}">${title}</text><text class="note" x="100%" y="${top - 7}">${note}</text></g>
+  return html`<g>${draw(top)}<text class="lane gutter" y="${top - 7}">${title}</text><text class="note" x="100%" y="${top - 7}">${note}</text></g>
 `;
-})}${exitLines(timeline, first, floor)}
-</svg>
+})}</svg>
 <figcaption>${legend(timeline, lost.length > 0)}<output class="readout" aria-hidden="true"></output></figcaption>
 <script type="application/json" class="values">${json(valuesOf(timeline))}</script>
 </figure>`;
 }
 
 function lanesOf(timeline: Timeline, lost: readonly number[]): Lane[] {
-  const { queued, acks_per_s, lag_ms, stored, stored_by } = timeline;
-  const lagMax = maxOf(lag_ms);
-  const bands = bandsOf(timeline);
-  const rows = bands.reduce((most, { row }) => Math.max(most, row + 1), 0);
-  const line = (title: string, note: string, values: Line, height: number, area = true): Lane => ({
+  const { queued, acks_per_s, lag_ms, stored, stored_by, bystanders } = timeline;
+  const lagMax = Math.max(maxOf(lag_ms), ...bystanders.map((one) => maxOf(one.lag_ms)));
+  const bands = drawnBandsOf(timeline);
+  const line = (title: string, note: string, values: Line, height: number): Lane => ({
     title,
     note,
     height,
-    draw: (top) => [
-      html`<line class="ground" x1="0" x2="100%" y1="${top + height}" y2="${top + height}"/>`,
-      plot({ values, scale: linear(maxOf(values)), top, height, area }),
-    ],
+    draw: (top) => {
+      const max = roundMax(maxOf(values));
+      return [
+        html`<line class="ground" x1="0" x2="100%" y1="${top + height}" y2="${top + height}"/>`,
+        plot({ values, scale: linear(max), top, height, area: true }),
+        scaleTick(compact(max), top + 9),
+        scaleTick('0', top + height),
+      ];
+    },
   });
   const faults: Lane = {
-    title: bands.length === 0 ? 'No fault' : 'Faults',
-    note: '',
-    height: rows * BAND_ROW,
-    draw: (top) => bands.map((band) => drawBand(band, top)),
+    title: bands.placed.length === 0 ? 'No fault' : 'Faults',
+    note: bands.lanes.length === 0 ? '' : `${number(bands.placed.length)}, by what was hit`,
+    height: bands.rows * BAND_ROW,
+    draw: (top) => [
+      ...bands.lanes.map(({ name, row }) => scaleTick(name, top + row * BAND_ROW + BAND + 2)),
+      ...bands.placed.map((band) => drawBand(band, top)),
+    ],
   };
   const state: Lane = {
     title: 'Link of the source',
@@ -104,9 +111,10 @@ interface DrawnBand {
   readonly label: string;
   readonly title: string;
   readonly target: string | null;
+  readonly lane: string;
 }
 
-function bandsOf(timeline: Timeline): Placed<DrawnBand>[] {
+function drawnBandsOf(timeline: Timeline): Bands<DrawnBand> {
   const { duration_ms, faults, exits } = timeline;
   const at = (ms: number) => Math.min(100, Math.max(0, (100 * ms) / duration_ms));
   const seconds = (ms: number) => duration(ms);
@@ -116,6 +124,7 @@ function bandsOf(timeline: Timeline): Placed<DrawnBand>[] {
     label: name,
     title: `${name} (${target}): ${seconds(from_ms)} to ${open ? 'the end' : seconds(to_ms)}`,
     target,
+    lane: target,
   }));
   const marks = exits.map(({ at_ms, text }) => ({
     from: at(at_ms),
@@ -123,8 +132,9 @@ function bandsOf(timeline: Timeline): Placed<DrawnBand>[] {
     label: text,
     title: `${text}, at ${seconds(at_ms)}`,
     target: null,
+    lane: 'ended',
   }));
-  return placed([...bands, ...marks].sort((a, b) => a.from - b.from));
+  return bandsOf([...bands, ...marks]);
 }
 
 function drawBand({ of, row, label }: Placed<DrawnBand>, top: number): Markup {
@@ -176,7 +186,7 @@ function stateClass(state: string): string {
 
 /** Lines of ten from 10 ms up, so that a tenfold lag is one step up. */
 function drawLag(
-  { lag_ms, start_us, duration_ms }: Timeline,
+  { lag_ms, bystanders, start_us, duration_ms }: Timeline,
   lost: readonly number[],
   max: number,
   top: number,
@@ -195,9 +205,12 @@ function drawLag(
     ),
     html`<line class="ground" x1="0" x2="100%" y1="${top + height}" y2="${top + height}"/>`,
     plot({ values: lag_ms, scale, top, height, area: true }),
+    ...bystanders.map((one) =>
+      plot({ values: one.lag_ms, scale, top, height, area: false, name: 'other' }),
+    ),
     ...told.map((ms) => {
       const text = ms < 1_000 ? `${ms} ms` : `${ms / 1_000} s`;
-      return html`<text class="tick" x="0" y="${fixed(y(ms) + TICK - 2)}">${text}</text>`;
+      return scaleTick(text, y(ms) + 4);
     }),
     ...lost.map((us) => {
       const x = percent((us - start_us) / 1_000, duration_ms);
@@ -211,7 +224,7 @@ function every(height: number, max: number): number {
   return Math.ceil((TICK * Math.log10(Math.max(max, 10))) / height);
 }
 
-/** Each fault through all lanes, so that what came of it is seen under it. */
+/** Each fault through all lanes, so that what came of it is seen under it. Darker where they meet. */
 function shades({ faults, duration_ms }: Timeline, top: number, floor: number): Markup[] {
   return faults.map(({ from_ms, to_ms }) => {
     const x = percent(from_ms, duration_ms);
@@ -231,12 +244,12 @@ function axis({ duration_ms }: Timeline, top: number, floor: number): Markup[] {
   return ticksOf(duration_ms).map(({ at_ms, text }) => {
     const x = percent(at_ms, duration_ms);
     const part = at_ms / duration_ms;
-    const anchor = part < 0.02 ? 'start' : part > 0.97 ? 'end' : 'middle';
+    const anchor = part > 0.97 ? 'end' : 'middle';
     return html`<line class="grid" x1="${x}" x2="${x}" y1="${top}" y2="${floor + 4}"/><text class="tick" x="${x}" y="${floor + 18}" text-anchor="${anchor}">${text}</text>`;
   });
 }
 
-function legend({ states, faults, exits, lag_ms }: Timeline, lost: boolean): Markup {
+function legend({ states, faults, exits, lag_ms, bystanders }: Timeline, lost: boolean): Markup {
   const swatch = (name: string, shape: Markup) =>
     html`<span class="key"><svg width="16" height="12" aria-hidden="true">${shape}</svg>${name}</span>`;
   const box = (attributes: Markup) =>
@@ -249,28 +262,49 @@ function legend({ states, faults, exits, lag_ms }: Timeline, lost: boolean): Mar
     .filter((state) => seen.has(state))
     .map((state) =>
       swatch(state === 'none' ? 'no answer' : state, box(html`class="state ${stateClass(state)}"`)),
-    )}${exits.length > 0 && swatch('a program ended', html`<path class="exit" d="M3 2H13L8 11Z"/>`)}${
+    )}${
+    bystanders.length > 0 &&
+    lag_ms.length > 0 && [
+      swatch('lag of the source', html`<path class="line" d="M0 6H16"/>`),
+      ...bystanders.map(({ name }) =>
+        swatch(`lag of the ${name}`, html`<path class="line other" d="M0 6H16"/>`),
+      ),
+    ]
+  }${exits.length > 0 && swatch('a program ended', html`<path class="exit" d="M3 2H13L8 11Z"/>`)}${
     lost && swatch('lost frames', html`<path class="lost" d="M4 2L12 10M12 2L4 10"/>`)
   }</p>${lag_ms.length === 0 && html`<p class="quiet">There is no export in the folder, so no delivery lag is drawn.</p>`}`;
 }
 
 function spoken(timeline: Timeline, title: string): string {
-  const { duration_ms, faults, exits, queued, lag_ms } = timeline;
+  const { duration_ms, faults, exits, queued, lag_ms, bystanders } = timeline;
   const parts = [
     `Timeline of ${title}, ${duration(duration_ms)}`,
-    ...faults.map(
-      ({ name, from_ms, to_ms }) => `${name} from ${duration(from_ms)} to ${duration(to_ms)}`,
+    ...few(
+      faults.map(
+        ({ name, from_ms, to_ms }) => `${name} from ${duration(from_ms)} to ${duration(to_ms)}`,
+      ),
+      'fault',
     ),
-    ...exits.map(({ at_ms, text }) => `${text} at ${duration(at_ms)}`),
+    ...few(
+      exits.map(({ at_ms, text }) => `${text} at ${duration(at_ms)}`),
+      'end of a program',
+      'ends of programs',
+    ),
     `at most ${counted(maxOf(queued), 'frame')} waited`,
     ...(lag_ms.length > 0 ? [`delivery lag at most ${duration(maxOf(lag_ms))}`] : []),
+    ...bystanders.map((one) => `that of the ${one.name} at most ${duration(maxOf(one.lag_ms))}`),
   ];
-  return `${parts.slice(0, 12).join('; ')}.`;
+  return `${parts.join('; ')}.`;
+}
+
+/** All of them, or how many they are: the tables have them. */
+function few(texts: readonly string[], one: string, many?: string): readonly string[] {
+  return texts.length <= 6 ? texts : [counted(texts.length, one, many)];
 }
 
 /** For the readout; whole numbers, to be small. */
 function valuesOf(timeline: Timeline): unknown {
-  const { duration_ms, queued, acks_per_s, lag_ms, stored, states } = timeline;
+  const { duration_ms, queued, acks_per_s, lag_ms, stored, states, bystanders } = timeline;
   const whole = (line: Line) => line.map((value) => (value === null ? null : Math.round(value)));
   return {
     duration_ms: Math.round(duration_ms),
@@ -279,6 +313,7 @@ function valuesOf(timeline: Timeline): unknown {
       ['waiting', 'frames', whole(queued)],
       ['acks', '/s', whole(acks_per_s)],
       ...(lag_ms.length > 0 ? [['lag', 'ms', whole(lag_ms)]] : []),
+      ...bystanders.map((one) => [`lag of the ${one.name}`, 'ms', whole(one.lag_ms)]),
       ['stored', 'frames', whole(stored)],
     ],
   };

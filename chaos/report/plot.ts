@@ -16,9 +16,11 @@ export interface Plot {
   readonly height: number;
   /** Filled to the ground. */
   readonly area: boolean;
+  /** For its looks, beside those of any line. */
+  readonly name?: string;
 }
 
-export function plot({ values, scale, top, height, area }: Plot): Markup {
+export function plot({ values, scale, top, height, area, name }: Plot): Markup {
   const runs = runsOf(values);
   const y = (value: number) => {
     return round(UNITS * (1 - Math.min(1, Math.max(0, scale(value)))));
@@ -37,7 +39,7 @@ export function plot({ values, scale, top, height, area }: Plot): Markup {
   });
   return html`<svg x="0" y="${top}" width="100%" height="${height}" viewBox="0 0 ${values.length} ${UNITS}" preserveAspectRatio="none" class="plot">${
     area && html`<path class="area" d="${areas.join('')}"/>`
-  }<path class="line" d="${lines.join('')}"/></svg>`;
+  }<path class="line${name && ` ${name}`}" d="${lines.join('')}"/></svg>`;
 }
 
 /** Unbroken runs of values. */
@@ -54,6 +56,21 @@ function runsOf(values: Line): { from: number; values: number[] }[] {
     open = true;
   }
   return runs;
+}
+
+/** A mark of a scale, in the gutter left of all data. */
+export function scaleTick(text: string, y: number): Markup {
+  return html`<text class="tick scale" x="-6" y="${round(y)}">${text}</text>`;
+}
+
+const ROUND = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
+
+/** The top of a scale that reaches `max`: a round number, and not much more. */
+export function roundMax(max: number): number {
+  if (max <= 0) return 1;
+  const power = 10 ** Math.floor(Math.log10(max));
+  const top = ROUND.find((one) => one * power >= max) ?? 10;
+  return Math.max(1, Math.round(top * power * 10) / 10);
 }
 
 /** A linear scale from 0 to `max`. */

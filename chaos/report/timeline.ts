@@ -49,6 +49,8 @@ export interface Timeline {
   /** Frames in the store at the end of each bucket. */
   readonly stored: Line;
   readonly stored_by: 'export' | 'audit';
+  /** Sources that no fault was aimed at; none without an export. */
+  readonly bystanders: readonly { readonly name: string; readonly lag_ms: Line }[];
 }
 
 type StatusSample = Observations['statuses'][number];
@@ -76,16 +78,18 @@ export async function timelineOf(
   const points = Math.max(1, Math.min(pointsMax, Math.floor(duration / POINTS_MS_MIN)));
   const bucket = duration / points;
   const since = (us: number) => (us - start) / 1_000;
-  const collector = statuses[0]?.document.collector;
+  const collector = sourceOf(observations);
   const own = statuses.filter(({ document }) => document.collector === collector);
-  const rows = new Rows(
-    collector,
-    (us) => {
-      return Math.max(0, Math.min(points - 1, Math.floor(since(us) / bucket)));
-    },
-    points,
-  );
-  if (exportPath !== undefined) await linesOf(exportPath, rows);
+  const bucketOf = (us: number) =>
+    Math.max(0, Math.min(points - 1, Math.floor(since(us) / bucket)));
+  const rows = new Rows(collector, bucketOf, points);
+  const others = bystandersOf(observations).map(({ name, collector: other }) => ({
+    name,
+    rows: new Rows(other, bucketOf, points),
+  }));
+  if (exportPath !== undefined) {
+    await linesOf(exportPath, new AllRows([rows, ...others.map((other) => other.rows)]));
+  }
   const ackBin = Math.max(ACK_BIN_MS_MIN, duration / pointsMax);
   const stored =
     exportPath === undefined
@@ -114,7 +118,26 @@ export async function timelineOf(
     lag_ms: exportPath === undefined ? [] : bridged(rows.lags, BRIDGED_MS / bucket),
     stored,
     stored_by: exportPath === undefined ? 'audit' : 'export',
+    bystanders: others
+      .filter((other) => other.rows.lags.some((lag) => lag !== null))
+      .map((other) => ({
+        name: other.name,
+        lag_ms: bridged(other.rows.lags, BRIDGED_MS / bucket),
+      })),
   };
+}
+
+/** The collector that is drawn: the first that was looked at and is no bystander. */
+export function sourceOf({ statuses, bystanders = [] }: Observations): string | undefined {
+  const first = statuses.find(({ document }) => !bystanders.includes(document.collector));
+  return (first ?? statuses[0])?.document.collector;
+}
+
+function bystandersOf({ bystanders = [] }: Observations): { name: string; collector: string }[] {
+  return bystanders.map((collector, index) => ({
+    name: bystanders.length === 1 ? 'bystander' : `bystander ${index + 1}`,
+    collector,
+  }));
 }
 
 /** Of the first observation of the source, in microseconds since 1970 UTC; undefined without any. */
@@ -145,8 +168,24 @@ function momentsOf({ statuses, audits, faults, exits }: Observations): number[] 
     .map(({ wall_us }) => wall_us);
 }
 
-/** Rows of the export on their way into buckets. */
-class Rows implements LineSink {
+/** Each line of the export is read once, for whichever collector it is of. */
+class AllRows implements LineSink {
+  readonly #all: readonly Rows[];
+
+  constructor(all: readonly Rows[]) {
+    this.#all = all;
+  }
+
+  /** What doesn't read is the oracle's to tell of. */
+  push(line: string): void {
+    const row = parsed(line);
+    if (row === undefined) return;
+    for (const rows of this.#all) rows.add(row);
+  }
+}
+
+/** Rows of one collector on their way into buckets; of any, where it is not known. */
+class Rows {
   readonly lags: (number | null)[];
   readonly #collector: string | undefined;
   readonly #bucketOf: (us: number) => number;
@@ -161,10 +200,7 @@ class Rows implements LineSink {
     this.#arrived = Array(points).fill(0);
   }
 
-  /** What doesn't read is the oracle's to tell of. */
-  push(line: string): void {
-    const row = parsed(line);
-    if (row === undefined) return;
+  add(row: RowTimes): void {
     if (this.#collector !== undefined && row.collector !== this.#collector) return;
     const captured = this.#captures.read(row.captured_at);
     const received = this.#receipts.read(row.received_at);

@@ -6,7 +6,7 @@ import type { UsageSample } from '../run/records.ts';
 import type { GrowthLine } from './document.ts';
 import { bytes, counted, duration, number } from './figures.ts';
 import { html, type Markup } from './html.ts';
-import { linear, maxOf, percent, plot, ticksOf } from './plot.ts';
+import { linear, maxOf, percent, plot, roundMax, scaleTick, ticksOf } from './plot.ts';
 
 const MEASURES = [
   { measure: 'resident_bytes', what: 'memory', name: 'Resident memory', text: bytes },
@@ -70,17 +70,18 @@ function usageLine(usage: UsageLine): Markup | null {
   const last = own.at(-1)?.[measure] ?? 0;
   const label = `${name}: at most ${text(max)}, ${text(last)} at the end, ${counted(restarts.length, 'restart')}`;
   const floor = TOP + HEIGHT;
+  const top = roundMax(max);
   return html`<figure class="usage-line"><figcaption><strong>${name}</strong> <span class="quiet">at most ${text(max)}, at the end ${text(last)}</span></figcaption>
 <svg class="picture" width="100%" height="${floor + 20}" role="img" aria-label="${label}">
 ${restarts.map(({ at }) => {
   const x = percent(at.monotonic_ms - start, span);
   return html`<line class="exit-line" x1="${x}" x2="${x}" y1="${TOP}" y2="${floor}"/>`;
-})}<line class="ground" x1="0" x2="100%" y1="${floor}" y2="${floor}"/>${plot({ values: bridged(values), scale: linear(max * 1.05), top: TOP, height: HEIGHT, area: true })}
+})}<line class="ground" x1="0" x2="100%" y1="${floor}" y2="${floor}"/>${plot({ values: bridged(values), scale: linear(top), top: TOP, height: HEIGHT, area: true })}${scaleTick(text(top), TOP + 9)}${scaleTick('0', floor)}
 ${ticksOf(span)
   .filter((_, index) => index % 2 === 0)
   .map(({ at_ms, text: tick }) => {
     const part = at_ms / span;
-    const anchor = part < 0.02 ? 'start' : part > 0.94 ? 'end' : 'middle';
+    const anchor = part > 0.94 ? 'end' : 'middle';
     return html`<text class="tick" x="${percent(at_ms, span)}" y="${floor + 15}" text-anchor="${anchor}">${tick}</text>`;
   })}
 </svg>${judged !== undefined && html`<p class="${judged.verdict === 'grows' && judged.ours ? 'bad' : 'quiet'}">${GROWTH_WORDS[judged.verdict]}: ${judged.text}</p>`}</figure>`;

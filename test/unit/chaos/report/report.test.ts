@@ -220,6 +220,16 @@ test('however many the frames, a line has at most 600 points and the page stays 
   expect(page.length).toBeLessThan(150_000);
 });
 
+test('every scale of a picture stands in the gutter, left of all data', async () => {
+  const folder = await forged([HELD]);
+  await writeReport(folder);
+  const page = read(folder, 'report.html');
+  const ticks = [...page.matchAll(/<text class="(tick[^"]*)" x="([^"]*)"/g)];
+  const scales = ticks.filter(([, , x]) => !x?.endsWith('%'));
+  expect(scales.length).toBeGreaterThan(6);
+  for (const [, name, x] of scales) expect([name, x]).toEqual(['tick scale', '-6']);
+});
+
 test('a recheck of an untouched run comes to the same', async () => {
   const folder = await forged([HELD, LOSSY, LEFT_OUT]);
   await writeReport(folder);
