@@ -80,12 +80,20 @@ const offender = z.strictObject({
     .describe('The last place where it was as it should be'),
 });
 
+const bystanderLag = z.strictObject({
+  frames: count.describe('Accepted, and stored'),
+  p50_ms: z.number(),
+  p99_ms: z.number(),
+  max_ms: z.number(),
+});
+
 /** `result.json`, as the oracle wrote it. */
 export const resultSchema: z.ZodType<Result> = z.object({
   verdict: z.enum(['pass', 'inconclusive', 'fail']),
   reasons: z.array(reason),
   counts,
   faults: z.array(fault),
+  bystander_lag: bystanderLag.optional(),
   operator_actions: z.array(z.string()),
   intervals: z.record(z.string(), z.string()),
   offenders: z.record(z.string(), z.array(offender)),
@@ -126,10 +134,18 @@ const repeatSchema = z.strictObject({
   duration_ms: ms,
   reasons: z.array(reason).describe('As in result.json'),
   counts: counts.nullable().describe('As in result.json; null where nothing was judged'),
-  queued_max: count.nullable().describe('Most frames seen waiting in the queue'),
+  queued_max: count.nullable().describe('Most frames seen waiting in the queue of the source'),
   faults: z.array(fault).describe('As in result.json'),
+  bystander_lag: bystanderLag
+    .nullable()
+    .describe('From capture to storage, of sources that no fault was aimed at; null without any'),
   limits: z
-    .strictObject({ detect_ms_max: ms, recover_ms_max: ms, drain_ms_max: ms })
+    .strictObject({
+      detect_ms_max: ms,
+      recover_ms_max: ms,
+      drain_ms_max: ms,
+      bystander_lag_ms_p99_max: ms,
+    })
     .describe('What the scenario asks for; null where it asks for nothing'),
   exits: z
     .array(
@@ -183,7 +199,7 @@ const { scenarios: _, started_at, ended_at, ...run } = runRecordSchema.shape;
 
 export const reportSchema = z.strictObject({
   ...run,
-  verdict: z.enum(['held', 'failed', 'inconclusive']),
+  verdict: z.enum(['held', 'failed', 'inconclusive', 'interrupted']),
   sentence: z.string().describe('The verdict in words'),
   started_at,
   ended_at: ended_at.describe('Null when the runner died'),

@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { type LineSink, linesOf } from '../ledger/lines-of.ts';
 import type { Result } from '../oracle/judge.ts';
@@ -20,6 +21,10 @@ import {
   usageSampleSchema,
 } from '../run/records.ts';
 import { type GrowthLine, growthSchema, resultSchema } from './document.ts';
+
+const runResultSchema = z.object({ verdict: z.string() });
+const aboutSchema = z.object({ title: z.string(), description: z.string() });
+type About = z.output<typeof aboutSchema>;
 
 /** A run's folder without a run.json that can be used. */
 export class FolderError extends Error {
@@ -48,6 +53,22 @@ export function readRun(runFolder: string): RunRecord {
   const read = readDocument(path, runRecordSchema);
   if (read.document !== undefined) return read.document;
   throw new FolderError(`${path} ${read.problem ?? 'is missing: this is no folder of a run'}`);
+}
+
+/** Ctrl-C came before everything was played; only the run's own result.json always tells. */
+export function wasInterrupted(runFolder: string): boolean {
+  const path = join(runFolder, 'result.json');
+  return readDocument(path, runResultSchema).document?.verdict === 'interrupted';
+}
+
+/** What its file says of a scenario; nothing where it can't be read. */
+export function aboutScenario(runFolder: string, folder: string): Partial<About> {
+  const path = join(runFolder, folder, 'scenario.yaml');
+  try {
+    return aboutSchema.parse(parse(readFileSync(path, 'utf8')));
+  } catch {
+    return {};
+  }
 }
 
 /** The folders of scenarios in it, whether or not run.json knows them. */

@@ -1,10 +1,12 @@
 /** What was found: the counts, the offenders of each kind, and where each was last as it should be. */
 import type { RepeatReport } from './document.ts';
-import { counted, number } from './figures.ts';
+import { counted, duration, number } from './figures.ts';
 import { html, type Markup } from './html.ts';
 
 /** All of them are in report.json. */
 const INTERVAL_CHARACTERS_MAX = 1_200;
+/** Of each kind, one by one. */
+const TOLD_MAX = 20;
 
 /** Kinds of docs/oracle.md, in words; the worst first. */
 const KINDS: Readonly<Record<string, string>> = {
@@ -31,6 +33,31 @@ const PLACES = {
 } as const;
 
 type Offender = RepeatReport['offenders'][string][number];
+
+export function kindName(kind: string): string {
+  return KINDS[kind] ?? kind;
+}
+
+/** `last seen at server (3 frames), wire (1 frame)`; nothing of none. */
+export function lastSeen(list: readonly Offender[]): string {
+  if (list.length === 0) return '';
+  const places = Object.keys(PLACES)
+    .map((place) => [place, list.filter(({ last_seen }) => last_seen === place).length] as const)
+    .filter(([, count]) => count > 0)
+    .map(([place, count]) => `${place} (${counted(count, 'frame')})`);
+  return `${list.length >= TOLD_MAX ? `the first ${TOLD_MAX} ` : ''}last seen at ${places.join(', ')}`;
+}
+
+/** How sources fared that no fault was aimed at. */
+export function bystanderFigures({ bystander_lag: lag, limits }: RepeatReport): Markup | null {
+  if (lag === null) return null;
+  const most = limits.bystander_lag_ms_p99_max;
+  const entry = (name: string, value: string, wrong = false) =>
+    html`<div><dt>${name}</dt><dd${wrong && html` class="bad"`}>${value}</dd></div>`;
+  return html`<h4>The bystander</h4>
+<p class="quiet">From capture to storage, of the source that no fault was aimed at.</p>
+<dl class="counts">${entry('stored', number(lag.frames))}${entry('half within', duration(lag.p50_ms))}${entry('99 of 100 within', duration(lag.p99_ms), most !== null && lag.p99_ms > most)}${most !== null && entry('asked for', duration(most))}${entry('all within', duration(lag.max_ms))}</dl>`;
+}
 
 export function findings({ counts, offenders, intervals }: RepeatReport): Markup | null {
   if (counts === null) return null;
@@ -79,11 +106,11 @@ function countList(counts: NonNullable<RepeatReport['counts']>): Markup {
 function offenderSection(kind: string, list: readonly Offender[], all: string): Markup {
   const cut = all.length > INTERVAL_CHARACTERS_MAX;
   const set = cut ? `${all.slice(0, INTERVAL_CHARACTERS_MAX)} …` : all;
-  return html`<h4>${KINDS[kind] ?? kind}</h4>
+  return html`<h4>${kindName(kind)}</h4>
 <p class="quiet">Their numbers in the ledger: <code>${set}</code>${cut && ' All of them are in report.json.'}</p>
 ${places(list)}
 <table class="offenders">
-${list.length >= 20 && html`<caption>The first 20 of them.</caption>`}
+${list.length >= TOLD_MAX && html`<caption>The first ${TOLD_MAX} of them.</caption>`}
 <thead><tr><th scope="col" class="n">Number</th><th scope="col">Captured at</th><th scope="col" class="n">Bytes</th><th scope="col">Identity</th><th scope="col">What was wrong</th><th scope="col" class="at">Last seen at</th></tr></thead>
 <tbody>${list.map(({ n, collector, epoch, seq, captured_at, bytes, detail, last_seen }) => {
     const identity = epoch === null ? collector : `${collector} ${epoch}/${seq}`;

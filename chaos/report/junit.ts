@@ -3,12 +3,13 @@
  * is a failure, what could not be judged an error, what was not run is skipped. Valid against the
  * schema that Jenkins' xUnit plugin reads (junit-10.xsd).
  */
+import { commandFor } from './again.ts';
 import type { RepeatReport, Report, ScenarioReport } from './document.ts';
 import { html, type Markup } from './html.ts';
 
 export function junitOf(report: Report): string {
   const cases = report.scenarios.flatMap((scenario) =>
-    scenario.repeats.map((repeat) => testCase(report.kind, scenario, repeat)),
+    scenario.repeats.map((repeat) => testCase(report, scenario, repeat)),
   );
   const having = (...outcomes: readonly string[]) =>
     report.scenarios
@@ -31,17 +32,22 @@ ${cases}</testsuite>
   return text;
 }
 
-function testCase(kind: string, { name, repeats }: ScenarioReport, one: RepeatReport): Markup {
+function testCase(report: Report, { name, repeats }: ScenarioReport, one: RepeatReport): Markup {
   const full = repeats.length > 1 ? `${name} (${one.repeat} of ${repeats.length})` : name;
-  return html`<testcase classname="holdfast.${kind}" name="${full}" time="${seconds(one.duration_ms)}">${outcomeOf(one)}</testcase>
+  return html`<testcase classname="holdfast.${report.kind}" name="${full}" time="${seconds(one.duration_ms)}">${outcomeOf(one, commandFor(report, name, one))}</testcase>
 `;
 }
 
-function outcomeOf({ outcome, reason, reasons, folder }: RepeatReport): Markup | null {
+function outcomeOf(
+  { outcome, reason, reasons, folder }: RepeatReport,
+  command: string,
+): Markup | null {
   const lines = reasons.map(({ verdict, code, text }) => `${verdict}: ${code}: ${text}`);
-  const text = [...(lines.length > 0 ? lines : [reason]), `evidence: ${folder ?? 'none'}`].join(
-    '\n',
-  );
+  const text = [
+    ...(lines.length > 0 ? lines : [reason]),
+    `evidence: ${folder ?? 'none'}`,
+    `again: ${command}`,
+  ].join('\n');
   const type = reasons.find(({ verdict }) => verdict === outcome)?.code ?? outcome;
   const message = reason === '' ? (reasons[0]?.text ?? outcome) : reason;
   switch (outcome) {

@@ -14,11 +14,19 @@ import { type EvidenceFiles, judgeFiles } from '../oracle/evidence.ts';
 import type { Result } from '../oracle/judge.ts';
 import type { RunRecord, ScenarioRecord } from '../run/records.ts';
 import { judgeGrowth, withGrowth } from '../soak/judge.ts';
-import { FolderError, messageOf, readRun, scenarioFolders, writeJson } from './folder.ts';
+import {
+  aboutScenario,
+  FolderError,
+  messageOf,
+  readRun,
+  scenarioFolders,
+  writeJson,
+} from './folder.ts';
 import { writeReport } from './write.ts';
 
 /**
- * Answers the exit code: 0 held, 1 did not hold, 2 there is no run in this folder, 3 inconclusive.
+ * Answers the exit code: 0 held, 1 did not hold, 2 there is no run in this folder, 3 inconclusive,
+ * 130 interrupted, as the run itself did, unless a failure is found in what was played.
  * `print` takes what a person is told, line by line.
  */
 export async function recheck(runFolder: string, print: (line: string) => void): Promise<ExitCode> {
@@ -57,12 +65,14 @@ function strangers(runFolder: string, { scenarios }: RunRecord): ScenarioRecord[
     .filter((folder) => !known.has(folder))
     .map((folder) => {
       const [, name = folder, repeat = '1'] = /^\d+-(.+?)(?:-r(\d+))?$/.exec(folder) ?? [];
+      const {
+        title = name,
+        description = 'The runner died in it, so run.json does not tell of it.',
+      } = scenarios.find((one) => one.name === name) ?? aboutScenario(runFolder, folder);
       return {
         name,
-        title: scenarios.find((one) => one.name === name)?.title ?? name,
-        description:
-          scenarios.find((one) => one.name === name)?.description ??
-          'The runner died in it, so run.json does not tell of it.',
+        title,
+        description,
         repeat: Number(repeat),
         folder,
         outcome: 'inconclusive',

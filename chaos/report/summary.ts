@@ -7,7 +7,7 @@ import type { RunRecord, ScenarioRecord } from '../run/records.ts';
 import type { Outcome, RepeatReport, Report, ScenarioReport } from './document.ts';
 import { counted, number, spreadOf } from './figures.ts';
 import type { ScenarioFiles } from './folder.ts';
-import { startOf } from './timeline.ts';
+import { sourceOf, startOf } from './timeline.ts';
 
 /** The worst first. */
 const OUTCOMES: readonly Outcome[] = ['fail', 'inconclusive', 'interrupted', 'pass', 'not_run'];
@@ -30,10 +30,12 @@ export function repeatReport(
     counts: result?.counts ?? null,
     queued_max: observations === undefined ? null : queuedMax(observations),
     faults: [...(result?.faults ?? [])],
+    bystander_lag: result?.bystander_lag ?? null,
     limits: {
       detect_ms_max: expected?.detect_ms_max ?? null,
       recover_ms_max: expected?.recover_ms_max ?? null,
       drain_ms_max: expected?.drain_ms_max ?? null,
+      bystander_lag_ms_p99_max: expected?.bystander_lag_ms_p99_max ?? null,
     },
     exits: observations === undefined ? [] : exitsOf(observations),
     operator_actions: [...(result?.operator_actions ?? [])],
@@ -46,7 +48,12 @@ export function repeatReport(
   };
 }
 
-export function reportOf(record: RunRecord, repeats: readonly RepeatReport[]): Report {
+/** `interrupted`: before everything was played, as the run's own result.json says. */
+export function reportOf(
+  record: RunRecord,
+  repeats: readonly RepeatReport[],
+  interrupted: boolean,
+): Report {
   const { scenarios: records, ...run } = record;
   const names = [...new Set(records.map(({ name }) => name))];
   const scenarios = names.map((name) => {
@@ -57,11 +64,11 @@ export function reportOf(record: RunRecord, repeats: readonly RepeatReport[]): R
     );
   });
   const totals = totalsOf(scenarios);
-  const verdict = verdictOf(record, totals);
+  const verdict = verdictOf(record, totals, interrupted);
   return {
     ...run,
     verdict,
-    sentence: sentenceOf(verdict, record, totals),
+    sentence: sentenceOf(verdict, record, totals, interrupted),
     duration_ms: between(record.started_at, record.ended_at),
     totals,
     scenarios,
@@ -69,27 +76,38 @@ export function reportOf(record: RunRecord, repeats: readonly RepeatReport[]): R
 }
 
 /** `failed` as soon as one did; `held` only when the run came to its end. */
-function verdictOf({ ended_at }: RunRecord, totals: Report['totals']): Report['verdict'] {
+function verdictOf(
+  { ended_at }: RunRecord,
+  totals: Report['totals'],
+  interrupted: boolean,
+): Report['verdict'] {
   if (totals.failed > 0) return 'failed';
-  const open = totals.inconclusive + totals.interrupted;
-  return ended_at === null || open > 0 || totals.passed === 0 ? 'inconclusive' : 'held';
+  if (interrupted || totals.interrupted > 0) return 'interrupted';
+  const open = ended_at === null || totals.inconclusive > 0 || totals.passed === 0;
+  return open ? 'inconclusive' : 'held';
 }
 
 function sentenceOf(
   verdict: Report['verdict'],
   { ended_at }: RunRecord,
   totals: Report['totals'],
+  interrupted: boolean,
 ): string {
-  const { scenarios, passed, failed, inconclusive, interrupted, not_run } = totals;
+  const { scenarios, passed, failed, inconclusive, not_run } = totals;
   const judged = scenarios - not_run;
   const head = {
     held: `Held: ${passed} of ${counted(judged, 'scenario')}`,
     failed: `Did not hold: ${failed} of ${counted(judged, 'scenario')} failed`,
     inconclusive: `Inconclusive: ${passed} of ${counted(judged, 'scenario')} held`,
+    interrupted: `Interrupted: ${passed} of ${counted(judged, 'scenario')} held`,
   }[verdict];
   const parts = [
     inconclusive > 0 ? `${number(inconclusive)} could not be judged` : '',
-    interrupted > 0 ? `${number(interrupted)} interrupted` : '',
+    totals.interrupted > 0
+      ? `${number(totals.interrupted)} interrupted`
+      : interrupted
+        ? 'the rest was left out'
+        : '',
     not_run > 0 ? `${number(not_run)} not run` : '',
     ended_at === null ? 'the run did not come to its end' : '',
   ].filter((part) => part !== '');
@@ -181,9 +199,12 @@ function totalsOf(scenarios: readonly ScenarioReport[]): Report['totals'] {
   };
 }
 
-function queuedMax({ statuses }: Observations): number | null {
-  if (statuses.length === 0) return null;
-  return statuses.reduce((most, { document }) => Math.max(most, document.queue.frames), 0);
+function queuedMax(observations: Observations): number | null {
+  const source = sourceOf(observations);
+  if (source === undefined) return null;
+  return observations.statuses
+    .filter(({ document }) => document.collector === source)
+    .reduce((most, { document }) => Math.max(most, document.queue.frames), 0);
 }
 
 function exitsOf(observations: Observations): RepeatReport['exits'] {

@@ -2,9 +2,9 @@
  * The report of a run: report.html, report.json and junit.xml, from the raw files of its folder
  * alone. Nothing is judged here; that was done, or is done anew by `recheck.ts`.
  */
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { RepeatReport, Report } from './document.ts';
-import { readRun, readScenario, writeJson, writeWhole } from './folder.ts';
+import { readRun, readScenario, wasInterrupted, writeJson, writeWhole } from './folder.ts';
 import { junitOf } from './junit.ts';
 import { page, type RepeatView } from './page.ts';
 import { stepsOf } from './steps.ts';
@@ -43,9 +43,15 @@ export async function writeReport(runFolder: string): Promise<Report> {
       points,
     });
   }
-  const report = reportOf(record, repeats);
+  const report = reportOf(record, repeats, wasInterrupted(runFolder));
   writeJson(join(runFolder, 'report.json'), report);
   writeWhole(join(runFolder, 'junit.xml'), junitOf(report));
-  writeWhole(join(runFolder, 'report.html'), page(report, views));
+  writeWhole(join(runFolder, 'report.html'), page(report, views, told(runFolder)));
   return report;
+}
+
+/** `reports/2026-11-26T07-12-00Z`: by its last two names, wherever they lie by then. */
+function told(runFolder: string): string {
+  const path = resolve(runFolder);
+  return join(basename(dirname(path)), basename(path));
 }

@@ -14,6 +14,7 @@ import { formatTime, frameCrc } from '#protocol/identity.ts';
 
 const START_US = 1_795_248_000_000_000;
 const COLLECTOR = 'load-1';
+const BYSTANDER = 'load-2';
 const EPOCH = '01938c5e-8a00-7000-8000-000000000001';
 const LAG_US = 4_000;
 const RECONNECT_US = 400_000;
@@ -53,6 +54,8 @@ export interface ForgedScenario {
   readonly outcome?: ScenarioRecord['outcome'];
   readonly reason?: string;
   readonly evidence?: string;
+  /** A second source, that no fault is aimed at. */
+  readonly bystander?: boolean;
 }
 
 interface Frame {
@@ -84,12 +87,18 @@ function payloadOf(n: number, bytes = 24): Buffer {
   return payload;
 }
 
-function exportLine(n: number, seq: number, frame: Frame, bytes?: number): string {
+function exportLine(
+  collector: string,
+  n: number,
+  seq: number,
+  frame: Frame,
+  bytes?: number,
+): string {
   const payload = payloadOf(n, bytes);
   const { capturedAt, receivedAt } = frame;
   const crc = frameCrc({ epoch: EPOCH, seq, capturedAt, payload });
   return `${JSON.stringify({
-    collector: COLLECTOR,
+    collector,
     epoch: EPOCH,
     seq,
     captured_at: formatTime(capturedAt),
@@ -125,14 +134,23 @@ class File {
 }
 
 function writeEvidence(path: string, one: ForgedScenario): void {
+  mkdirSync(join(path, 'ledger'), { recursive: true });
+  const rows = new File(join(path, 'export.ndjson'));
+  writeSource(join(path, 'ledger', 'source.jsonl'), rows, COLLECTOR, one);
+  if (one.bystander) {
+    const unharmed = { ...one, faults: [], lost: [], doubled: [] };
+    writeSource(join(path, 'ledger', 'bystander.jsonl'), rows, BYSTANDER, unharmed);
+  }
+  rows.close();
+}
+
+function writeSource(path: string, rows: File, collector: string, one: ForgedScenario): void {
   const { payloadBytes, lost = [], doubled = [] } = one;
   const missing = new Set(lost);
   const twice = new Set(doubled);
-  mkdirSync(join(path, 'ledger'), { recursive: true });
-  const ledger = new File(join(path, 'ledger', 'source.jsonl'));
-  const rows = new File(join(path, 'export.ndjson'));
+  const ledger = new File(path);
   const run = '01938c5e-8a00-7000-8000-00000000000a';
-  const start = { type: 'start', version: 1, collector: COLLECTOR, seed: 7, next: 1 } as const;
+  const start = { type: 'start', version: 1, collector, seed: 7, next: 1 } as const;
   ledger.write(formatLine({ ...start, run, at: START_US, torn_bytes: 0, settings: {} }));
   let next = one.frames + 1;
   for (const frame of framesOf(one)) {
@@ -143,12 +161,11 @@ function writeEvidence(path: string, one: ForgedScenario): void {
     ledger.write(formatLine({ type: 'attempt', n, captured_at: capturedAt, bytes, sha256 }));
     ledger.write(formatLine({ type: 'accepted', n, epoch: EPOCH, seq: n }));
     if (missing.has(n)) continue;
-    rows.write(exportLine(n, n, frame, payloadBytes));
-    if (twice.has(n)) rows.write(exportLine(n, next++, frame, payloadBytes));
+    rows.write(exportLine(collector, n, n, frame, payloadBytes));
+    if (twice.has(n)) rows.write(exportLine(collector, n, next++, frame, payloadBytes));
   }
   ledger.write(formatLine({ type: 'end', at: START_US * 2, attempts: one.frames }));
   ledger.close();
-  rows.close();
 }
 
 function observationsOf(one: ForgedScenario): Observations {
@@ -197,7 +214,7 @@ function observationsOf(one: ForgedScenario): Observations {
       bit,
       evidence: evidence ?? 'the store stood still while frames waited',
     })),
-    statuses,
+    statuses: one.bystander ? withBystander(statuses) : statuses,
     audits,
     exits: exits.map(({ at_s, process, injected }) => ({
       at: second(at_s),
@@ -209,15 +226,26 @@ function observationsOf(one: ForgedScenario): Observations {
     operator_actions: [],
     harness_failures: [...harness_failures],
     stretch: 1,
+    ...(one.bystander ? { bystanders: [BYSTANDER] } : {}),
     drain: { outcome: 'drained', waited_ms: 240 },
   };
 }
 
-function auditOf(stored: number): Observations['audits'][number]['document'] {
+/** Its own samples among them, and before them: much seems to wait there. */
+function withBystander(statuses: Observations['statuses']): Observations['statuses'] {
+  const queue = { frames: 9_999, oldest_captured_at: null };
+  const document = { collector: BYSTANDER, state: 'Ready', queue, counters: { acked: 0 } };
+  return statuses.flatMap((own) => [{ at: own.at, document }, own]);
+}
+
+function auditOf(stored: number, bystander = false): Observations['audits'][number]['document'] {
   const none = { declared: [], rejected: [], pruned: [], pending: [], missing: [] };
   const nothing = { declared: 0, pruned: 0, pending: 0, missing: 0, duplicates_refused: 0 };
   const epochs = stored === 0 ? [] : [{ epoch: EPOCH, last: stored, stored, ...none }];
-  return { collectors: [{ collector: COLLECTOR, totals: { stored, ...nothing }, epochs }] };
+  const names = bystander ? [COLLECTOR, BYSTANDER] : [COLLECTOR];
+  return {
+    collectors: names.map((collector) => ({ collector, totals: { stored, ...nothing }, epochs })),
+  };
 }
 
 /** Writes a scenario's folder and answers its record, with what the oracle makes of it. */
@@ -244,10 +272,12 @@ async function forgeScenario(
   const faults = (one.faults ?? []).map((fault) => fault.name);
   write('case.json', { faults, accepted_min: 1, queued_min: 1, ...one.asks });
   write('observations.json', observationsOf(one));
-  write('audit.json', auditOf(one.frames));
+  write('audit.json', auditOf(one.frames, one.bystander));
   writeFileSync(join(path, 'scenario.yaml'), `title: ${title}\ndescription: ${description}\n`);
   const result = await judgeFiles({
-    ledgers: [join(path, 'ledger', 'source.jsonl')],
+    ledgers: ['source', ...(one.bystander ? ['bystander'] : [])].map((source) =>
+      join(path, 'ledger', `${source}.jsonl`),
+    ),
     export: join(path, 'export.ndjson'),
     audit: join(path, 'audit.json'),
     observations: join(path, 'observations.json'),

@@ -9,9 +9,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { type Report, reportSchema } from '#chaos/report/document.ts';
+import { duration } from '#chaos/report/figures.ts';
 import { FolderError } from '#chaos/report/folder.ts';
 import { recheck } from '#chaos/report/recheck.ts';
 import { writeReport } from '#chaos/report/write.ts';
@@ -178,6 +179,43 @@ test('junit.xml counts each repeat once, by its outcome', async () => {
   expect(junit).toContain('name="cut (2 of 2)"');
 });
 
+test('the first screen says what failed, which frames, where they were last, and what to do', async () => {
+  const again = { ...LOSSY, name: 'again', lost: [10] };
+  const folder = await forged(
+    [HELD, LOSSY, TOOTHLESS, { ...again, repeat: 1, lost: [] }, { ...again, repeat: 2 }],
+    { command: './holdfast chaos cut my/lossy.yaml toothless again --seed 20261126 --repeat 2' },
+  );
+  await writeReport(folder);
+  const page = read(folder, 'report.html');
+  const first = page.slice(page.indexOf('<header>'), page.indexOf('<main>'));
+  expect(first).toContain('<code>load-1 #{300..301 700}</code>, last seen at server (3 frames)');
+  expect(first).toContain('./holdfast chaos my/lossy.yaml --seed 20261126 --ground process</code>');
+  expect(first).toContain('chaos again --seed 20261126 --repeat 2 --ground process</code>');
+  expect(first).toContain(`${basename(folder)}/02-lossy/`);
+  expect(first).toContain('cut had no effect');
+  expect(first.match(/class="trouble /g)).toHaveLength(3);
+  expect(read(folder, 'junit.xml')).toContain('again: ./holdfast chaos my/lossy.yaml --seed');
+});
+
+test('of a bystander the lag is drawn and told, and nothing of it stands for the source', async () => {
+  const asks = { bystander_lag_ms_p99_max: 3_000 };
+  const folder = await forged([{ ...HELD, bystander: true, asks }]);
+  await writeReport(folder);
+  const [repeat] = readReport(folder).scenarios[0]?.repeats ?? [];
+  expect(repeat).toMatchObject({
+    outcome: 'pass',
+    queued_max: expect.any(Number),
+    bystander_lag: { frames: 1_000, p99_ms: 4, max_ms: 4 },
+    limits: { bystander_lag_ms_p99_max: 3_000 },
+  });
+  expect(repeat?.queued_max).toBeLessThan(1_000);
+  const page = read(folder, 'report.html');
+  expect(page.match(/class="line other" d="M[^"]/g)).toHaveLength(2);
+  expect(page).toContain('lag of the bystander');
+  expect(page).toMatch(/99 of 100 within<\/dt><dd>4 ms/);
+  expect(page).toContain('s-backoff');
+});
+
 test('a lost frame is told with its number, and where it was last seen', async () => {
   const folder = await forged([LOSSY]);
   await writeReport(folder);
@@ -207,7 +245,13 @@ test('over repeats the spread of each figure is told, and drawn', async () => {
     p95: sorted[4],
     max: sorted[4],
   });
-  expect(read(folder, 'report.html').match(/class="dot"/g)).toHaveLength(15);
+  const page = read(folder, 'report.html');
+  expect(page.match(/class="dot"/g)).toHaveLength(15);
+  const overview = page.slice(page.indexOf('class="card overview"'), page.indexOf('</table>'));
+  expect(overview.match(/<th scope="row">/g)).toHaveLength(1);
+  expect(overview).toContain(
+    `${duration(sorted[2])}<small class="quiet">worst ${duration(sorted[4])}</small>`,
+  );
 });
 
 test('however many the frames, a line has at most 600 points and the page stays light', async () => {
@@ -321,12 +365,48 @@ test('the scenario in which the runner died is judged with the rest', async () =
   expect(text).toMatch(/^fail +lossy: /m);
 });
 
+test('a scenario that run.json does not know has the title of its file', async () => {
+  const folder = scratch();
+  const record = await forgeRun(folder, [LOSSY], { ended_at: null });
+  writeFileSync(join(folder, 'run.json'), JSON.stringify({ ...record, scenarios: [] }));
+  await again(folder);
+  expect(readReport(folder).scenarios).toMatchObject([
+    { name: 'lossy', title: 'A loss', description: 'A trouble of the real world.' },
+  ]);
+  writeFileSync(join(folder, '01-lossy', 'scenario.yaml'), 'title: [');
+  writeFileSync(join(folder, 'run.json'), JSON.stringify({ ...record, scenarios: [] }));
+  await again(folder);
+  expect(readReport(folder).scenarios).toMatchObject([{ name: 'lossy', title: 'lossy' }]);
+});
+
 test('an interrupted scenario can fail, and never holds', async () => {
   const stopped = { outcome: 'interrupted', reason: 'Ctrl-C' } as const;
   const whole = await forged([{ ...HELD, ...stopped }]);
   const lossy = await forged([{ ...LOSSY, ...stopped }]);
-  expect((await again(whole)).code).toBe(3);
+  const { code, text } = await again(whole);
+  expect(code).toBe(130);
+  expect(text).toContain('Interrupted: 0 of 1 scenario held, 1 interrupted');
+  expect(JSON.parse(read(whole, 'result.json'))).toMatchObject({
+    verdict: 'interrupted',
+    exit_code: 130,
+  });
+  expect(read(whole, 'report.html')).toContain('Interrupted</h1>');
   expect((await again(lossy)).code).toBe(1);
+});
+
+test('a run that was interrupted between two scenarios stays so, unless one failed', async () => {
+  const interrupted = JSON.stringify({ verdict: 'interrupted', exit_code: 130, text: '1 held' });
+  for (const [scenario, verdict, code] of [
+    [HELD, 'interrupted', 130],
+    [LOSSY, 'failed', 1],
+  ] as const) {
+    const folder = await forged([scenario]);
+    writeFileSync(join(folder, 'result.json'), interrupted);
+    await writeReport(folder);
+    expect(readReport(folder).verdict).toBe(verdict);
+    expect((await again(folder)).code).toBe(code);
+    expect(readReport(folder).verdict).toBe(verdict);
+  }
 });
 
 test('a program that grew fails the run, and its lines are drawn with what was judged', async () => {
