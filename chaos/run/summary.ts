@@ -29,7 +29,7 @@ const EXIT_OF = {
 } as const satisfies Record<RunVerdict, ExitCode>;
 
 /**
- * A failure outweighs all but Ctrl-C; a run in which nothing was put to the test held nothing.
+ * A failure outweighs all, Ctrl-C too; a run in which nothing was put to the test held nothing.
  * @param interrupted before everything was played.
  */
 export function resultOf(
@@ -42,7 +42,7 @@ export function resultOf(
     .map((outcome) => ({ outcome, number: count(outcome) }))
     .filter(({ number }) => number > 0)
     .map(({ outcome, number }) => `${number} ${WORDS[outcome]}`);
-  const verdict = interrupted ? 'interrupted' : verdictOf(count);
+  const verdict = verdictOf(count, interrupted);
   return { verdict, exit_code: EXIT_OF[verdict], text: parts.join(', ') || 'nothing was run' };
 }
 
@@ -54,9 +54,12 @@ const WORDS = {
   not_run: 'not run',
 } as const;
 
-function verdictOf(count: (outcome: ScenarioRecord['outcome']) => number): RunVerdict {
-  if (count('interrupted') > 0) return 'interrupted';
+function verdictOf(
+  count: (outcome: ScenarioRecord['outcome']) => number,
+  interrupted: boolean,
+): RunVerdict {
   if (count('fail') > 0) return 'failed';
+  if (interrupted || count('interrupted') > 0) return 'interrupted';
   return count('inconclusive') > 0 || count('pass') === 0 ? 'inconclusive' : 'held';
 }
 
