@@ -19,7 +19,7 @@ ${scenarios.map(row)}</tbody>
 function row(scenario: ScenarioReport): Markup {
   const { name, title, outcome, repeats } = scenario;
   const frames = repeats.reduce((sum, { counts }) => sum + (counts?.accepted ?? 0), 0);
-  const times = repeats.length > 1 ? html` <small class="quiet">× ${repeats.length}</small>` : null;
+  const times = repeats.length > 1 ? html` <small class="quiet">× ${repeats.length}</small>` : null;
   const same = repeats.filter((one) => one.outcome === outcome).length;
   const share =
     same < repeats.length && html`<small class="quiet">${same} of ${repeats.length}</small>`;

@@ -14,7 +14,8 @@ const MEASURES = [
   { measure: 'disk_bytes', what: 'disk', name: 'Disk', text: bytes },
 ] as const;
 
-const GROWTH_WORDS = { steady: 'Steady', grows: 'Grows', not_judged: 'Not judged' } as const;
+/** What is not judged says so itself. */
+const GROWTH_WORDS = { steady: 'Steady: ', grows: 'Grows: ', not_judged: '' } as const;
 
 const HEIGHT = 56;
 const TOP = 6;
@@ -84,7 +85,12 @@ ${ticksOf(span)
     const anchor = part > 0.94 ? 'end' : 'middle';
     return html`<text class="tick" x="${percent(at_ms, span)}" y="${floor + 15}" text-anchor="${anchor}">${tick}</text>`;
   })}
-</svg>${judged !== undefined && html`<p class="${judged.verdict === 'grows' && judged.ours ? 'bad' : 'quiet'}">${GROWTH_WORDS[judged.verdict]}: ${judged.text}</p>`}</figure>`;
+</svg>${judged !== undefined && html`<p class="${judged.verdict === 'grows' && judged.ours ? 'bad' : 'quiet'}">${GROWTH_WORDS[judged.verdict]}${withoutName(judged.text)}</p>`}</figure>`;
+}
+
+/** It stands under the name of the program, and of what is told. */
+function withoutName(text: string): string {
+  return text.replace(/^[^:]+: /, '');
 }
 
 /** Single buckets without a sample are the raster's doing, not the program's. */
