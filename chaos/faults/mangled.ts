@@ -23,6 +23,9 @@ const IN_WORDS: Readonly<Record<Way, string>> = {
   swap: 'pieces came in the wrong order',
 };
 
+/** So long is a piece where no message can be told. */
+const SECURED_PIECE_BYTES = 500;
+
 /** On a link that is secured nothing can be told by its message, nor by whose it is. */
 const whose = z
   .enum(['source', 'all'])
@@ -51,7 +54,9 @@ const corrupt = kindOf<CorruptArguments>({
     piece: z
       .union([z.literal('message'), z.number().int().min(1).max(65_536)])
       .default('message')
-      .describe('a whole message, or so many bytes; flip: always one bit'),
+      .describe(
+        'a whole message, or so many bytes; flip: always one bit; with TLS: bytes, 500 for a message',
+      ),
     whose,
   }),
   needs: [],
@@ -88,15 +93,16 @@ const corrupt = kindOf<CorruptArguments>({
 });
 
 function corruption(args: CorruptArguments, scene: Scene): RuleInput {
+  const plain = scene.ground.cannot('plain') === null;
   const common = {
     direction: DIRECTIONS[args.direction],
     every_bytes: args.every_bytes,
     seed: Math.floor(scene.random() * 2 ** 32),
-    ...(args.whose === 'source' ? { collector: collectorOf(scene) } : {}),
+    ...(plain && args.whose === 'source' ? { collector: collectorOf(scene) } : {}),
   };
-  return args.how === 'flip'
-    ? { do: 'flip', ...common }
-    : { do: args.how, ...common, piece: args.piece };
+  if (args.how === 'flip') return { do: 'flip', ...common };
+  const piece = plain || args.piece !== 'message' ? args.piece : SECURED_PIECE_BYTES;
+  return { do: args.how, ...common, piece };
 }
 
 /** Which way each kind of message goes; the others go both ways. */
@@ -132,7 +138,7 @@ const cutAt = kindOf<CutAtArguments>({
     by: z.enum(['rst', 'fin']).default('rst').describe('how both ends are told'),
     times: whole(1, 1_000_000, 5, 'connections that end so; then they pass'),
   }),
-  needs: [],
+  needs: ['plain'],
   draw: (random) => ({
     message: oneOf(random, ['greeting', 'hello', 'welcome', 'frames', 'ack'] as const),
     nth: 1,
@@ -174,9 +180,9 @@ const blackHoleOne = kindOf<{ which: (typeof WHICH)[number] }>({
     which: z
       .enum(WHICH)
       .default('source')
-      .describe("the source's, or the newest or the oldest that there is (with TLS: these two)"),
+      .describe("the source's, or the newest or the oldest that there is"),
   }),
-  needs: [],
+  needs: ['plain'],
   draw: () => ({ which: 'source' }),
   make({ which }, name) {
     const mangling = new Mangling();

@@ -23,6 +23,7 @@ import {
   type InForce,
   type Launch,
   PORT_IN_COMPOSE,
+  SECURED,
   type Service,
 } from './ground.ts';
 import { LINK_EXIT_IN_COMPOSE } from './link-of-lab.ts';
@@ -40,6 +41,7 @@ export class ComposeGround implements Ground {
   readonly linkExit = LINK_EXIT_IN_COMPOSE;
   readonly #helpers: Helpers;
   readonly #tracedImage: string | null;
+  readonly #secured: boolean;
   readonly #ends: Ends;
   readonly #services = new Map<string, ContainerService>();
 
@@ -82,29 +84,36 @@ export class ComposeGround implements Ground {
     if (server === undefined || own.size < SERVICES.length) {
       throw missing(SERVICES.filter((name) => !own.has(name)));
     }
-    const image = (await docker.inspect(server)).Config.Image;
+    const { Image: image, Env } = (await docker.inspect(server)).Config;
     const traced = tracedImage(image);
     const hasTraced = (await docker.imageId(traced)) !== null;
     const helpers = { docker, project: config.project, image };
-    return new ComposeGround(helpers, own, config.toxiproxyPort, hasTraced ? traced : null);
+    return new ComposeGround(helpers, own, {
+      toxiproxyPort: config.toxiproxyPort,
+      traced: hasTraced ? traced : null,
+      // Compose gives it an empty one where TLS is off.
+      secured: Env?.some((one) => /^HOLDFAST_TLS_CERT_FILE=./.test(one)) === true,
+    });
   }
 
   private constructor(
     helpers: Helpers,
     own: ReadonlyMap<ServiceName, string>,
-    toxiproxyPort: number,
-    traced: string | null,
+    of: { toxiproxyPort: number; traced: string | null; secured: boolean },
   ) {
     this.#helpers = helpers;
-    this.#tracedImage = traced;
-    this.toxiproxyUrl = `http://127.0.0.1:${toxiproxyPort}`;
+    this.#tracedImage = of.traced;
+    this.#secured = of.secured;
+    this.toxiproxyUrl = `http://127.0.0.1:${of.toxiproxyPort}`;
     this.#ends = new Ends(helpers.docker, helpers.project);
     for (const [name, container] of own) this.#add(name, container, DATA[name]);
   }
 
   cannot(ability: Ability): string | null {
-    if (ability !== 'trace' || this.#tracedImage !== null) return null;
-    return 'the image with strace is not there';
+    if (ability === 'trace' && this.#tracedImage === null) {
+      return 'the image with strace is not there';
+    }
+    return ability === 'plain' && this.#secured ? SECURED : null;
   }
 
   service(name: string): ContainerService {

@@ -9,8 +9,15 @@
 
 export type GroundKind = 'compose' | 'process' | 'containers';
 
-/** What a ground may be unable to do; the rest all of them can. */
-export type Ability = 'trace' | 'limit_files' | 'unplug' | 'traffic';
+/**
+ * What a ground may be unable to do; the rest all of them can. `plain`: who stands in the middle of
+ * the link can read its messages, which with TLS nobody can.
+ */
+export type Ability = 'trace' | 'limit_files' | 'unplug' | 'traffic' | 'plain';
+
+/** Why `plain` is missing. */
+export const SECURED =
+  'the link is TLS, and nobody in its middle can tell its messages apart; make up without TLS=1';
 
 /** One moment on both clocks of this machine, in the oracle's form. */
 export interface Moment {

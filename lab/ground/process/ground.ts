@@ -16,6 +16,7 @@ import {
   type InForce,
   type Launch,
   PORT_IN_COMPOSE,
+  SECURED,
   type Service,
 } from '../ground.ts';
 import { ControlClient } from './client.ts';
@@ -66,6 +67,8 @@ export class ProcessGround implements Ground {
       case 'unplug':
       case 'traffic':
         return CANNOT[ability];
+      case 'plain':
+        return this.#secured ? SECURED : null;
       default:
         return ability satisfies never;
     }
