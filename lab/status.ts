@@ -11,6 +11,9 @@ import { describeLink } from '#lab/link.ts';
 import { type AuditedCollector, type CollectorStatus, Pipeline } from '#lab/pipeline.ts';
 import type { LabContext } from '#lab/setup.ts';
 
+/** The names of load sources begin with the time of their run (docs/chaos.md). */
+const CHAOS_SOURCE = /^chaos-\d{14}-/;
+
 /** Prints the state and returns the exit code: 0 when every part answers. */
 export async function status(
   context: LabContext,
@@ -39,7 +42,7 @@ export async function status(
     print(`  ${line}`);
   }
   print('Server');
-  for (const line of audit.ok ? audit.value.map(describeAudit) : [audit.reason]) print(`  ${line}`);
+  for (const line of audit.ok ? describeAudits(audit.value) : [audit.reason]) print(`  ${line}`);
   if (audit.ok && audit.value.length === 0) print('  no collector has been heard yet');
   const running = services.every((service) => service.running);
   return running && link.ok && collector.ok && audit.ok ? EXIT.held : EXIT.failed;
@@ -96,12 +99,35 @@ export function describeCollector(status: CollectorStatus): string[] {
   return lines;
 }
 
+/** One line for each collector, and one for all sources of chaos runs that are over. */
+export function describeAudits(audited: readonly AuditedCollector[]): string[] {
+  const over = audited.filter(
+    ({ collector, silent_since: since }) => CHAOS_SOURCE.test(collector) && since !== null,
+  );
+  const lines = audited.filter((one) => !over.includes(one)).map(describeAudit);
+  if (over.length === 0) return lines;
+  const sum = (name: keyof AuditedCollector['totals']) =>
+    over.reduce((all, { totals }) => all + totals[name], 0);
+  const totals = {
+    ...{ stored: sum('stored'), pending: sum('pending'), missing: sum('missing') },
+    ...{ declared: sum('declared'), rejected: sum('rejected') },
+  };
+  return [
+    ...lines,
+    `sources of chaos runs that are over: ${over.length}; ${describeTotals(totals)}`,
+  ];
+}
+
 export function describeAudit(audited: AuditedCollector): string {
   const { collector, totals, silent_since: silentSince } = audited;
   const heard = silentSince === null ? 'connected' : `silent since ${silentSince}`;
+  return `${collector}: ${heard}; ${describeTotals(totals)}`;
+}
+
+function describeTotals(totals: AuditedCollector['totals']): string {
   const { stored, pending, missing, declared, rejected } = totals;
   return (
-    `${collector}: ${heard}; stored ${stored}, pending ${pending}, missing ${missing}, ` +
+    `stored ${stored}, pending ${pending}, missing ${missing}, ` +
     `declared ${declared}, rejected ${rejected}`
   );
 }

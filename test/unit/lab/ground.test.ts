@@ -11,7 +11,7 @@ import { engineRefusal } from '#lab/engine.ts';
 import { EXIT, explain, LabError } from '#lab/errors.ts';
 import { describeTaken, isFree, refuseTakenPorts, takenPorts } from '#lab/ports.ts';
 import { contentTag } from '#lab/staging.ts';
-import { describeAudit, describeCollector } from '#lab/status.ts';
+import { describeAudit, describeAudits, describeCollector } from '#lab/status.ts';
 
 describe('an engine that a person has to see to', () => {
   test('a socket that may not be used is told apart from a missing engine', () => {
@@ -171,5 +171,22 @@ describe('what people read', () => {
     expect(describeAudit({ ...audited, silent_since: 'T' })).toBe(
       'c1: silent since T; stored 5, pending 2, missing 1, declared 0, rejected 0',
     );
+  });
+
+  test('status has one line for all sources of chaos runs that are over', () => {
+    const totals = { stored: 5, declared: 0, rejected: 0, pending: 2, missing: 1 };
+    const of = (collector: string, silent_since: string | null) => ({
+      ...{ collector, connected: silent_since === null, last_heard_at: 'T', silent_since, totals },
+    });
+    const [now, over, more] = ['09-swarm', '01-cut', '02-slow'].map(
+      (name) => `chaos-20260131081500-${name}-source`,
+    );
+    expect(
+      describeAudits([of('c1', 'T'), of(`${now}`, null), of(`${over}`, 'T'), of(`${more}`, 'T')]),
+    ).toEqual([
+      'c1: silent since T; stored 5, pending 2, missing 1, declared 0, rejected 0',
+      `${now}: connected; stored 5, pending 2, missing 1, declared 0, rejected 0`,
+      'sources of chaos runs that are over: 2; stored 10, pending 4, missing 2, declared 0, rejected 0',
+    ]);
   });
 });
