@@ -107,6 +107,11 @@ export const caseSchema = z.strictObject({
   wire_duplicates_max: count.optional(),
   /** An older copy of the store is put in its place: for a time it may lack what it had. */
   store_put_back: z.boolean().default(false),
+  /**
+   * A clone of a collector is there for a while. Where it has the place, what it lacks of the
+   * collector's newest frames is missing in the audit, until the collector itself is back.
+   */
+  cloned: z.boolean().default(false),
 });
 
 export type Case = z.output<typeof caseSchema>;

@@ -75,7 +75,12 @@ export function swarmScenario(options: SwarmOptions): Scenario {
     ].join(' '),
     tags: ['swarm'],
     configuration: { load: { rate } },
-    'steady-state-hypothesis': { tolerances: { queued_min: 0, recover_ms_max: RECOVER_MS_MAX } },
+    'steady-state-hypothesis': {
+      tolerances: {
+        ...{ queued_min: 0, recover_ms_max: RECOVER_MS_MAX },
+        ...(names.includes('clone') ? { cloned: true } : {}),
+      },
+    },
     method: steps.flatMap((step) => onGround(step, ground)),
   });
 }

@@ -202,6 +202,17 @@ test('a store that the case puts back may shrink and miss frames in between, and
   expect(codesOf(judgeHistory(history))).toContain('missing');
 });
 
+test('what a clone lacks may be missing while it is there, and not in the end', () => {
+  const history = forge(Array.from({ length: 40 }, () => ({ bytes: 20, fate: 9 })));
+  const [sampled] = history.observations.audits;
+  Object.assign(sampled?.document.collectors[0]?.totals ?? {}, { missing: 3 });
+  expect(codesOf(judgeHistory(history))).toContain('missing');
+  Object.assign(history.expected, { cloned: true });
+  expect(judgeHistory(history).verdict).toBe('pass');
+  Object.assign(history.audit?.collectors[0]?.totals ?? {}, { missing: 3 });
+  expect(codesOf(judgeHistory(history))).toContain('missing');
+});
+
 test('what a store lost of what was acked may be acked once more', () => {
   const history = forge(Array.from({ length: 40 }, () => ({ bytes: 20, fate: 9 })));
   const counters = history.observations.statuses[0]?.document.counters ?? {};
