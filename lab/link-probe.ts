@@ -2,9 +2,12 @@
  * A look at the link by a connection of its own, from this machine: when the first byte came back,
  * in which pieces, and how the connection ended. It says something that no server takes for a
  * collector, so that a server at the other end closes at once; its log and its counters tell of it.
+ * To a server that speaks TLS it begins a handshake, to be heard at all, and never ends it.
  * What may be concluded is not said here.
  */
 import { connect } from 'node:net';
+import { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
 import {
   BODY_BYTES_MAX_BEFORE_PROOF,
   HEADER_BYTES,
@@ -44,9 +47,10 @@ export interface Probe {
  */
 export async function probeLink(
   url: string,
-  options: { say: Saying; patienceMs: number; signal: AbortSignal },
+  options: { say: Saying; secured: boolean; patienceMs: number; signal: AbortSignal },
 ): Promise<Probe> {
-  const { say, patienceMs, signal } = options;
+  const { say, secured, patienceMs, signal } = options;
+  const hello = secured ? await clientHello() : Buffer.alloc(0);
   signal.throwIfAborted();
   const { hostname, port } = new URL(url);
   const beganMs = performance.now();
@@ -58,8 +62,7 @@ export async function probeLink(
   const socket = connect({ host: hostname, port: Number(port), noDelay: true, signal });
   socket.on('connect', () => {
     connected = true;
-    if (say !== 'nothing')
-      socket.write(say === 'long' ? longMessage() : Buffer.alloc(HEADER_BYTES));
+    socket.write(Buffer.concat([hello, WORDS[say]]));
   });
   socket.on('data', (piece) => {
     firstByteMs ??= sinceBegin();
@@ -80,6 +83,26 @@ export async function probeLink(
   signal.throwIfAborted();
   return { connected, firstByteMs, pieces, endedMs, error };
 }
+
+/** As TLS 1.3 of this Node.js begins. */
+function clientHello(): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const socket = new Duplex({
+      read: () => undefined,
+      write: (bytes: Buffer, _encoding, written) => {
+        written();
+        resolve(bytes);
+      },
+    });
+    connectTls({ socket, minVersion: 'TLSv1.3' }).on('error', () => undefined); // nobody answers
+  });
+}
+
+const WORDS: Readonly<Record<Saying, Buffer>> = {
+  nonsense: Buffer.alloc(HEADER_BYTES),
+  long: longMessage(),
+  nothing: Buffer.alloc(0),
+};
 
 function longMessage(): Buffer {
   const message = Buffer.alloc(LONG_BYTES);

@@ -184,7 +184,9 @@ function packetBytes(before: Traffic, after: Traffic): number {
 }
 
 async function ask(scene: Scene, say: Saying, patienceMs: number): Promise<Probe> {
-  return probeLink(await entranceUrl(scene), { say, patienceMs, signal: scene.signal });
+  const { ground, signal } = scene;
+  const secured = ground.cannot('plain') !== null;
+  return probeLink(await entranceUrl(scene), { say, secured, patienceMs, signal });
 }
 
 /** How many connections at the server have not come to their HELLO. */

@@ -197,7 +197,7 @@ const resetPeer = kindOf<z.output<typeof resetArguments>>({
         stream,
         attributes: { timeout: timeout_ms },
       })),
-      { outage: true, effect: failing(['reset']) },
+      { outage: true, effect: failing(['reset', 'closed']) },
     ),
 });
 
