@@ -197,6 +197,7 @@ const resetPeer = kindOf<z.output<typeof resetArguments>>({
         stream,
         attributes: { timeout: timeout_ms },
       })),
+      // In the middle of a TLS handshake a reset reads as an end.
       { outage: true, effect: failing(['reset', 'closed']) },
     ),
 });
