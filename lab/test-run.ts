@@ -16,7 +16,7 @@ import { readLabEnvironment } from '#lab/state.ts';
 import { runSteps, type Step, type StepPlan } from '#lab/steps.ts';
 import { sweepTests } from '#lab/stop.ts';
 import { toxiproxyProgram } from '#lab/toxiproxy-program.ts';
-import { ensureTracedImage, tracedImage } from '#lab/traced-image.ts';
+import { ensureTracedImage } from '#lab/traced-image.ts';
 
 export type Part =
   | 'check'
@@ -163,7 +163,6 @@ function integration(context: LabContext, print: (line: string) => void): Promis
     const promtool = await ensurePromtool({ ...context, step: SILENT });
     const counts = await vitest('integration', context, {
       ...readLabEnvironment(),
-      HOLDFAST_TRACED_IMAGE: tracedImage(appImage()),
       HOLDFAST_PROMTOOL: promtool,
     });
     if (!context.signal.aborted) await sweepTests(context);

@@ -6,6 +6,9 @@
 import { GenericContainer } from 'testcontainers';
 import { LABELS } from './labels.ts';
 
+/** Three stacks start side by side on two cores, which may have more to do. */
+const START_MS_MAX = 180_000;
+
 export interface Membership {
   readonly project: string;
   /** As docker-compose.yml calls it. */
@@ -25,12 +28,14 @@ export class ServiceContainer extends GenericContainer {
       RestartPolicy: { Name: 'unless-stopped' },
     });
     if (data !== undefined) this.createOpts.Volumes = { [data]: {} };
-    this.withUser('1000:1000').withLabels({
-      ...LABELS,
-      'dev.holdfast.project': project,
-      'com.docker.compose.project': project,
-      'com.docker.compose.service': service,
-    });
+    this.withUser('1000:1000')
+      .withStartupTimeout(START_MS_MAX)
+      .withLabels({
+        ...LABELS,
+        'dev.holdfast.project': project,
+        'com.docker.compose.project': project,
+        'com.docker.compose.service': service,
+      });
   }
 
   /** A file or folder of this machine, beside those that it has. */
