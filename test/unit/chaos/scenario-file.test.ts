@@ -134,7 +134,7 @@ test.each([
     'arguments that are missing',
     GOOD.replace('        arguments: { service: source }\n', ''),
     [
-      'x.yaml:12:11: method[0].method[0].arguments.service must be one of server, collector, source; got nothing',
+      'x.yaml:11:9: method[0].method[0].arguments.service must be one of server, collector, source; got nothing',
     ],
   ],
   [
