@@ -243,13 +243,14 @@ function acksKept({ comparison, exportCut, observations, expected }: Facts): Rea
   if (exportCut) return [];
   const { statuses, audits } = observations;
   return comparison.collectors.flatMap((collector) => {
-    const acked = statuses
+    const counted = statuses
       .filter(({ document }) => document.collector === collector)
-      .reduce(
-        (most, { document: { counters } }) =>
-          Math.max(most, counters.acked - (counters.lost_by_store ?? 0)),
-        0,
-      );
+      .map(({ document }) => document.counters);
+    const most = (of: (counters: (typeof counted)[number]) => number) =>
+      counted.reduce((highest, counters) => Math.max(highest, of(counters)), 0);
+    const acked = most((counters) => counters.acked - (counters.lost_by_store ?? 0));
+    // What the collector still had it has sent again: nothing is lost, and the ack was wrong.
+    const gone = expected.store_put_back ? 0 : most(({ lost_by_store = 0 }) => lost_by_store);
     const rows = comparison.rowsOf(collector) + comparison.findings.count('pruned');
     const stored = audits.flatMap(({ document }) =>
       document.collectors
@@ -261,6 +262,14 @@ function acksKept({ comparison, exportCut, observations, expected }: Facts): Rea
     return [
       ...(acked > rows
         ? [fail('acked_not_stored', `${collector}: ${acked} frames were acked, ${rows} are stored`)]
+        : []),
+      ...(gone > 0
+        ? [
+            fail(
+              'acked_not_stored',
+              `${collector}: the store did not have ${gone} frames that were acked`,
+            ),
+          ]
         : []),
       ...(shrank ? [fail('store_shrank', `${collector}: the store lost frames in the run`)] : []),
     ];

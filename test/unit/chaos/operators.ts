@@ -223,6 +223,13 @@ export const BREAKS: Readonly<Record<string, readonly [Operator, string]>> = {
     },
     'acked_not_stored',
   ],
+  'what was acked was not there, and was sent again': [
+    (h) => {
+      const [first] = h.observations.statuses;
+      Object.assign(first?.document.counters ?? {}, { lost_by_store: 1 });
+    },
+    'acked_not_stored',
+  ],
   'nothing was stored after the fault': [
     (h) => {
       const ended = h.observations.faults[0]?.running?.wall_us ?? 0;

@@ -216,6 +216,7 @@ test('what a clone lacks may be missing while it is there, and not in the end', 
 test('what a store lost of what was acked may be acked once more', () => {
   const history = forge(Array.from({ length: 40 }, () => ({ bytes: 20, fate: 9 })));
   const counters = history.observations.statuses[0]?.document.counters ?? {};
+  Object.assign(history.expected, { store_put_back: true });
   Object.assign(counters, { acked: history.rows.length + 5, lost_by_store: 5 });
   expect(judgeHistory(history).verdict).toBe('pass');
   Object.assign(counters, { lost_by_store: 4 });
