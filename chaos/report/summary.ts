@@ -115,6 +115,7 @@ function sentenceOf(
 }
 
 function framesText(totals: Report['totals']): string {
+  if (totals.uncounted === totals.repeats) return 'no frames could be counted';
   const { accepted, stored, lost, altered, duplicated, given_up, pending, unexpected } = totals;
   const once = duplicated === 0 ? ' once' : '';
   return [
