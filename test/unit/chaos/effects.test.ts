@@ -171,7 +171,10 @@ describe('of the link', () => {
     const urlOf = (one: { address(): unknown }) =>
       `http://127.0.0.1:${(one.address() as AddressInfo).port}`;
     const urls: Record<string, string> = { toxiproxy: urlOf(server), server: urlOf(http) };
-    const ground = { service: (name: string) => ({ url: async () => urls[name] }) };
+    const ground = {
+      service: (name: string) => ({ url: async () => urls[name] }),
+      cannot: () => null,
+    };
     scene = { ground, signal: new AbortController().signal } as unknown as Scene;
   });
 
