@@ -80,8 +80,11 @@ export class Progress {
   #draw(): void {
     if (this.#output.isTTY !== true || this.#scenario === undefined) return;
     const { title } = this.#scenario;
-    const text = `… ${title}: ${this.#now()}`;
     const columns = this.#output.columns ?? COLUMNS_USUAL;
+    const now = this.#now();
+    const whole = `… ${title}: ${now}`;
+    // What is being done changes; what the scenario is called is enough to tell it by.
+    const text = whole.length < columns ? whole : `… ${title.split(':', 1)[0]}: ${now}`;
     this.#output.write(text.length < columns ? text : `${text.slice(0, columns - 2)}…`);
   }
 
