@@ -30,7 +30,7 @@ const FOLDERS = [
   'chaos/source',
   'lab/image',
 ];
-const FILES = ['package.json', 'Dockerfile'];
+const FILES = ['package.json', 'Dockerfile', 'chaos/random.ts'];
 const NPM_TIMEOUT_MS = 300_000;
 const TAG_DIGITS = 12;
 
