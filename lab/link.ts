@@ -8,6 +8,7 @@
  * One `Link` gives its orders one after the other and remembers what it has put in force, for
  * Toxiproxy forgets it when it ends (`putBack`). Orders of different ones are not kept apart.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Proxy as ProxyOfClient, Toxic as ToxicOfClient, Toxiproxy } from 'toxiproxy-node-client';
 import { z } from 'zod';
 import { EXIT, LabError } from '#lab/errors.ts';
@@ -23,6 +24,9 @@ import {
 
 const PROXY = 'link';
 const CALL_TIMEOUT_MS = 5_000;
+/** A proxy whose deletion was not answered in time is gone within this, or stays. */
+const DELETED_MS_MAX = 30_000;
+const DELETED_POLL_MS = 100;
 /**
  * The toxics that leave connections as they are. What the others have ended is not always gone from
  * Toxiproxy, which counts toxics off wrongly then, and panics over the next one that is added
@@ -63,6 +67,7 @@ export class Link {
   readonly #client: Toxiproxy;
   /** Where a whole link leads to; learned before it is first led elsewhere, if nobody said so. */
   #exit: string | undefined;
+  readonly #entrance: string | undefined;
   /** The order before. */
   #turn: Promise<unknown> = Promise.resolve();
   /** Orders that were given, and those of them that came to their end. */
@@ -79,10 +84,13 @@ export class Link {
   /**
    * @param api Toxiproxy's API: its URL, or the port on 127.0.0.1 that it is published on.
    * @param exit host:port that a whole link leads to; what Toxiproxy has, when left out.
+   * @param entrance host:port that it listens on, as Toxiproxy takes it: to make a link again that
+   *   was taken away and not made anew. Learned from the first answer, when left out.
    */
-  constructor(api: string | number, exit?: string) {
+  constructor(api: string | number, exit?: string, entrance?: string) {
     this.#url = typeof api === 'string' ? api : `http://127.0.0.1:${api}`;
     this.#exit = exit;
+    this.#entrance = entrance;
     this.#client = new Toxiproxy(this.#url);
   }
 
@@ -121,7 +129,7 @@ export class Link {
 
   /** Toxiproxy's own account of all its proxies, as it is answered. */
   async account(): Promise<unknown> {
-    return JSON.parse(await this.#get('/proxies'));
+    return JSON.parse((await this.#get('/proxies')) ?? 'null');
   }
 
   /** Refuses every connection, and ends those there are, until this holder opens it again. */
@@ -211,7 +219,7 @@ export class Link {
   /** Puts in force again what this link had put in force, after Toxiproxy has been started anew. */
   putBack(): Promise<void> {
     return this.#inTurn(async () => {
-      const { toxics } = await this.#proxy();
+      const { toxics } = await this.#standing();
       const there = new Set(toxics.map(({ name }) => name));
       await this.#post([...this.#added.values()].filter(({ name }) => !there.has(name)));
       const enabled = this.#holders.size === 0;
@@ -232,7 +240,7 @@ export class Link {
     this.#added.clear();
     this.#holders.clear();
     this.#diverted = undefined;
-    const { toxics } = await this.#proxy().catch((error) => this.#unstick(error));
+    const { toxics } = await this.#standing().catch((error) => this.#unstick(error));
     await this.#remove(toxics.map(({ name }) => name));
   }
 
@@ -273,7 +281,7 @@ export class Link {
 
   async #remove(names: readonly string[]): Promise<void> {
     for (const name of names) this.#added.delete(name);
-    const before = await this.#proxy();
+    const before = await this.#standing();
     const going = before.toxics.filter(({ name }) => names.includes(name));
     const staying = before.toxics.filter((toxic) => !going.includes(toxic));
     if (going.some(({ type }) => !CAN_BE_TAKEN_OFF.has(type))) {
@@ -301,7 +309,7 @@ export class Link {
   }
 
   async #update(change: { enabled?: boolean; upstream?: string | undefined }): Promise<void> {
-    const before = await this.#proxy();
+    const before = await this.#standing();
     const { enabled = before.enabled, upstream = before.upstream } = change;
     const wanted = { enabled, upstream, listen: before.listen };
     await this.#order(
@@ -316,11 +324,37 @@ export class Link {
   /** Deleting the whole proxy takes no lock that a hanging toxic holds (measured). */
   async #makeAnew(proxy: ProxyAnswer): Promise<ProxyAnswer> {
     const { listen, upstream, enabled, toxics } = proxy;
-    await this.#order('be deleted', this.#ofClient(proxy).remove());
+    await this.#order('be deleted', this.#ofClient(proxy).remove()).catch(async (error) => {
+      // A machine that is busy may carry it out after we have given up waiting for the answer.
+      if (!isLate(error) || !(await this.#goes())) throw error;
+    });
     const closed = { name: PROXY, listen, upstream, enabled: false };
     await this.#order('be made anew', this.#client.createProxy(closed));
     await this.#post(toxics);
     await this.#update({ enabled });
+    return this.#proxy();
+  }
+
+  async #goes(): Promise<boolean> {
+    const deadline = performance.now() + DELETED_MS_MAX;
+    while (performance.now() < deadline) {
+      if ((await this.#get(`/proxies/${PROXY}`).catch(() => '')) === null) return true;
+      await delay(DELETED_POLL_MS);
+    }
+    return false;
+  }
+
+  /** The proxy, made again where somebody has taken it away, or came to nothing between two orders. */
+  async #standing(): Promise<ProxyAnswer> {
+    const listen = this.#known?.listen ?? this.#entrance;
+    const upstream = this.#diverted ?? this.#exit ?? this.#known?.upstream;
+    const isGone = (await this.#get(`/proxies/${PROXY}`)) === null;
+    if (!isGone || listen === undefined || upstream === undefined) return this.#proxy();
+    const enabled = this.#holders.size === 0;
+    const closed = { name: PROXY, listen, upstream, enabled: false };
+    await this.#order('be made again', this.#client.createProxy(closed));
+    await this.#post([...this.#added.values()]);
+    if (enabled) await this.#update({ enabled });
     return this.#proxy();
   }
 
@@ -336,6 +370,7 @@ export class Link {
 
   async #proxy(): Promise<ProxyAnswer> {
     const text = await this.#get(`/proxies/${PROXY}`);
+    if (text === null) throw this.#failure('Toxiproxy has none of that name');
     const parsed = proxyAnswer.safeParse(JSON.parse(text));
     if (parsed.success) {
       this.#known = parsed.data;
@@ -344,7 +379,8 @@ export class Link {
     throw this.#failure('its answer is not that of Toxiproxy 2', [z.prettifyError(parsed.error)]);
   }
 
-  async #get(path: string): Promise<string> {
+  /** Null where there is nothing of that name. */
+  async #get(path: string): Promise<string | null> {
     let response: Response;
     let text: string;
     try {
@@ -356,6 +392,7 @@ export class Link {
       throw this.#failure(`Toxiproxy does not answer at ${this.#url}`, [], cause);
     }
     if (response.ok) return text;
+    if (response.status === 404) return null;
     throw this.#failure(`GET ${path} was answered ${response.status}`, [text.trim()]);
   }
 

@@ -7,7 +7,8 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { cpus, release, totalmem, type } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Ground } from '#lab/ground/ground.ts';
-import { Link } from '#lab/link.ts';
+import { linkOf } from '#lab/ground/link-of-lab.ts';
+import type { Link } from '#lab/link.ts';
 import type { FaultKind } from '../faults/fault.ts';
 import type { Result } from '../oracle/judge.ts';
 import { randomOf } from '../random.ts';
@@ -65,7 +66,7 @@ export class Run {
   static async begin(options: RunOptions): Promise<Run> {
     const { ground, folder, progress, mended = [] } = options;
     mkdirSync(folder, { recursive: true });
-    const link = new Link(ground.toxiproxyUrl, ground.linkExit);
+    const link = linkOf(ground);
     const healed = [...mended, ...(await makeWhole(ground, link))];
     for (const what of healed) progress.line(`mended, left by an earlier run: ${what}`);
     return new Run(options, link, healed);

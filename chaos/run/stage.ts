@@ -7,7 +7,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ground, Moment } from '#lab/ground/ground.ts';
-import { Link } from '#lab/link.ts';
+import { linkOf } from '#lab/ground/link-of-lab.ts';
+import type { Link } from '#lab/link.ts';
 import type { FaultKind, Scene } from '../faults/fault.ts';
 import { Hands } from '../observe/hands.ts';
 import { msSince, now } from '../observe/moment.ts';
@@ -114,7 +115,7 @@ class Stage {
 
   constructor(options: StageOptions) {
     this.#options = options;
-    this.#link = new Link(options.ground.toxiproxyUrl, options.ground.linkExit);
+    this.#link = linkOf(options.ground);
     this.#method = new Method({
       kinds: options.kinds,
       tell: options.tell,

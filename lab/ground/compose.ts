@@ -26,7 +26,7 @@ import {
   SECURED,
   type Service,
 } from './ground.ts';
-import { LINK_EXIT_IN_COMPOSE } from './link-of-lab.ts';
+import { LINK_EXIT_IN_COMPOSE, LINK_LISTEN_IN_COMPOSE } from './link-of-lab.ts';
 
 const DATA: Readonly<Record<ServiceName, string | null>> = {
   server: '/store',
@@ -38,6 +38,7 @@ export class ComposeGround implements Ground {
   readonly kind = 'compose';
   readonly toxiproxyUrl: string;
   readonly linkEntrance = `toxiproxy:${PORT_IN_COMPOSE.link}`;
+  readonly linkListen = LINK_LISTEN_IN_COMPOSE;
   readonly linkExit = LINK_EXIT_IN_COMPOSE;
   readonly #helpers: Helpers;
   readonly #tracedImage: string | null;

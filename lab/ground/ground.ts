@@ -170,6 +170,8 @@ export interface Ground {
   readonly toxiproxyUrl: string;
   /** host:port of the link's entrance, as a collector dials it. */
   readonly linkEntrance: string;
+  /** The same, as Toxiproxy listens on it. */
+  readonly linkListen: string;
   /** host:port of the server's ingest, as Toxiproxy dials it. */
   readonly linkExit: string;
   /** host:port of a port of a launched service, as the others on its networks dial it. */

@@ -5,16 +5,21 @@
 import { Link } from '#lab/link.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { groundThatIsThere } from './choose.ts';
+import type { Ground } from './ground.ts';
 import { PORT_IN_COMPOSE } from './ground.ts';
 import { readServices } from './process/services.ts';
 
 /** host:port of the server's ingest, as Toxiproxy dials it in Compose's network. */
 export const LINK_EXIT_IN_COMPOSE = `server:${PORT_IN_COMPOSE.ingest}`;
 
+/** host:port that Toxiproxy listens on in there, as lab/toxiproxy.json says. */
+export const LINK_LISTEN_IN_COMPOSE = `0.0.0.0:${PORT_IN_COMPOSE.link}`;
+
 export function linkOfLab({ config, files }: Pick<LabContext, 'config' | 'files'>): Link {
   const isProcess = groundThatIsThere(config.ground, files) === 'process';
   const exit = isProcess ? exitOfProcesses(files) : LINK_EXIT_IN_COMPOSE;
-  return new Link(config.toxiproxyPort, exit);
+  const listen = isProcess ? `127.0.0.1:${config.linkPort}` : LINK_LISTEN_IN_COMPOSE;
+  return new Link(config.toxiproxyPort, exit, listen);
 }
 
 /** Undefined where `up` has not noted its services yet. */
@@ -22,4 +27,9 @@ function exitOfProcesses(files: LabContext['files']): string | undefined {
   const server = readServices(files)?.find(({ name }) => name === 'server');
   const port = server?.ports[PORT_IN_COMPOSE.ingest];
   return port === undefined ? undefined : `127.0.0.1:${port}`;
+}
+
+/** The link of a ground that was opened. */
+export function linkOf({ toxiproxyUrl, linkExit, linkListen }: Ground): Link {
+  return new Link(toxiproxyUrl, linkExit, linkListen);
 }

@@ -108,6 +108,11 @@ export class ProcessGround implements Ground {
     return `http://${this.address(this.service('toxiproxy'), PORT_IN_COMPOSE.toxiproxyApi)}`;
   }
 
+  /** On loopback it listens where it is dialled. */
+  get linkListen(): string {
+    return this.linkEntrance;
+  }
+
   get linkEntrance(): string {
     return this.address(this.service('toxiproxy'), PORT_IN_COMPOSE.link);
   }

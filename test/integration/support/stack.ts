@@ -19,7 +19,8 @@ import type { AuditCollector, AuditDocument, CollectorStatus } from '#chaos/obse
 import { fetchJson, waitUntil } from '#chaos/observe/wait.ts';
 import { ComposeGround } from '#lab/ground/compose.ts';
 import type { Ability, Ground, InForce, Launch, Service } from '#lab/ground/ground.ts';
-import { Link } from '#lab/link.ts';
+import { linkOf } from '#lab/ground/link-of-lab.ts';
+import type { Link } from '#lab/link.ts';
 import { PATHS } from '#lab/paths.ts';
 import { freePort } from '#lab/ports.ts';
 import { Certificates, SERVERNAME, TLS_FILES } from './certificates.ts';
@@ -125,6 +126,10 @@ export class Stack implements Ground {
     return this.#ground.toxiproxyUrl;
   }
 
+  get linkListen(): string {
+    return this.#ground.linkListen;
+  }
+
   get linkEntrance(): string {
     return this.#ground.linkEntrance;
   }
@@ -152,7 +157,7 @@ export class Stack implements Ground {
   // What the tests ask of it beside that.
 
   get link(): Link {
-    return new Link(this.toxiproxyUrl, this.linkExit);
+    return linkOf(this);
   }
 
   get collector(): Service {

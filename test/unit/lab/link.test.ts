@@ -37,18 +37,28 @@ let deaf: boolean;
 /** Does not answer what it is asked to remove, nor anything after that, until the proxy is deleted. */
 let sticky: boolean;
 let stuck: boolean;
+/** There is no proxy. */
+let gone: boolean;
+/** Carries out a deletion, and never answers it. */
+let mute: boolean;
 
 beforeEach(async () => {
   proxy = structuredClone(WHOLE);
   made = 0;
   sticky = false;
   stuck = false;
+  gone = false;
+  mute = false;
   distort = (toxic) => toxic;
   deaf = false;
   server = createServer(async (request, response) => {
     const sent = await bodyOf(request);
     if (sticky && request.method === 'DELETE' && request.url?.includes('/toxics/')) stuck = true;
-    if (request.method === 'DELETE' && request.url === '/proxies/link') stuck = false;
+    if (request.method === 'DELETE' && request.url === '/proxies/link') {
+      stuck = false;
+      gone = true;
+      if (mute) return;
+    }
     if (stuck) return;
     const { status, body } = answer(request, sent);
     response.writeHead(status).end(body === undefined ? '' : JSON.stringify(body));
@@ -71,10 +81,14 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 
 function answer(request: IncomingMessage, body: string): { status: number; body?: unknown } {
   const { method, url = '' } = request;
+  if (gone && url.startsWith('/proxies/link') && method !== 'DELETE') {
+    return { status: 404, body: { error: 'proxy not found' } };
+  }
   if (url === '/proxies/link' && method === 'GET') return { status: 200, body: proxy };
   if (url === '/proxies' && method === 'GET') return { status: 200, body: { link: proxy } };
   if (url === '/proxies' && method === 'POST') {
     made += 1;
+    gone = false;
     proxy = { ...(JSON.parse(body) as Proxy), toxics: [] };
     return { status: 201, body: proxy };
   }
@@ -157,7 +171,7 @@ test('a toxic that was taken on with other values is a failure', async () => {
 
 test('an answer that is not 2xx carries the reason that Toxiproxy gave', async () => {
   server.removeAllListeners('request');
-  server.on('request', (_, response) => response.writeHead(404).end('proxy not found'));
+  server.on('request', (_, response) => response.writeHead(500).end('proxy not found'));
   await expect(link.cut()).rejects.toMatchObject({ details: ['proxy not found'] });
 });
 
@@ -247,6 +261,37 @@ test('a toxic that ends connections goes with its proxy, which is made anew with
   await link.remove([timeout]);
   expect(made).toBe(1);
   expect(proxy).toMatchObject({ ...WHOLE, enabled: false, toxics: [{ type: 'latency' }] });
+});
+
+test('a proxy whose deletion is answered too late is made anew all the same', async () => {
+  const [timeout = ''] = await link.add([
+    { type: 'timeout', stream: 'upstream', attributes: { timeout: 0 } },
+  ]);
+  mute = true;
+  await link.remove([timeout]);
+  expect(made).toBe(1);
+  expect(proxy).toMatchObject(WHOLE);
+});
+
+test('a link that somebody took away is made again by the next order, never by a look', async () => {
+  await link.add([{ type: 'latency', stream: 'upstream', attributes: { latency: 7 } }]);
+  gone = true;
+  await expect(link.read()).rejects.toMatchObject({ code: 'link_failed' });
+  expect(made).toBe(0);
+  await link.cut();
+  expect(proxy).toMatchObject({ ...WHOLE, enabled: false, toxics: [{ type: 'latency' }] });
+  gone = true;
+  await link.restore();
+  expect(proxy).toMatchObject(WHOLE);
+});
+
+test('who never saw the link makes it of what it was told, or says that there is none', async () => {
+  const port = (server.address() as AddressInfo).port;
+  gone = true;
+  const stranger = new Link(port);
+  await expect(stranger.restore()).rejects.toThrow('Toxiproxy has none of that name');
+  await new Link(port, WHOLE.upstream, WHOLE.listen).restore();
+  expect(proxy).toMatchObject(WHOLE);
 });
 
 test('where a removal hangs the proxy is made anew, with what stays on it', async () => {

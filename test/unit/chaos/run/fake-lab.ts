@@ -85,6 +85,7 @@ class Load {
 export class FakeLab implements Ground {
   readonly kind = 'process';
   readonly linkEntrance = '127.0.0.1:1';
+  readonly linkListen = '127.0.0.1:1';
   readonly linkExit = '127.0.0.1:2';
   /** Every order to the ground and to its faults, in order. */
   readonly orders: string[] = [];
