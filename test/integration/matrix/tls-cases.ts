@@ -32,7 +32,7 @@ export const TLS_CASES: readonly MatrixCase[] = [
 ];
 
 /** It was TLS: the server listens for nothing else, and the collector had no reason to warn. */
-function secured(server: string, source: string): void {
+export function secured(server: string, source: string): void {
   expect(server).toContain('"event":"certificate_loaded"');
   expect(server).not.toContain('"reason":"client_certificate"');
   expect(source).not.toContain('"event":"link_unprotected"');
