@@ -9,7 +9,7 @@ import { HEALS, lasting, type MatrixCase, midDrain, suffer, thin } from './cases
 /** Turned away for good, a collector tries again every 30 s. */
 const TURNED_AWAY_MS = 30_000;
 
-/** About 1,500 frames of this load. */
+/** 1,000 to 1,400 frames of this load: whole files of the queue are given up at a time. */
 const SMALL_QUEUE_BYTES = 524_288;
 
 export const PROGRAM_CASES: readonly MatrixCase[] = [
@@ -20,7 +20,7 @@ export const PROGRAM_CASES: readonly MatrixCase[] = [
       load: { payloads: '250-350:1' },
       environment: { HOLDFAST_QUEUE_LIMIT_BYTES: String(SMALL_QUEUE_BYTES) },
     },
-    // 14 s bring 2,800 frames, of which about half find no room; a busy machine takes longer.
+    // 14 s bring 2,800 frames, of which 1,700 or so find no room; a busy machine takes longer.
     asks: { ...HEALS, allow: [{ reason: 'evicted', frames_max: 2_800 }] },
     method: () => [suffer('cut', {}, { until: lasting(14) })],
     also: ({ statuses, exits }) => {
@@ -57,7 +57,8 @@ export const PROGRAM_CASES: readonly MatrixCase[] = [
     asks: {
       ...{ queued_min: 0, recover_ms_max: 5_000, drain_ms_max: 10_000 },
       // The mangler comes and goes twice, each of which costs every collector its connection, and a
-      // retry waits a second at most, a dial and a handshake come on top. The source is held up longer.
+      // retry waits a second at most, a dial and a handshake come on top. Held up as the source is,
+      // which takes two seconds to notice before its retry, it would be past that.
       bystander_lag_ms_p99_max: 2_000,
     },
     method: () => [
