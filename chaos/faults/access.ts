@@ -33,6 +33,8 @@ const wrongSecret = kindOf<None>({
       name,
       target: 'server',
       outage: true,
+      needsFlow: true,
+      restarts: true,
       inject: async ({ ground }) => {
         inForce = await ground.changeSecret();
       },

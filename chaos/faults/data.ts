@@ -148,6 +148,7 @@ const lockedDatabase = kindOf<{ seconds: number }>({
       name,
       target: 'server',
       outage: true,
+      needsFlow: true,
       inject: async ({ ground }) => {
         const server = ground.service('server');
         const file = join(dataOf(server), STORE_FILE);

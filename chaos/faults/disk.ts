@@ -78,6 +78,7 @@ const diskFull = kindOf<{ target: Disk }>({
       target,
       // A source without room takes no frames, so none wait.
       outage: target === 'server',
+      needsFlow: true,
       inject: async (scene) => {
         const path = await fileOf(scene, target);
         const calls = ['pwrite64', 'write'] as const;
@@ -181,6 +182,8 @@ const diskError = kindOf<z.output<typeof diskErrorArguments>>({
       name,
       target,
       outage: true,
+      needsFlow: true,
+      restarts: true,
       inject: async (scene) => {
         const service = scene.ground.service(target);
         ({ generation } = await service.state());

@@ -29,6 +29,10 @@ export interface Fault {
   readonly target: string;
   /** Nothing can be stored while it lasts, so a backlog is owed. */
   readonly outage: boolean;
+  /** Seen only in what flows: it can't be seen to bite while another fault lets nothing through. */
+  readonly needsFlow?: true;
+  /** It ends a program on its way, though it is lifted as well. */
+  readonly restarts?: true;
   readonly effect: Effect;
   inject(scene: Scene): Promise<void>;
   /** Left out where there is nothing to undo: what was hit comes back by itself. */

@@ -60,7 +60,11 @@ const QUEUE = { perHour: 32 * MIB, rise: 16 * MIB, floorMs: 5 * MINUTE_MS, kept:
 const ROW = { factor: 2, extraBytes: 512, rowsMin: 10_000 };
 
 const STORES: ReadonlySet<string> = new Set(['server']);
-const OTHERS: ReadonlySet<string> = new Set(['toxiproxy']);
+/**
+ * What is answered for. Toxiproxy is not ours; what a fault launches, such as the mangler, lives for
+ * as long as the fault, and is only told.
+ */
+const OURS: ReadonlySet<string> = new Set(['server', 'collector', 'source']);
 
 export function growthOf(evidence: UsageEvidence): Growth {
   const byService = Map.groupBy(evidence.samples, ({ service }) => service);
@@ -113,7 +117,7 @@ function timeLine({
   readonly bounds: { readonly perHour: number; readonly rise: number };
   readonly unjudged: string;
 }): GrowthLine {
-  const ours = !OTHERS.has(service);
+  const ours = OURS.has(service);
   const slope = slopeOf(series);
   if (slope === undefined) return notJudged(service, what, unjudged);
   const perHour = slope * HOUR_MS;
@@ -178,7 +182,7 @@ function notJudged(service: string, what: GrowthLine['what'], why: string): Grow
     service,
     what,
     verdict: 'not_judged',
-    ours: !OTHERS.has(service),
+    ours: OURS.has(service),
     text: `${service}, ${NAMES[what]}: not judged, since ${why}`,
     rate: null,
     minutes: 0,

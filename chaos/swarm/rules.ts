@@ -10,7 +10,7 @@
 import type { Fault } from '../faults/fault.ts';
 
 /** What matters of a fault to the others. */
-export type Facts = Pick<Fault, 'target' | 'outage' | 'lift'>;
+export type Facts = Pick<Fault, 'target' | 'outage' | 'lift' | 'needsFlow'>;
 
 /**
  * `link`: changed through Toxiproxy's API. `held`: of a program, until it is lifted. `passing`: of a
@@ -45,7 +45,7 @@ export function relation(first: Facts, second: Facts): Relation {
   const hit = targetsOf(first.target);
   if (targetsOf(second.target).some((target) => hit.includes(target))) return 'apart';
   const nothingFlows = first.outage && first.lift !== undefined;
-  if (nothingFlows && !second.outage) return 'apart';
+  if (nothingFlows && (!second.outage || second.needsFlow)) return 'apart';
   return RELATIONS[classOf(first)][classOf(second)];
 }
 

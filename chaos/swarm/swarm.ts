@@ -202,7 +202,7 @@ function pausesOf(pauses: Node['pauses']): { readonly pauses?: Partial<Node['pau
   return some.length === 0 ? {} : { pauses: Object.fromEntries(some) };
 }
 
-/** It ends a program, which its restart policy brings back. */
+/** It ends a program, which its restart policy or the fault itself brings back. */
 function endsProgram({ fault }: Drawn): boolean {
-  return fault.lift === undefined && fault.target !== 'link';
+  return fault.restarts === true || (fault.lift === undefined && fault.target !== 'link');
 }

@@ -159,6 +159,12 @@ describe('disk', () => {
   });
 });
 
+test('what a fault launches for a while is told, and leaves the verdict to those that stay', () => {
+  const leak = { service: 'mangler', memory: (ms: number) => 50 * MIB + perHour(500 * MIB)(ms) };
+  const samples = [...samplesOf(leak), ...samplesOf({})];
+  expect(growthOf({ samples, stored: [], payloadBytes: 600 }).verdict).toBe('steady');
+});
+
 test("Toxiproxy's growth is told, and not held against the pipeline", () => {
   const leak = { service: 'toxiproxy', memory: (ms: number) => 50 * MIB + perHour(500 * MIB)(ms) };
   const samples = [...samplesOf(leak), ...samplesOf({})];

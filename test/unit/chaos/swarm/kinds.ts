@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import type { Fault, FaultKind } from '#chaos/faults/fault.ts';
 
-type Shape = Pick<Fault, 'target' | 'outage'> & { readonly lifted: boolean };
+type Shape = Pick<Fault, 'target' | 'outage' | 'needsFlow' | 'restarts'> & {
+  readonly lifted: boolean;
+};
 
 const SHAPES: Readonly<Record<string, Shape>> = {
   cut: { target: 'link', outage: true, lifted: true },
@@ -16,13 +18,15 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   disk_full_source: { target: 'source', outage: false, lifted: true },
   freeze_collector: { target: 'collector', outage: false, lifted: true },
   kill_collector: { target: 'collector', outage: false, lifted: false },
+  full_store: { target: 'server', outage: true, lifted: true, needsFlow: true },
+  other_secret: { target: 'server', outage: true, lifted: true, needsFlow: true, restarts: true },
   kill_toxiproxy: { target: 'toxiproxy', outage: true, lifted: false },
 };
 
 export function kindOf(kind: string, more: Partial<FaultKind> = {}): FaultKind {
   const shape = SHAPES[kind];
   if (shape === undefined) throw new RangeError(`no kind ${kind}`);
-  const { target, outage, lifted } = shape;
+  const { lifted, ...facts } = shape;
   return {
     kind,
     summary: kind,
@@ -31,8 +35,7 @@ export function kindOf(kind: string, more: Partial<FaultKind> = {}): FaultKind {
     draw: (random) => ({ ms: Math.floor(1_000 * random()), words: `${kind}: yes, no # "x"` }),
     make: (_args, name): Fault => ({
       name,
-      target,
-      outage,
+      ...facts,
       effect: async () => 'nothing',
       inject: async () => undefined,
       ...(lifted ? { lift: async () => undefined } : {}),

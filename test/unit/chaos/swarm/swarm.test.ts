@@ -136,7 +136,7 @@ test('past a given time no program is ended any more', () => {
       const options = { seed, minutes: 20, kinds: KINDS, ground: ABLE };
       const { method } = swarmScenario({ ...options, noRestartsAfter: 400 });
       const late = timelineOf(method).windows.filter(({ from }) => from > 400 + 60);
-      expect(late.filter(({ action }) => action.fault.startsWith('kill'))).toEqual([]);
+      expect(late.filter(({ action }) => /^kill|^other_secret/.test(action.fault))).toEqual([]);
     }),
     seeded(),
   );
@@ -203,6 +203,8 @@ test('the table of what may be in force together', () => {
   expect(relation(of('kill_toxiproxy'), of('cut'))).toBe('apart');
   expect(relation(of('cut'), of('slow_disk_server'))).toBe('apart');
   expect(relation(of('latency'), of('slow_disk_server'))).toBe('within');
+  expect(relation(of('cut'), of('freeze_server'))).toBe('within');
+  expect(relation(of('cut'), of('full_store'))).toBe('apart');
 });
 
 test('a fault of several targets is kept apart from those of each', () => {
