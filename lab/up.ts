@@ -221,7 +221,7 @@ function summary({ config }: LabContext, name: GroundName, firstFrameMs: number)
     'Three things to try next:',
     `  1. open ${api}/ and watch the samples come in`,
     `  2. make cut; curl -s ${api}/api/v1/audit; make restore; make status`,
-    '  3. make test',
+    '  3. make chaos, which harms it in ten ways and judges what arrived',
     'To stop: make down (keeps the data)',
   ];
 }
