@@ -328,10 +328,15 @@ export class Link {
       // A machine that is busy may carry it out after we have given up waiting for the answer.
       if (!isLate(error) || !(await this.#goes())) throw error;
     });
+    return this.#make({ listen, upstream, enabled, toxics });
+  }
+
+  /** Closed at first, so that nothing passes before its toxics are on it. */
+  async #make({ listen, upstream, enabled, toxics }: ProxyAnswer): Promise<ProxyAnswer> {
     const closed = { name: PROXY, listen, upstream, enabled: false };
     await this.#order('be made anew', this.#client.createProxy(closed));
     await this.#post(toxics);
-    await this.#update({ enabled });
+    if (enabled) await this.#update({ enabled });
     return this.#proxy();
   }
 
@@ -351,11 +356,7 @@ export class Link {
     const isGone = (await this.#get(`/proxies/${PROXY}`)) === null;
     if (!isGone || listen === undefined || upstream === undefined) return this.#proxy();
     const enabled = this.#holders.size === 0;
-    const closed = { name: PROXY, listen, upstream, enabled: false };
-    await this.#order('be made again', this.#client.createProxy(closed));
-    await this.#post([...this.#added.values()]);
-    if (enabled) await this.#update({ enabled });
-    return this.#proxy();
+    return this.#make({ listen, upstream, enabled, toxics: [...this.#added.values()] });
   }
 
   /** For a proxy that an earlier order hangs in, so that it doesn't even tell how it stands. */
