@@ -8,7 +8,11 @@ import type { Ground, Service } from '#lab/ground/ground.ts';
 import { now } from '../observe/moment.ts';
 import type { UsageSample } from '../run/records.ts';
 
-const EVERY_MS = 5_000;
+/**
+ * On Compose each sample is a container that lives for a second beside each service: every 5 s that
+ * took a sixth of two cores. Growth is told from floors of minutes, and four samples make one.
+ */
+const EVERY_MS = 15_000;
 
 export interface UsageOptions {
   readonly ground: Pick<Ground, 'services'>;
