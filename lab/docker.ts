@@ -205,10 +205,10 @@ export class Docker {
       });
   }
 
-  /** The testcontainers sessions that containers with a label belong to. */
-  async testSessions(label: string): Promise<string[]> {
-    const format = '{{.Label "org.testcontainers.session-id"}}';
-    const result = await this.#docker(['ps', '--all', '--format', format, ...filters([label])]);
+  /** What the containers with these labels have in one more label, each once. */
+  async valuesOf(label: string, labels: readonly string[]): Promise<string[]> {
+    const format = `{{.Label "${label}"}}`;
+    const result = await this.#docker(['ps', '--all', '--format', format, ...filters(labels)]);
     return [...new Set(result.stdout.split('\n').filter((line) => line !== ''))];
   }
 

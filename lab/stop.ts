@@ -7,7 +7,7 @@ import { callCompose, findCompose } from '#lab/compose.ts';
 import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
 import { groundThatIsThere } from '#lab/ground/choose.ts';
-import { sweepChaos } from '#lab/ground/compose/labels.ts';
+import { sweepChaos, sweepChaosOf } from '#lab/ground/compose/labels.ts';
 import { stopProcesses } from '#lab/ground/process/stop.ts';
 import { APP_LABEL } from '#lab/images.ts';
 import { type LockName, withLock } from '#lab/lock.ts';
@@ -22,7 +22,9 @@ const STOPPED =
 const KINDS = ['container', 'network', 'volume'] as const;
 /** Carried by whatever the integration tests of this checkout start. */
 const TEST_LABEL = `dev.holdfast.test=${CHECKOUT}`;
-/** The Compose project of the lab that they start. */
+/** On all that one run of testcontainers makes. */
+const TESTCONTAINERS = 'org.testcontainers.session-id';
+/** The Compose project of the lab that they start; those of their stacks begin so. */
 export const TEST_PROJECT = `holdfast-test-${CHECKOUT}`;
 
 /** Stops and removes the services and their networks; queue and store stay. */
@@ -85,12 +87,12 @@ function alone<T>(
 
 /** Removes what an integration run left behind, networks of the same session included. */
 export async function sweepTests({ docker }: LabContext): Promise<string[]> {
-  const sessions = await docker.testSessions(TEST_LABEL);
-  const removed = await docker.sweep(['container', 'volume'], [TEST_LABEL]);
+  const sessions = await docker.valuesOf(TESTCONTAINERS, [TEST_LABEL]);
+  const removed = await sweepChaosOf(docker, TEST_PROJECT);
+  removed.push(...(await docker.sweep(['container', 'volume'], [TEST_LABEL])));
   removed.push(...(await docker.sweep(KINDS, [`dev.holdfast.project=${TEST_PROJECT}`])));
   for (const session of sessions) {
-    const label = `org.testcontainers.session-id=${session}`;
-    removed.push(...(await docker.sweep(['network'], [label])));
+    removed.push(...(await docker.sweep(['network'], [`${TESTCONTAINERS}=${session}`])));
   }
   // Networks carry no label of ours, so one whose containers went before it is told by its age.
   await docker.pruneTestNetworks();

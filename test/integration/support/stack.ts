@@ -23,6 +23,7 @@ import { linkOf } from '#lab/ground/link-of-lab.ts';
 import type { Link } from '#lab/link.ts';
 import { PATHS } from '#lab/paths.ts';
 import { freePort } from '#lab/ports.ts';
+import { TEST_PROJECT } from '#lab/stop.ts';
 import { Certificates, SERVERNAME, TLS_FILES } from './certificates.ts';
 import { ServiceContainer } from './container.ts';
 
@@ -85,7 +86,7 @@ export class Stack implements Ground {
 
   private constructor(name: string) {
     this.folder = resolve('test-output', name);
-    this.#project = `holdfast-test-${randomBytes(NAME_BYTES).toString('hex')}`;
+    this.#project = `${TEST_PROJECT}-${randomBytes(NAME_BYTES).toString('hex')}`;
   }
 
   /** Starts everything and waits for the first stored frame. */
