@@ -150,6 +150,8 @@ function words(text = ''): string[] {
   return text.split(/[\s,]+/).filter((word) => word !== '');
 }
 
+process.on('uncaughtException', (error) => process.exit(faultOfTheRunner(error)));
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -175,7 +177,15 @@ function exitCodeFor(error: unknown): number {
     printError(`✗ ${error.message}`);
     return EXIT.usage;
   }
-  throw error;
+  return faultOfTheRunner(error);
+}
+
+/** Nothing of ours that broke may be taken for a verdict on the pipeline, which 1 would be. */
+function faultOfTheRunner(error: unknown): number {
+  printError('✗ chaos itself has broken off, by a mistake of its own; nothing was judged:');
+  printError(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  printError('  → make restore makes the lab whole; please report the lines above');
+  return EXIT.inconclusive;
 }
 
 /** A folder that can't be written to, or a disk without room: a person's to mend, and no verdict. */
