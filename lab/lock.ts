@@ -1,5 +1,5 @@
 /**
- * One at a time: the locks that commands hold in a checkout, one for set-up and one for test runs.
+ * One at a time: the locks that commands hold in a checkout, one for each thing that one at a time may do.
  * What it guards is the callers' business.
  */
 import { join } from 'node:path';
@@ -9,8 +9,11 @@ import { EXIT, interrupted, LabError } from '#lab/errors.ts';
 import { type LabFiles, PATHS } from '#lab/paths.ts';
 import { ensureStateFolder } from '#lab/state.ts';
 
-/** lab: set-up and the services; tests: the containers of the integration tests. */
-export type LockName = 'lab' | 'tests';
+/**
+ * lab: set-up and the services; dashboard: the page's build; tests: the containers of the
+ * integration tests. One that holds `lab` may take `dashboard`, not the other way round.
+ */
+export type LockName = 'lab' | 'dashboard' | 'tests';
 
 const LOCK_WAIT_MS = 30 * 60_000;
 const LOCK_POLL_MS = 500;

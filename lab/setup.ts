@@ -1,11 +1,12 @@
 /**
- * Set-up: the steps that make a machine able to run the lab and its tests (engine, images), and the
+ * Set-up: the steps that make a machine able to run the lab and its tests (engine, page, images), and the
  * environment file that says what was chosen. `up` goes on from there to the services, `test` to
  * the tests.
  */
 import { existsSync, statfsSync, statSync } from 'node:fs';
 import { type ComposeProgram, ensureCompose } from '#lab/compose.ts';
 import type { LabConfig } from '#lab/config.ts';
+import { dashboardStep } from '#lab/dashboard.ts';
 import type { Docker, Engine } from '#lab/docker.ts';
 import { ensureEngine } from '#lab/engine.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
@@ -84,6 +85,7 @@ export function setupSteps(context: LabContext, prepared: Prepared): StepPlan[] 
         },
       ],
     },
+    dashboardStep(context),
     {
       title: 'Holdfast image',
       run: async (step) => {

@@ -1,21 +1,14 @@
 /**
- * The folder that the image is built from: a snapshot of the programs' sources and the production
- * packages, put together on the host because a build may reach no package registry. Its content has
- * a hash, and that hash is the image's tag: nothing changed means nothing to build.
+ * The folder that the image is built from: a snapshot of the programs' sources, the page as it was
+ * built (dashboard.ts) and the production packages, put together on the host because a build may
+ * reach no package registry. Its content has a hash, and that hash is the image's tag: nothing
+ * changed means nothing to build.
  */
 import { createHash } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
+import { addContent, filesIn } from '#lab/content.ts';
 import { PATHS } from '#lab/paths.ts';
 import type { Programs } from '#lab/process.ts';
 import type { Step } from '#lab/steps.ts';
@@ -25,6 +18,7 @@ const FOLDERS = [
   'protocol',
   'collector',
   'server',
+  'dashboard/dist',
   'chaos/ledger',
   'chaos/mangler',
   'chaos/source',
@@ -44,22 +38,9 @@ const packagesStamp = join(contextFolder, 'packages.stamp');
 export function contentTag(folder: string, baseId: string, arch: string): string {
   const hash = createHash('sha256').update(`${baseId}\n${arch}\n`);
   for (const path of [...FILES, 'package-lock.json', ...FOLDERS]) {
-    for (const file of filesIn(join(folder, path))) {
-      const content = readFileSync(file);
-      hash.update(`${relative(folder, file)}\n${content.length}\n`).update(content);
-    }
+    addContent(hash, folder, filesIn(join(folder, path)));
   }
   return hash.digest('hex').slice(0, TAG_DIGITS);
-}
-
-function filesIn(path: string): string[] {
-  if (!existsSync(path)) return [];
-  if (statSync(path).isFile()) return [path];
-  const entries = readdirSync(path, { withFileTypes: true, recursive: true, encoding: 'utf8' });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
 }
 
 /**

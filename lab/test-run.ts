@@ -34,6 +34,7 @@ const SILENT: Step = { note: () => {}, progress: () => {} };
 /** The checks, each a program of node_modules; each counts as one test. */
 const CHECKS = [
   { name: 'types', command: ['tsc', '--noEmit'] },
+  { name: "the dashboard's types", command: ['tsc', '--noEmit', '-p', 'dashboard'] },
   { name: 'lint', command: ['biome', 'check', '--error-on-warnings', '.'] },
   { name: 'dead code', command: ['knip'] },
 ] as const;

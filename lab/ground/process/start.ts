@@ -3,6 +3,7 @@
  * time with nothing changed starts nothing; other sources, settings or ports start anew what they
  * change. The proof that the path works is `up.ts`.
  */
+import { dashboardStep } from '#lab/dashboard.ts';
 import { EXIT, LabError } from '#lab/errors.ts';
 import { isFree, otherPort, refuseTakenPorts, takenPorts } from '#lab/ports.ts';
 import { known, type LabContext } from '#lab/setup.ts';
@@ -40,6 +41,7 @@ export function startAsProcesses(context: LabContext): Start {
       toxiproxyStep(context, (path) => {
         toxiproxy = path;
       }),
+      dashboardStep(context),
       {
         title: 'Ports',
         run: async (step) => {
