@@ -16,6 +16,7 @@ COPY node_modules ./node_modules
 COPY package.json ./
 COPY protocol ./protocol
 COPY server ./server
+COPY dashboard/dist ./dashboard/dist
 COPY collector ./collector
 COPY chaos ./chaos
 COPY lab/image ./lab/image

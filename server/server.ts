@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { isLoopback } from '#protocol/loopback.ts';
 import { Access } from './access/access.ts';
 import { createApi } from './api/api.ts';
+import { PAGE_FOLDER } from './api/page.ts';
 import type { ServerSettings } from './config.ts';
 import { Events } from './events.ts';
 import type { Connection } from './ingest/connection.ts';
@@ -86,6 +87,7 @@ export async function startServer(
         hosts: [settings.apiHost, ...settings.apiHosts],
         attempts: access.attempts,
       },
+      pageFolder: PAGE_FOLDER,
     }),
     (part) => part.close(),
   );

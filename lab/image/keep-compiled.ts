@@ -34,7 +34,9 @@ const collector = start(['collector/main.ts', 'run'], [], {
 });
 await said(server, 'collector_connected');
 // Of a function that was never called nothing is kept.
-await ask('api/v1/collectors', 'api/v1/audit', 'api/v1/frames', 'metrics', 'healthz', 'readyz');
+await ask(
+  ...['', 'api/v1/collectors', 'api/v1/audit', 'api/v1/frames', 'metrics', 'healthz', 'readyz'],
+);
 for (const program of [collector, server]) await stop(program);
 clearTimeout(deadline);
 rmSync(directory, { recursive: true });

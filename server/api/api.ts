@@ -84,7 +84,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     addExportRoutes(app, options);
     addEventRoutes(app, options, stream);
     addSeriesRoutes(app, options.series);
-    addPage(app);
+    addPage(app, options.pageFolder);
     app.get('/api/v1/openapi.json', { schema: { hide: true, querystring: noQuery } }, () =>
       app.swagger(),
     );

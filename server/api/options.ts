@@ -30,4 +30,6 @@ export interface ApiOptions {
   /** undefined where series are switched off. */
   readonly series?: SeriesIndex | undefined;
   readonly guard: ApiGuardOptions;
+  /** What the dashboard's build has made; it may not be there. */
+  readonly pageFolder: string;
 }

@@ -194,11 +194,13 @@ export const HTTP_CASES: readonly HttpCase[] = [
     '/../../etc/passwd',
     '/%2e%2e/%2e%2e/etc/passwd',
     '/..%2f..%2fetc%2fpasswd',
-    '/page.js%00.css',
+    '/assets/page.js%00.css',
     '/..\\..\\etc\\passwd',
     '/%252e%252e%252fetc%252fpasswd',
     '//etc/passwd',
-    '/page.css/../../main.ts',
+    '/assets/../../server/main.ts',
+    '/assets/..%2findex.html',
+    '/assets/',
   ].map(
     (path): HttpCase => ({
       id: 'H11',

@@ -1,10 +1,17 @@
 /** Who may ask the API: names and tokens, over real sockets. */
+import { rmSync } from 'node:fs';
 import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
 import { startApi, stopApis } from './api-rig.ts';
+import { makePageFolder } from './page-folder.ts';
 
-afterAll(stopApis);
+const pageFolder = makePageFolder();
+
+afterAll(async () => {
+  await stopApis();
+  rmSync(pageFolder, { recursive: true });
+});
 
 const TOKEN = 'a token of the API';
 const BEARER = `Bearer ${TOKEN}`;
@@ -32,7 +39,7 @@ async function start({ token, hosts = [] }: Guarded) {
   const failed: string[][] = [];
   const attempts = { onFailed: (...about: string[]) => failed.push(about) } as never;
   const guard = { token: token === undefined ? undefined : Buffer.from(token), hosts, attempts };
-  const { app } = await startApi({ guard });
+  const { app } = await startApi({ guard, pageFolder });
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const ask = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
@@ -61,7 +68,7 @@ async function start({ token, hosts = [] }: Guarded) {
 describe('the token', () => {
   const PATHS = [
     '/',
-    '/page.js',
+    '/assets/page-0.js',
     '/api/v1/collectors',
     '/api/v1/audit',
     '/api/v1/export',

@@ -32,6 +32,7 @@ export async function startApi(
     connectionsMax: 100,
     eventClientsMax: 2,
     guard: { token: undefined, hosts: [], attempts },
+    pageFolder: '/nonexistent',
     ...more,
   });
   apps.push(app);

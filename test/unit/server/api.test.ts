@@ -154,21 +154,6 @@ describe('answers', () => {
       '/readyz',
     ]);
   });
-
-  test.each(['/', '/icon.svg', '/page.css', '/page.js'])(
-    '%s is served with a strict policy',
-    async (url) => {
-      const { app } = await startApi();
-      const { statusCode, headers, body } = await app.inject({ url });
-      expect(statusCode).toBe(200);
-      expect(body.length).toBeGreaterThan(100);
-      expect(headers['content-security-policy']).toContain("default-src 'none'");
-      expect(headers['x-content-type-options']).toBe('nosniff');
-      const again = { 'if-none-match': String(headers.etag) };
-      const unchanged = await app.inject({ url, headers: again });
-      expect([unchanged.statusCode, unchanged.body]).toEqual([304, '']);
-    },
-  );
 });
 
 describe('texts', () => {
