@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status logs queue store doctor cut slow restore \
   chaos chaos-list soak test test-unit test-ground test-library test-api test-simulation test-hostile \
-  test-integration check bench pack
+  test-browser test-integration check bench pack
 
 # What `make slow` adds, in each direction: LATENCY_MS milliseconds, RATE_KBPS kilobytes a second.
 LATENCY_MS ?= 250
@@ -65,6 +65,9 @@ test-simulation:
 
 test-hostile:
 	@./holdfast test-hostile
+
+test-browser:
+	@./holdfast test-browser
 
 test-integration:
 	@./holdfast test-integration

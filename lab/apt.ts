@@ -19,7 +19,13 @@ export interface Wanted {
   packages: readonly (string | readonly string[])[];
   /** What is missing without them; completes "… is not here". */
   missing: string;
+  /** What to do where it can't be installed from here; a sentence. */
+  otherwise?: string;
 }
+
+/** {@link Wanted.otherwise} of all that Docker's own packages bring. */
+export const DOCKER_OTHERWISE =
+  'Install Docker Engine with its Compose plugin the way this system does, then run this again.';
 
 /** True on Debian and what derives from it, by /etc/os-release. */
 export function isDebianLike(): boolean {
@@ -71,7 +77,7 @@ async function installNow(
     env: ENVIRONMENT,
   });
   const names: string[] = [];
-  for (const entry of wanted.packages) names.push(await firstThatExists(entry, programs));
+  for (const entry of wanted.packages) names.push(await firstThatExists(entry, wanted, programs));
   step.note(`${wanted.missing} is not here: installing ${names.join(', ')} with apt-get`);
   await programs.must('apt-get', ['install', ...QUIET, '--no-install-recommends', ...names], {
     what: `install ${names.join(', ')}`,
@@ -97,8 +103,7 @@ function refuseWhereForbidden(wanted: Wanted, config: LabConfig): void {
   if (!isDebianLike()) {
     refuse(
       'only on Debian and Ubuntu can it be installed from here',
-      'Install it the way this system does (Docker Engine with its Compose plugin), ' +
-        'then run this again.',
+      wanted.otherwise ?? 'Install it the way this system does, then run this again.',
     );
   }
   if (config.noInstall === '1') {
@@ -111,6 +116,7 @@ function refuseWhereForbidden(wanted: Wanted, config: LabConfig): void {
 
 async function firstThatExists(
   entry: string | readonly string[],
+  { otherwise }: Wanted,
   programs: Programs,
 ): Promise<string> {
   if (typeof entry === 'string') return entry;
@@ -123,6 +129,6 @@ async function firstThatExists(
   throw new LabError({
     code: 'install_failed',
     message: `none of these packages exists for this system: ${entry.join(', ')}`,
-    next: ['Install Docker Engine with its Compose plugin by hand, then run this again.'],
+    next: [otherwise ?? 'Install it by hand, then run this again.'],
   });
 }

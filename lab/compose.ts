@@ -2,7 +2,7 @@
  * Compose: finding one (v2, else 1.29), and calling it always with this lab's project name, file
  * and environment file. The only file that knows how v1 and v2 differ.
  */
-import { install, type Wanted } from '#lab/apt.ts';
+import { DOCKER_OTHERWISE, install, type Wanted } from '#lab/apt.ts';
 import type { LabConfig } from '#lab/config.ts';
 import { PATHS } from '#lab/paths.ts';
 import type { Programs, RunOptions, RunResult } from '#lab/process.ts';
@@ -13,6 +13,7 @@ import type { Step } from '#lab/steps.ts';
 export const COMPOSE_PACKAGES: Wanted = {
   packages: [['docker-compose-v2', 'docker-compose']],
   missing: 'Compose',
+  otherwise: DOCKER_OTHERWISE,
 };
 
 const VERSION_TIMEOUT_MS = 20_000;

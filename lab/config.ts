@@ -81,6 +81,12 @@ export const LAB_SETTINGS = {
     rule: 'a path',
     pattern: /./,
   }),
+  chromium: optionalTextSetting({
+    name: 'HOLDFAST_CHROMIUM',
+    text: 'Chromium, or Chrome, for the tests of the page, instead of one that is found or installed.',
+    rule: 'a path',
+    pattern: /./,
+  }),
   tls: choiceSetting({
     name: 'TLS',
     text: '1: the link between collector and server is TLS 1.3, with certificates made here for both.',

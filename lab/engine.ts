@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { install, isDebianLike, type Wanted } from '#lab/apt.ts';
+import { DOCKER_OTHERWISE, install, isDebianLike, type Wanted } from '#lab/apt.ts';
 import { hasCapability } from '#lab/capabilities.ts';
 import type { LabConfig } from '#lab/config.ts';
 import { startDaemon, systemdRuns } from '#lab/daemon.ts';
@@ -24,12 +24,14 @@ export interface EngineContext {
 export const ENGINE_PACKAGES: Wanted = {
   packages: ['docker.io', 'iptables', 'ca-certificates'],
   missing: 'a Docker engine',
+  otherwise: DOCKER_OTHERWISE,
 };
 
 /** Newer distributions have the client apart from the daemon; in older ones docker.io is both. */
 const CLIENT_PACKAGES: Wanted = {
   packages: [['docker-cli', 'docker.io']],
   missing: 'the docker client',
+  otherwise: DOCKER_OTHERWISE,
 };
 
 /**

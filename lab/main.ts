@@ -138,7 +138,7 @@ program
   .action(
     ending(() =>
       test(
-        ['check', 'unit', 'ground', 'library', 'simulation', 'hostile', 'integration'],
+        ['check', 'unit', 'ground', 'library', 'simulation', 'hostile', 'browser', 'integration'],
         toSetUp(),
         print,
       ),
@@ -164,6 +164,10 @@ program
   .command('test-hostile')
   .description('a real server under hostile input, and a small run of the fuzzer')
   .action(ending(() => test(['hostile'], toSetUp(), print)));
+program
+  .command('test-browser')
+  .description('the page in a real browser, on the lab as processes')
+  .action(ending(() => test(['browser'], toSetUp(), print)));
 program
   .command('test-integration')
   .description('tests on the real images and a real Toxiproxy in containers')

@@ -5,7 +5,9 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { ensureChromium } from '#lab/chromium.ts';
 import { add, type Counts, closingLine, countVitest, held, NOTHING } from '#lab/counts.ts';
+import { dashboardStep } from '#lab/dashboard.ts';
 import { EXIT, type ExitCode, interrupted } from '#lab/errors.ts';
 import { withLock } from '#lab/lock.ts';
 import { ensureOldestNode } from '#lab/oldest-node.ts';
@@ -25,6 +27,7 @@ export type Part =
   | 'library'
   | 'simulation'
   | 'hostile'
+  | 'browser'
   | 'integration'
   | 'api';
 
@@ -114,6 +117,7 @@ function runPart(part: Part, context: LabContext, print: (line: string) => void)
   if (part === 'api') return api(context);
   if (part === 'library') return library(context);
   if (part === 'ground') return ground(context, print);
+  if (part === 'browser') return browser(context, print);
   if (part === 'integration') return integration(context, print);
   return vitest(part, context, {});
 }
@@ -153,6 +157,27 @@ async function library(context: LabContext): Promise<Counts> {
 async function ground(context: LabContext, print: (line: string) => void): Promise<Counts> {
   const toxiproxy = await toxiproxyProgram(context, print);
   return vitest('ground', context, { HOLDFAST_TOXIPROXY_PROGRAM: toxiproxy });
+}
+
+/** The page in a real browser, on the lab as processes. */
+async function browser(context: LabContext, print: (line: string) => void): Promise<Counts> {
+  const toxiproxy = await toxiproxyProgram(context, print);
+  let chromium = '';
+  const steps: StepPlan[] = [
+    {
+      title: 'Chromium',
+      run: async (step) => {
+        chromium = await ensureChromium({ ...context, step });
+        return chromium;
+      },
+    },
+    dashboardStep(context),
+  ];
+  await runSteps(steps);
+  return vitest('browser', context, {
+    HOLDFAST_TOXIPROXY_PROGRAM: toxiproxy,
+    HOLDFAST_CHROMIUM: chromium,
+  });
 }
 
 /** On the images and with the environment that set-up chose; one run at a time in a checkout. */

@@ -6,26 +6,19 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readConfig } from '#lab/config.ts';
-import { Docker } from '#lab/docker.ts';
 import { ControlClient } from '#lab/ground/process/client.ts';
 import { ProcessGround } from '#lab/ground/process/ground.ts';
 import { markedWith } from '#lab/ground/process/proc.ts';
 import { Link } from '#lab/link.ts';
-import { labFiles } from '#lab/paths.ts';
 import { Pipeline } from '#lab/pipeline.ts';
-import { otherPort } from '#lab/ports.ts';
-import { Programs } from '#lab/process.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { status } from '#lab/status.ts';
 import { down } from '#lab/stop.ts';
 import { up } from '#lab/up.ts';
+import { labOfItsOwn } from './own-lab.ts';
+import { until } from './until.ts';
 
-const DEADLINE_MS = 30_000;
-
-const abort = new AbortController();
 let context: LabContext;
 let pipeline: Pipeline;
 let ground: ProcessGround;
@@ -35,29 +28,8 @@ const print = (line: string) => printed.push(line);
 
 beforeAll(async () => {
   printed = [];
-  const ports: number[] = [];
-  for (let count = 0; count < 4; count += 1) ports.push(await otherPort(ports));
-  const [api, link, collector, toxiproxy] = ports.map(String);
-  const config = readConfig(
-    {
-      HOLDFAST_GROUND: 'process',
-      HOLDFAST_API_PORT: api,
-      HOLDFAST_LINK_PORT: link,
-      HOLDFAST_STATUS_PORT: collector,
-      HOLDFAST_TOXIPROXY_PORT: toxiproxy,
-      HOLDFAST_TOXIPROXY_PROGRAM: process.env.HOLDFAST_TOXIPROXY_PROGRAM,
-    },
-    '/nonexistent',
-  );
-  const programs = new Programs(abort.signal);
-  context = {
-    config,
-    programs,
-    docker: new Docker(programs),
-    files: labFiles(mkdtempSync(join(tmpdir(), 'holdfast-lab-'))),
-    signal: abort.signal,
-  };
-  pipeline = new Pipeline(config);
+  context = await labOfItsOwn();
+  pipeline = new Pipeline(context.config);
   await up(context, print);
   ground = await ProcessGround.open(context.files);
 });
@@ -67,16 +39,6 @@ afterAll(async () => {
   expect(markedWith(context.files.process)).toEqual([]);
   rmSync(context.files.state, { recursive: true });
 });
-
-async function until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
-  const deadline = performance.now() + DEADLINE_MS;
-  for (;;) {
-    const seen = await look();
-    if (seen !== undefined && seen !== false) return seen;
-    if (performance.now() > deadline) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`);
-    await delay(50);
-  }
-}
 
 async function totals() {
   const audit = await pipeline.audit();
