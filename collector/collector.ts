@@ -14,6 +14,8 @@ import { type LinkTls, Producer } from './producer/producer.ts';
 import { systemClock } from './sampler/clock.ts';
 import { Handover, type Receipt } from './sampler/handover.ts';
 import { type HostProbes, openHostProbes } from './sampler/host-probes.ts';
+import { whereWeRun } from './sampler/probes/cgroup.ts';
+import { ProducerProbe } from './sampler/probes/producer.ts';
 import { Sampler } from './sampler/sampler.ts';
 import { HttpServer } from './status/http-server.ts';
 import { statusRoutes } from './status/routes.ts';
@@ -39,6 +41,7 @@ export class Collector {
   #readiness: Readiness = { ready: false, reason: 'the queue is being opened' };
   #http: HttpServer | undefined;
   #producer: Producer | undefined;
+  #producerProbe: ProducerProbe | undefined;
   #probes: HostProbes | undefined;
   #sampler: Sampler | undefined;
   #stopping = false;
@@ -119,6 +122,8 @@ export class Collector {
     });
     producer.on('event', (event) => this.#log.onProducer(event));
     producer.on('failed', this.#onFailed);
+    // From the first dial on: the first sample tells what came before it.
+    this.#producerProbe = new ProducerProbe(producer, whereWeRun());
     const { collector, recovery } = await producer.opened();
     this.#producer = producer;
     this.#log.onOpened(collector, queuePath, recovery);
@@ -134,10 +139,11 @@ export class Collector {
 
   #startSampler({ probes, resource }: HostProbes): void {
     const intervalMs = this.#settings.sampleIntervalMs;
+    assert(this.#producerProbe !== undefined, 'sampling starts after the producer');
     this.#sampler = new Sampler({
       intervalMs,
       resource,
-      probes,
+      probes: [...probes, this.#producerProbe],
       clock: systemClock,
       onSample: (payload, capturedAt) => this.#handover.submit(payload, capturedAt),
       onEvent: (event) => this.#log.onSampler(event),

@@ -4,7 +4,7 @@
  *
  * Names, units and attributes are those of OpenTelemetry's semantic conventions ("system",
  * "container" and "process" metrics). Where these have no name for something, `origin` says whose
- * name was taken. Not here: how a value is measured (`probes/`).
+ * name was taken; what only a producer has begins with `holdfast.`. Not here: how a value is measured (`probes/`).
  */
 
 export interface MetricDefinition {
@@ -17,7 +17,7 @@ export interface MetricDefinition {
   /** UCUM, as the conventions write it: `By` are bytes, `1` is a share of 1. */
   readonly unit: string;
   readonly attributes: readonly string[];
-  readonly origin: 'semantic conventions' | 'host metrics receiver' | 'by analogy';
+  readonly origin: 'semantic conventions' | 'host metrics receiver' | 'by analogy' | 'Holdfast';
   readonly meaning: string;
 }
 
@@ -219,6 +219,29 @@ export const CATALOGUE = {
     attributes: [],
     origin: 'semantic conventions',
     meaning: 'Time since the collector started.',
+  },
+  'holdfast.queue.frames': {
+    instrument: 'updowncounter',
+    unit: '{frame}',
+    attributes: [],
+    origin: 'Holdfast',
+    meaning: 'Frames that wait for the server, this sample not among them.',
+  },
+  'holdfast.queue.size': {
+    instrument: 'updowncounter',
+    unit: 'By',
+    attributes: [],
+    origin: 'Holdfast',
+    meaning:
+      'What the queue takes on disk, in whole files; without files of which the server has confirmed all, and which are kept in case it loses it.',
+  },
+  'holdfast.producer.state': {
+    instrument: 'gauge',
+    unit: '1',
+    attributes: ['state'],
+    origin: 'Holdfast',
+    meaning:
+      'By state of the link (Ready, Backoff, Recovering): 1 when it was in that state at any moment since the previous sample, else 0.',
   },
 } as const satisfies Record<string, MetricDefinition>;
 

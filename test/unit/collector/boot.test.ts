@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Producer } from '#collector/producer/producer.ts';
+import type { Metric } from '#collector/sampler/sample.ts';
 import type { StatusDocument } from '#collector/status/document.ts';
 import { BARE_ENVIRONMENT } from '#test/unit/environment.ts';
 
@@ -109,6 +110,33 @@ describe('the collector without a server', () => {
     const again = start();
     const opened = () => again.log.find(({ event }) => event === 'queue_opened');
     await expect.poll(opened, PATIENCE).toMatchObject({ frames, torn_bytes: 0 });
+  });
+
+  test('each sample tells how many frames wait before it, and that the link is down', async () => {
+    const program = start();
+    const url = await program.url();
+    await expect.poll(async () => (await status(url)).queue.frames, PATIENCE).toBeGreaterThan(3);
+    program.child.kill('SIGTERM');
+    expect(await program.exit).toBe(0);
+    const reading = start({}, ['queue', 'export', '--path', join(directory, 'queue')]);
+    expect(await reading.exit).toBe(0);
+    const rows = reading.stdout.trimEnd().split('\n');
+    const samples = rows.map((row) => JSON.parse(row).payload.metrics as Metric[]);
+    const waiting = samples.map(
+      (metrics) => metrics.find(({ name }) => name === 'holdfast.queue.frames')?.value ?? -1,
+    );
+    // A sample is taken while the one before may still be on its way to the disk.
+    expect(waiting[0]).toBe(0);
+    expect(waiting.at(-1)).toBeGreaterThan(1);
+    expect(waiting).toEqual(waiting.toSorted((a, b) => a - b));
+    for (const metrics of samples) {
+      const state = (name: string) =>
+        metrics.find(({ attributes }) => attributes?.state === name)?.value;
+      expect([state('Ready'), (state('Backoff') ?? 0) + (state('Recovering') ?? 0)]).toEqual([
+        0,
+        expect.toSatisfy((met: number) => met >= 1),
+      ]);
+    }
   });
 
   test('what the log said before a SIGKILL is there, and so is what was accepted', async () => {
