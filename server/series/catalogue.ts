@@ -27,7 +27,8 @@ export class Catalogue {
     const had = this.ofCollector(collector);
     const known = this.#numbers.get(keyOf(reading));
     if (known !== undefined && had.has(known)) return known;
-    if (had.size >= this.#perCollectorMax) return undefined;
+    // The delivery lag is the first of each collector, and is none of those that are allowed.
+    if (had.size > this.#perCollectorMax) return undefined;
     if (known === undefined && this.#numbers.size >= SERIES_MAX) return undefined;
     const number = known ?? this.#add(reading);
     this.#file.addSeriesOf(collector, number);

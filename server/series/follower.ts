@@ -14,7 +14,7 @@ import type { FollowedFrame, FollowedStore, Run } from '#server/store/followed-s
 import { type Bucket, mergeInto, mergeSummary, type Summary } from './bucket.ts';
 import { Catalogue } from './catalogue.ts';
 import { bucketAt, COARSEST, LEVELS, widthOf } from './levels.ts';
-import { readingsOf } from './readings.ts';
+import { deliveryLagOf, readingsOf } from './readings.ts';
 import { SeriesDamage, type SeriesFile } from './series-file.ts';
 
 /** A frame that reached the server so long after its capture is late. */
@@ -225,7 +225,9 @@ export class Follower {
       leftOut += read.leftOut;
       const series = new Map<number, Summary>();
       const late = frame.receivedAt - frame.capturedAt > LATE_US ? 1 : 0;
-      for (const reading of read.readings) {
+      // The lag comes first: so it always has a place, whatever the payloads bring.
+      const own = read.readings.length > 0 ? [deliveryLagOf(frame)] : [];
+      for (const reading of [...own, ...read.readings]) {
         const number = this.#catalogue.numberOf(id, reading);
         if (number === undefined) leftOut += 1;
         else addValue(series, number, reading.value, late);

@@ -11,6 +11,12 @@
  * Invariant: the cost is bounded by the payload's size, the result by the limits below.
  */
 
+/**
+ * The one metric that no payload brings: how long a frame was on its way. Only the server makes it, so
+ * whoever looks at it sees what happened and not what a payload says.
+ */
+export const DELIVERY_LAG = 'holdfast.delivery.lag';
+
 /** One number of a payload. Metric, unit and attributes together name its series. */
 export interface Reading {
   readonly metric: string;
@@ -24,7 +30,7 @@ export interface Reading {
 
 export interface Readings {
   readonly readings: readonly Reading[];
-  /** Numbers beyond the limits below. */
+  /** Numbers beyond the limits below, or under the server's own name. */
   readonly leftOut: number;
 }
 
@@ -55,6 +61,18 @@ export function readingsOf(payload: Uint8Array): Readings {
   const walk = new Walk();
   walk.visit(value, { path: '', pairs: [], attributes: NO_ATTRIBUTES, depth: 0 });
   return walk;
+}
+
+/**
+ * What the server adds to the readings of a frame: from its capture, by the collector's clock, until it
+ * was received, by the server's. Negative where the clocks disagree by more than the way took.
+ */
+export function deliveryLagOf(frame: {
+  readonly capturedAt: number;
+  readonly receivedAt: number;
+}): Reading {
+  const value = (frame.receivedAt - frame.capturedAt) / 1e6;
+  return { metric: DELIVERY_LAG, unit: 's', attributes: NO_ATTRIBUTES, value };
 }
 
 /** False for most of what is not JSON, without the cost of an exception. */
@@ -134,6 +152,7 @@ class Walk implements Readings {
       this.readings.length < READINGS_MAX &&
       metric.length > 0 &&
       metric.length <= METRIC_CHARS_MAX &&
+      metric !== DELIVERY_LAG &&
       unit.length <= UNIT_CHARS_MAX &&
       attributes.length <= ATTRIBUTES_CHARS_MAX;
     if (fits) this.readings.push({ metric, unit, attributes, value });

@@ -21,7 +21,7 @@ import { COARSEST, LEVELS } from './levels.ts';
 export const SERIES_FILE = 'series.db';
 
 /** Grows with each change of the tables or of what is put into them: older files are begun anew. */
-const VERSION = 1;
+const VERSION = 2;
 /** "HOLS" in ASCII. */
 const APPLICATION_ID = 0x484f4c53;
 /** Waits for people who look into the file, not for other writers: there are none. */

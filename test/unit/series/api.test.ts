@@ -108,7 +108,7 @@ test('what is acknowledged is in the next answer, reduced, with what came late',
     late: 1,
   });
   await fill(server, 'a', [{ m: 9 }]);
-  expect((await series(server, '?points=1')).series[0]?.buckets[0]).toMatchObject({
+  expect((await series(server, '?metric=m&points=1')).series[0]?.buckets[0]).toMatchObject({
     max: 9,
     count: 4,
   });
@@ -122,7 +122,8 @@ test('series are chosen by collectors, metrics and attributes; a range has no bu
   await fill(server, 'a', samples);
   await fill(server, 'b', samples);
   await fill(server, 'c', ['no numbers']);
-  expect((await series(server)).series).toHaveLength(6);
+  // Of the two with numbers: three of their own, and the delivery lag.
+  expect((await series(server)).series).toHaveLength(8);
   const users = await series(server, '?collector=a&collector=b&attribute=cpu.mode=user');
   expect(users.series).toMatchObject([
     { collector: 'a', unit: '1', attributes: { 'cpu.mode': 'user' } },
@@ -151,6 +152,8 @@ test('series are chosen by collectors, metrics and attributes; a range has no bu
   expect(nothing).toMatchObject({ from: null, to: null, bucket_seconds: null, series: [] });
 });
 
+const DELIVERY_LAG = { metric: 'holdfast.delivery.lag', unit: 's', attributes: {} };
+
 test('the catalogue names what can be asked for', async () => {
   const server = await serve();
   await fill(server, 'a', [{ metrics: [cpu(1), cpu(2, 'user')] }, '{"not":"numbers"}']);
@@ -164,13 +167,14 @@ test('the catalogue names what can be asked for', async () => {
       last_captured_at: formatTime(BASE_US + SECOND),
       left_out: 0,
       series: [
+        DELIVERY_LAG,
         { metric: 'system.cpu.utilization', unit: '1', attributes: { 'cpu.mode': 'user' } },
         { metric: 'system.cpu.utilization', unit: '1', attributes: {} },
       ],
     },
     expect.objectContaining({
       collector: 'b',
-      series: [{ metric: '__proto__.x', unit: '', attributes: {} }],
+      series: [{ metric: '__proto__.x', unit: '', attributes: {} }, DELIVERY_LAG],
     }),
   ]);
   const one = await get(server, '/api/v1/series/metrics?collector=b');
@@ -202,7 +206,7 @@ test('more series than one answer may have are refused, with how many there are'
   await fill(server, 'a', [Object.fromEntries(numbers)]);
   const response = await get(server, '/api/v1/series');
   expect(response.statusCode).toBe(400);
-  expect(response.json().detail).toContain(String(SERIES_PER_ANSWER_MAX + 1));
+  expect(response.json().detail).toContain(String(SERIES_PER_ANSWER_MAX + 2));
   expect((await series(server, '?metric=m3&metric=m5')).series).toHaveLength(2);
 });
 
@@ -222,7 +226,8 @@ async function startedOver(server: Server): Promise<void> {
       return events();
     }, DEADLINE)
     .toContain('series_started_over');
-  const count = async () => (await series(server, '?points=1')).series[0]?.buckets[0]?.count;
+  const count = async () =>
+    (await series(server, '?metric=m&points=1')).series[0]?.buckets[0]?.count;
   await expect.poll(count, DEADLINE).toBe(3);
   expect(events()).not.toContain('series_failed');
 }

@@ -7,10 +7,13 @@ import { once } from 'node:events';
 import { cpSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
+import { formatTime } from '#protocol/identity.ts';
 import { COARSEST, LEVELS } from '#server/series/levels.ts';
+import { DELIVERY_LAG } from '#server/series/readings.ts';
 import { isDamage, SERIES_FILE, SeriesFile } from '#server/series/series-file.ts';
 import { seeded } from '#test/unit/seed.ts';
 import {
@@ -19,6 +22,7 @@ import {
   epochOf,
   expectReduced,
   isLate,
+  lagOf,
   TestFollower,
   TestStore,
   timeOf,
@@ -122,7 +126,8 @@ class Model {
       if (seq <= (this.#pruned[stream] ?? 0) || this.#held[stream]?.has(seq)) continue;
       const one = { collector, capturedAt, late: isLate(receivedAt, capturedAt) };
       const readings = values.map((v, i) => ({ ...one, metric: `m${i}`, value: v / 1_000 }));
-      this.#held[stream]?.set(seq, readings);
+      const lag = values.length > 0 ? [lagOf(collector, { capturedAt, receivedAt })] : [];
+      this.#held[stream]?.set(seq, [...lag, ...readings]);
     }
   }
 
@@ -167,6 +172,7 @@ function filled(count: number): { store: TestStore; all: Expected[]; stream: num
   const frames = Array.from({ length: count }, (_, n) => {
     const capturedAt = BASE_US + Math.floor(n * 0.7) * SECOND + (n % 5) * 3_000;
     all.push({ collector: 'c', metric: 'm', capturedAt, value: n, late: false });
+    all.push(lagOf('c', { capturedAt, receivedAt: BASE_US }));
     return { seq: n + 1, capturedAt, payload: `{"m":${n}}` };
   });
   store.put(stream, epoch, BASE_US, frames);
@@ -234,6 +240,7 @@ test('at each level but the coarsest the oldest buckets go, and coarser ones ans
       const seq = batch * 500 + n + 1;
       const capturedAt = BASE_US + seq * SECOND;
       all.push({ collector: 'c', metric: 'm', capturedAt, value: seq, late: false });
+      all.push(lagOf('c', { capturedAt, receivedAt: BASE_US }));
       return { seq, capturedAt, payload: `{"m":${seq}}` };
     });
     store.put(stream, epoch, BASE_US, frames);
@@ -253,11 +260,11 @@ test('at each level but the coarsest the oldest buckets go, and coarser ones ans
   expectReduced(recent, all);
   // A late frame from before is in what is kept.
   const capturedAt = BASE_US + 5 * SECOND + 1;
-  store.put(stream, epoch, BASE_US + 60 * SECOND, [
-    { seq: 7_000, capturedAt, payload: '{"m":-1}' },
-  ]);
+  const receivedAt = BASE_US + 60 * SECOND;
+  store.put(stream, epoch, receivedAt, [{ seq: 7_000, capturedAt, payload: '{"m":-1}' }]);
   following.toItsEnd();
   all.push({ collector: 'c', metric: 'm', capturedAt, value: -1, late: true });
+  all.push(lagOf('c', { capturedAt, receivedAt }));
   expectReduced(following.ask({ points: 5_000 }), all);
   following.close();
 });
@@ -276,9 +283,77 @@ test('series of one collector are bounded; what is left out is counted, the rest
   store.put(stream, epoch, BASE_US, frames);
   const following = new TestFollower(store.directory, { seriesPerCollectorMax: 300 });
   following.toItsEnd();
-  expect(following.ask().series).toHaveLength(300);
+  const metrics = following.ask().series.map(({ metric }) => metric);
+  expect(metrics.filter((metric) => metric !== DELIVERY_LAG)).toHaveLength(300);
+  // The server's own is beside them, and of every frame: those of which all else is left out, too.
+  expect(metrics).toHaveLength(301);
+  const [lag] = following.ask({ metrics: [DELIVERY_LAG], points: 1 }).series;
+  expect(lag?.buckets).toMatchObject([{ count: 20 }]);
   expect(following.file.collectors()).toMatchObject([{ collector: 'c', leftOut: 9_700 }]);
   following.close();
+});
+
+test('how long each charted frame was on its way is a series of its own', () => {
+  const store = newStore();
+  const epoch = epochOf(1);
+  const stream = store.stream('c', epoch);
+  const put = (receivedAt: number, seq: number, capturedAt: number, payload: string) =>
+    store.put(stream, epoch, receivedAt, [{ seq, capturedAt, payload }]);
+  put(BASE_US + 1_250, 1, BASE_US, '{"m":1}');
+  put(BASE_US + 31 * SECOND, 2, BASE_US + SECOND, '{"m":2,"n":3}');
+  // A collector whose clock is ahead.
+  put(BASE_US, 3, BASE_US + 2 * SECOND, '{"m":4}');
+  put(BASE_US + 9 * SECOND, 4, BASE_US + 3 * SECOND, '"no numbers"');
+  const following = new TestFollower(store.directory);
+  following.toItsEnd();
+  const answer = following.ask({ metrics: [DELIVERY_LAG], points: 4 });
+  const bucket = (seconds: number, value: number, late: number) => ({
+    t: formatTime(BASE_US + seconds * SECOND),
+    min: value,
+    max: value,
+    mean: value,
+    count: 1,
+    late,
+  });
+  expect(answer.series).toEqual([
+    {
+      collector: 'c',
+      metric: 'holdfast.delivery.lag',
+      unit: 's',
+      attributes: {},
+      buckets: [bucket(0, 0.00125, 0), bucket(1, 30, 1), bucket(2, -2, 0)],
+    },
+  ]);
+  following.close();
+});
+
+test('no payload has a say in the delivery lag', () => {
+  const store = newStore();
+  const epoch = epochOf(1);
+  const stream = store.stream('c', epoch);
+  const forged = [
+    '{"metrics":[{"name":"holdfast.delivery.lag","unit":"s","value":99},{"name":"m","value":1}]}',
+    '{"holdfast":{"delivery":{"lag":99}},"attributes":{"room":"hall"},"m":1}',
+    '{"holdfast.delivery.lag":99}',
+  ];
+  const frames = forged.map((payload, n) => ({ seq: n + 1, capturedAt: BASE_US, payload }));
+  store.put(stream, epoch, BASE_US + SECOND, frames);
+  const following = new TestFollower(store.directory);
+  following.toItsEnd();
+  const [lag, ...others] = following.ask({ metrics: [DELIVERY_LAG] }).series;
+  expect(others).toEqual([]);
+  expect(lag).toMatchObject({ unit: 's', attributes: {}, buckets: [{ max: 1, count: 2 }] });
+  expect(following.file.collectors()).toMatchObject([{ collector: 'c', leftOut: 3 }]);
+  following.close();
+});
+
+test('a file without the delivery lag is made anew', () => {
+  const { store } = filled(3);
+  new TestFollower(store.directory).close();
+  const before = new DatabaseSync(join(store.directory, SERIES_FILE));
+  before.exec('PRAGMA user_version = 1');
+  before.close();
+  expect(damageOf(store.directory)).toContain('of version 1');
 });
 
 function damageOf(directory: string): string | undefined {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { formatTime, frameCrc } from '#protocol/identity.ts';
 import { Follower, LATE_US } from '#server/series/follower.ts';
+import { DELIVERY_LAG } from '#server/series/readings.ts';
 import { SeriesFile } from '#server/series/series-file.ts';
 import { answerSeries, type SeriesQuestion } from '#server/series/series-query.ts';
 import { FollowedStore } from '#server/store/followed-store.ts';
@@ -167,6 +168,22 @@ export class TestFollower {
 
 export function isLate(receivedAt: number, capturedAt: number): boolean {
   return receivedAt - capturedAt > LATE_US;
+}
+
+/** What the server adds for a frame of which anything is charted. */
+export function lagOf(
+  collector: string,
+  frame: { readonly capturedAt: number; readonly receivedAt: number },
+): Expected {
+  const { capturedAt, receivedAt } = frame;
+  const value = (receivedAt - capturedAt) / 1e6;
+  return {
+    collector,
+    metric: DELIVERY_LAG,
+    capturedAt,
+    value,
+    late: isLate(receivedAt, capturedAt),
+  };
 }
 
 /** Holds an answer against a reduction of all that was put in. */
