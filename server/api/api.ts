@@ -16,6 +16,7 @@ import { addEventRoutes } from './event-routes.ts';
 import { EventStream } from './event-stream.ts';
 import { addExportRoutes } from './export-routes.ts';
 import { addFrameRoutes } from './frame-routes.ts';
+import { addGapRoutes } from './gap-routes.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import type { ApiOptions } from './options.ts';
 import { addPage } from './page.ts';
@@ -80,6 +81,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   app.after(() => {
     addHealthRoutes(app, options);
     addCollectorRoutes(app, options);
+    addGapRoutes(app, options);
     addFrameRoutes(app, options);
     addExportRoutes(app, options);
     addEventRoutes(app, options, stream);

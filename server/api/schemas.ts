@@ -15,11 +15,11 @@ const time = z.iso
   .datetime({ precision: 6 })
   .describe('RFC 3339 in UTC with microseconds, e.g. 2026-11-21T08:12:17.000123Z.');
 
-const collectorQuery = z
-  .string()
-  .regex(COLLECTOR_ID, `must be a collector id: ${COLLECTOR_ID_RULE}`)
-  .optional()
-  .describe('Only of this collector.');
+const oneCollectorQuery = z
+  .string('must be given, once')
+  .regex(COLLECTOR_ID, `must be a collector id: ${COLLECTOR_ID_RULE}`);
+
+const collectorQuery = oneCollectorQuery.optional().describe('Only of this collector.');
 
 const epochQuery = z
   .string()
@@ -54,6 +54,12 @@ export function numberOf(text: unknown): unknown {
 export const noQuery = z.strictObject({});
 
 export const auditQuery = z.strictObject({ collector: collectorQuery });
+
+export const gapsQuery = z.strictObject({
+  collector: oneCollectorQuery.describe('Of this collector.'),
+  from: timeQuery.describe('Only gaps that may reach beyond this time.'),
+  to: timeQuery.describe('Only gaps that may begin before this time.'),
+});
 
 export const exportQuery = z.strictObject({
   ...frameFilter,
@@ -170,6 +176,35 @@ export const auditResponse = z.object({
       ),
     }),
   ),
+});
+
+const neighbour = time.nullable();
+
+export const gapsResponse = z.object({
+  as_of: time.describe('When this was so.'),
+  collector: collectorId,
+  complete: z
+    .boolean()
+    .describe('False where only the newest ones are in here, for there are too many.'),
+  gaps: z
+    .array(
+      z.object({
+        epoch,
+        kind: z
+          .enum(['declared', 'rejected', 'pruned', 'pending', 'missing'])
+          .describe('The list of the audit in which it is.'),
+        from: seq,
+        to: seq,
+        reason: z.string().nullable().describe('Why it was declared or rejected, else null.'),
+        captured_after: neighbour.describe(
+          'Capture time of the stored frame before it: of its epoch, or else the last one of an older epoch; null where there is none.',
+        ),
+        captured_before: neighbour.describe(
+          'Capture time of the stored frame behind it: of its epoch, or else the first one of a newer epoch; null where there is none.',
+        ),
+      }),
+    )
+    .describe('Newest first: by epoch and seq, descending.'),
 });
 
 export const frame = z.object({

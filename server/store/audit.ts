@@ -8,36 +8,59 @@
  * *missing* otherwise. Silence changes nothing: a collector that is cut off still holds what it
  * announced.
  */
-import { type SettledRange, SettledRanges, settledReason } from '#protocol/settlement.ts';
+import {
+  type SeqRange,
+  type SettledRange,
+  SettledRanges,
+  settledReason,
+} from '#protocol/settlement.ts';
 import type { AuditRange, AuditTotals, EpochAudit } from './store.ts';
 
-/** A row of the table `streams`. */
-export interface StreamFacts {
+/** How far an epoch was announced, and what of it is still held: from a row of the table `streams`. */
+export interface StreamExtent {
   readonly epoch: string;
   readonly lowest: number;
   readonly highest: number;
   readonly lastNamed: number;
   readonly held: boolean;
+}
+
+export interface StreamFacts extends StreamExtent {
   readonly duplicatesRefused: number;
   readonly conflictsRefused: number;
 }
 
+/** What isn't settled. */
+export interface UnsettledRange extends SeqRange {
+  readonly kind: 'pending' | 'missing';
+}
+
+/** How far an epoch reaches, of which so much is settled. */
+export function lastOf(stream: StreamExtent, settledTo: number): number {
+  return Math.max(stream.highest, stream.lastNamed, settledTo);
+}
+
+/** Which part of a run that nothing has settled is pending and which is missing, in order. */
+export function unsettledOf(stream: StreamExtent, { from, to }: SeqRange): UnsettledRange[] {
+  const heldFrom = stream.held ? Math.max(from, stream.lowest) : to + 1;
+  const heldTo = Math.min(to, stream.highest);
+  if (heldFrom > heldTo) return [{ kind: 'missing', from, to }];
+  const parts: UnsettledRange[] = [
+    { kind: 'missing', from, to: heldFrom - 1 },
+    { kind: 'pending', from: heldFrom, to: heldTo },
+    { kind: 'missing', from: heldTo + 1, to },
+  ];
+  return parts.filter((part) => part.from <= part.to);
+}
+
 /** `settled` is sorted and disjoint, as the table keeps it. */
 export function auditEpoch(stream: StreamFacts, settled: readonly SettledRange[]): EpochAudit {
-  const last = Math.max(stream.highest, stream.lastNamed, settled.at(-1)?.to ?? 0);
-  const pending: AuditRange[] = [];
-  const missing: AuditRange[] = [];
-  for (const { from, to } of new SettledRanges(settled).unsettled(1, last)) {
-    const heldFrom = stream.held ? Math.max(from, stream.lowest) : to + 1;
-    const heldTo = Math.min(to, stream.highest);
-    if (heldFrom > heldTo) {
-      missing.push({ from, to });
-      continue;
-    }
-    if (from < heldFrom) missing.push({ from, to: heldFrom - 1 });
-    pending.push({ from: heldFrom, to: heldTo });
-    if (heldTo < to) missing.push({ from: heldTo + 1, to });
-  }
+  const last = lastOf(stream, settled.at(-1)?.to ?? 0);
+  const unsettled = new SettledRanges(settled)
+    .unsettled(1, last)
+    .flatMap((run) => unsettledOf(stream, run));
+  const ofKind = (wanted: UnsettledRange['kind']): AuditRange[] =>
+    unsettled.filter(({ kind }) => kind === wanted).map(({ from, to }) => ({ from, to }));
   return {
     epoch: stream.epoch,
     first: Math.min(1, last),
@@ -46,8 +69,8 @@ export function auditEpoch(stream: StreamFacts, settled: readonly SettledRange[]
     declared: listOf(settled, 'declared'),
     rejected: listOf(settled, 'rejected'),
     pruned: listOf(settled, 'pruned'),
-    pending,
-    missing,
+    pending: ofKind('pending'),
+    missing: ofKind('missing'),
     duplicatesRefused: stream.duplicatesRefused,
     conflictsRefused: stream.conflictsRefused,
   };

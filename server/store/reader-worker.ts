@@ -10,7 +10,7 @@ import { buffersOf, packStored } from './packing.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { SqliteReader } from './sqlite-reader.ts';
 import { openForChecking, openForReading, STORE_FILE } from './sqlite-schema.ts';
-import type { FrameQuery } from './store.ts';
+import type { FrameQuery, GapQuery } from './store.ts';
 import { answerCalls, Handover } from './worker-calls.ts';
 
 let reader: SqliteReader | undefined;
@@ -40,6 +40,7 @@ answerCalls(parentPort, {
   },
   collectors: () => opened().collectors(),
   audit: (collector: string | undefined) => opened().audit(collector),
+  gaps: (query: GapQuery) => opened().gaps(query),
   summary: (silentSince: readonly number[]) => opened().summary(silentSince),
   frames: (query: FrameQuery) => {
     const { frames, last } = opened().frames(query);

@@ -7,6 +7,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { auditEpoch, type StreamFacts, totalsOf } from './audit.ts';
+import { extentOf, findGaps } from './gaps.ts';
 import { settledRangeOf } from './settled-table.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { type Prepare, statementsOf } from './statements.ts';
@@ -14,8 +15,10 @@ import type {
   CollectorAudit,
   FramePage,
   FrameQuery,
+  GapQuery,
   KnownCollector,
   NewestFrame,
+  PlacedGaps,
   StoredFrame,
   StoreSummary,
 } from './store.ts';
@@ -64,6 +67,10 @@ export class SqliteReader {
           epochs: this.#auditOf(String(row.collector)),
         })),
     );
+  }
+
+  gaps(query: GapQuery): PlacedGaps {
+    return this.#transaction('reading the gaps', () => findGaps(this.#prepared, query));
   }
 
   summary(silentSince: readonly number[]): StoreSummary {
@@ -194,11 +201,7 @@ function captureBounds(filter: FrameQuery): [number, number] {
 
 function factsOf(row: Record<string, unknown>): StreamFacts {
   return {
-    epoch: String(row.epoch),
-    lowest: Number(row.lowest),
-    highest: Number(row.highest),
-    lastNamed: Number(row.last_named),
-    held: row.held === 1,
+    ...extentOf(row),
     duplicatesRefused: Number(row.duplicates_refused),
     conflictsRefused: Number(row.conflicts_refused),
   };

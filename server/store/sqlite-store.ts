@@ -25,8 +25,10 @@ import {
   type FramePage,
   type FramePosition,
   type FrameQuery,
+  type GapQuery,
   type Heard,
   type KnownCollector,
+  type PlacedGaps,
   type PruneOutcome,
   type PruneRequest,
   type Store,
@@ -171,6 +173,10 @@ export class SqliteStore implements Store {
 
   audit(collector?: string): Promise<readonly CollectorAudit[]> {
     return this.#read('audit', collector);
+  }
+
+  gaps(query: GapQuery): Promise<PlacedGaps> {
+    return this.#read('gaps', query);
   }
 
   summary(silentSince: readonly number[]): Promise<StoreSummary> {

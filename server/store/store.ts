@@ -125,6 +125,36 @@ export interface CollectorAudit {
   readonly epochs: readonly EpochAudit[];
 }
 
+/** Which of what is not stored; times as capture times. */
+export interface GapQuery {
+  readonly collector: string;
+  /** Only what may have been captured at this time or later. */
+  readonly capturedFrom?: number | undefined;
+  /** Only what may have been captured before this time. */
+  readonly capturedBefore?: number | undefined;
+}
+
+/** A run of seqs of one fate that are not stored, and where it lies in time as far as that is known. */
+export interface PlacedGap extends SeqRange {
+  readonly epoch: Epoch;
+  readonly kind: 'declared' | 'rejected' | 'pruned' | 'pending' | 'missing';
+  /** Of what was declared or rejected. */
+  readonly reason: string | undefined;
+  /**
+   * Capture times of the stored frames next to it, by seq and then by epoch: undefined where the
+   * collector has none on that side. With a clock that was set back the first can be the later one.
+   */
+  readonly capturedAfter: number | undefined;
+  readonly capturedBefore: number | undefined;
+}
+
+export interface PlacedGaps {
+  /** Newest first: by epoch and seq, descending. */
+  readonly gaps: readonly PlacedGap[];
+  /** False when there may be more of them, older than these. */
+  readonly complete: boolean;
+}
+
 /** How many frames have which fate. */
 export interface AuditTotals {
   readonly stored: number;
@@ -223,6 +253,8 @@ export interface Store {
   collectors(): Promise<readonly KnownCollector[]>;
   /** Of all collectors, or of one; empty when it isn't known. */
   audit(collector?: string): Promise<readonly CollectorAudit[]>;
+  /** What is not stored, as the audit has it; a bounded number. None when the collector isn't known. */
+  gaps(query: GapQuery): Promise<PlacedGaps>;
   summary(silentSince: readonly number[]): Promise<StoreSummary>;
   frames(query: FrameQuery): Promise<FramePage>;
   /**

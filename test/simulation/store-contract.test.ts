@@ -1,6 +1,7 @@
 /** The modelled store keeps the contract that every store keeps. */
 import { randomUUID } from 'node:crypto';
 import type { Store } from '#server/store/store.ts';
+import { gapsContract } from '../unit/server/gaps-contract.ts';
 import { storeContract } from '../unit/server/store-contract.ts';
 import { ModelStore, StoreDisk } from './model/store.ts';
 
@@ -22,3 +23,4 @@ function open(disk = new StoreDisk(randomUUID())): Store {
 }
 
 storeContract({ open: async () => open(), reopen: async (store) => open(disks.get(store)) });
+gapsContract({ open: async () => open() });

@@ -25,8 +25,10 @@ import {
   type FramePage,
   type FramePosition,
   type FrameQuery,
+  type GapQuery,
   type Heard,
   type KnownCollector,
+  type PlacedGaps,
   type PruneOutcome,
   type PruneRequest,
   type Store,
@@ -341,6 +343,8 @@ export class StoreDisk {
   }
 }
 
+const GAP_KINDS = ['declared', 'rejected', 'pruned', 'pending', 'missing'] as const;
+
 /** Frames that go in one step. */
 const PRUNED_FRAMES_MAX = 100;
 
@@ -422,6 +426,36 @@ export class ModelStore implements Store {
 
   async audit(collector?: string): Promise<readonly CollectorAudit[]> {
     return this.#disk.audit(collector);
+  }
+
+  async gaps({ collector, capturedFrom, capturedBefore }: GapQuery): Promise<PlacedGaps> {
+    const frames = this.#matching({ collector })
+      .map((frame) => ({ ...frame, place: [frame.epoch, frame.seq] }))
+      .sort((a, b) => compare(a.place, b.place));
+    const gaps = this.#disk.audit(collector).flatMap(({ epochs }) =>
+      epochs.flatMap((epoch) =>
+        GAP_KINDS.flatMap((kind) =>
+          epoch[kind].map(({ from, to, reason }) => ({
+            ...{ epoch: epoch.epoch, kind, from, to, reason },
+            capturedAfter: frames.findLast((f) => compare(f.place, [epoch.epoch, from]) < 0)
+              ?.capturedAt,
+            capturedBefore: frames.find((f) => compare(f.place, [epoch.epoch, to]) > 0)?.capturedAt,
+          })),
+        ),
+      ),
+    );
+    const within = gaps.filter((gap) => {
+      const sides = [
+        gap.capturedAfter ?? Number.NEGATIVE_INFINITY,
+        gap.capturedBefore ?? Number.POSITIVE_INFINITY,
+      ];
+      return (
+        Math.max(...sides) >= (capturedFrom ?? Number.NEGATIVE_INFINITY) &&
+        Math.min(...sides) < (capturedBefore ?? Number.POSITIVE_INFINITY)
+      );
+    });
+    within.sort((a, b) => compare([b.epoch, b.from], [a.epoch, a.from]));
+    return { gaps: within, complete: true };
   }
 
   async summary(silentSince: readonly number[]): Promise<StoreSummary> {

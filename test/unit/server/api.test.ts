@@ -3,7 +3,15 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { formatTime } from '#protocol/identity.ts';
 import { parseTime } from '#server/api/time.ts';
 import { fill, get, startApi, stopApis } from './api-rig.ts';
-import { announce, EPOCH_A, EPOCH_B, epochOf, frameOf } from './store-contract.ts';
+import {
+  announce,
+  batchOf,
+  EPOCH_A,
+  EPOCH_B,
+  epochOf,
+  frameOf,
+  framesOf,
+} from './store-contract.ts';
 
 afterEach(stopApis);
 
@@ -102,6 +110,56 @@ describe('answers', () => {
     expect(collectors).toMatchObject([{ totals: { stored: 0, pending: last } }]);
   });
 
+  test('gaps lie between the capture times of what is stored', async () => {
+    const { app, ...serving } = await startApi();
+    const { streams } = await announce(serving.store, [epochOf(EPOCH_A, 1, 9)]);
+    const frames = [3, 6].map((seq) => frameOf(EPOCH_A, seq));
+    const gaps = [{ from: 4, to: 5, reason: 'evicted' }] as const;
+    await serving.store.commit(batchOf(streams[0] ?? -1, { frames, gaps }));
+    const [at3, at6] = [3, 6].map((seq) => formatTime(frameOf(EPOCH_A, seq).capturedAt));
+    const pending = { epoch: EPOCH_A, kind: 'pending', reason: null };
+    expect(await get(app, '/api/v1/gaps?collector=c1')).toEqual({
+      as_of: '1970-01-01T00:00:01.000000Z',
+      collector: 'c1',
+      complete: true,
+      gaps: [
+        { ...pending, from: 7, to: 9, captured_after: at6, captured_before: null },
+        {
+          ...{ epoch: EPOCH_A, kind: 'declared', from: 4, to: 5, reason: 'evicted' },
+          ...{ captured_after: at3, captured_before: at6 },
+        },
+        { ...pending, from: 1, to: 2, captured_after: null, captured_before: at3 },
+      ],
+    });
+    const one = await get(app, `/api/v1/gaps?collector=c1&from=${at6}&to=2100-01-01T00:00:00Z`);
+    expect(one.gaps.map(({ from }: { from: number }) => from)).toEqual([7, 4]);
+    expect(await get(app, '/api/v1/gaps?collector=other')).toMatchObject({
+      complete: true,
+      gaps: [],
+    });
+    for (const query of ['', '?collector=%2F', '?collector=c1&from=x', '?collector=c1&kind=x']) {
+      const { statusCode } = await app.inject({ url: `/api/v1/gaps${query}` });
+      expect(statusCode, query).toBe(400);
+    }
+  });
+
+  test('of very many gaps the newest come, and it is said that there are more', async () => {
+    const { app, store } = await startApi();
+    const { streams } = await announce(store, [epochOf(EPOCH_A, 1, 4_000)]);
+    const frames = framesOf(EPOCH_A, 1, 4_000).filter(({ seq }) => seq % 2 === 0);
+    await store.commit(batchOf(streams[0] ?? -1, { frames }));
+    const { complete, gaps } = await get(app, '/api/v1/gaps?collector=c1');
+    expect(complete).toBe(false);
+    expect(gaps).toHaveLength(1_000);
+    expect(gaps[0]).toMatchObject({ kind: 'pending', from: 3_999, to: 3_999 });
+    const to = formatTime(frameOf(EPOCH_A, 100).capturedAt);
+    const older = await get(app, `/api/v1/gaps?collector=c1&to=${to}`);
+    expect(older.complete).toBe(true);
+    expect(older.gaps.map(({ from }: { from: number }) => from)).toEqual(
+      Array.from({ length: 50 }, (_, index) => 99 - 2 * index),
+    );
+  });
+
   test('frames come by page, newest first, with their payload as JSON where it is JSON', async () => {
     const { app, ...serving } = await startApi();
     await fill(serving);
@@ -149,6 +207,7 @@ describe('answers', () => {
       '/api/v1/events',
       '/api/v1/export',
       '/api/v1/frames',
+      '/api/v1/gaps',
       '/healthz',
       '/metrics',
       '/readyz',

@@ -50,6 +50,7 @@ function askAll(): void {
   reader.audit(undefined);
   reader.audit('c1');
   reader.summary([1]);
+  reader.gaps({ collector: 'c1' });
   const place = { collector: 'c1', epoch: EPOCH_A, seq: 3 };
   const after = { ...place, capturedAt: frameOf(EPOCH_A, 3).capturedAt };
   for (const order of ['oldest', 'newest'] as const) {

@@ -11,6 +11,7 @@ import {
   type SqliteStoreOptions,
 } from '#server/store/sqlite-store.ts';
 import type { Store } from '#server/store/store.ts';
+import { gapsContract } from './gaps-contract.ts';
 import {
   announce,
   batchOf,
@@ -48,16 +49,17 @@ afterEach(async () => {
 
 const places = new WeakMap<Store, string>();
 
-describe('contract', () =>
-  storeContract({
-    open: async () => {
-      const directory = newDirectory();
-      const store = await open(directory);
-      places.set(store, directory);
-      return store;
-    },
-    reopen: (store) => open(places.get(store)),
-  }));
+async function openNew(): Promise<Store> {
+  const directory = newDirectory();
+  const store = await open(directory);
+  places.set(store, directory);
+  return store;
+}
+
+describe('contract', () => {
+  storeContract({ open: openNew, reopen: (store) => open(places.get(store)) });
+  gapsContract({ open: openNew });
+});
 
 test('a store opened again is the same, with what it held', async () => {
   const directory = newDirectory();

@@ -65,11 +65,11 @@ export function stored(from: number, to: number): SettledRange {
   return { from, to, state: 'stored', code: 0 };
 }
 
-async function streamOf(store: Store, announced: EpochAnnouncement): Promise<StreamId> {
+export async function streamOf(store: Store, announced: EpochAnnouncement): Promise<StreamId> {
   return (await announce(store, [announced])).streams[0] ?? -1;
 }
 
-async function exported(store: Store): Promise<StoredFrame[]> {
+export async function exported(store: Store): Promise<StoredFrame[]> {
   const frames: StoredFrame[] = [];
   for await (const chunk of store.export({})) frames.push(...chunk);
   return frames;
@@ -91,7 +91,7 @@ export interface StoreMaker {
 }
 
 /** Prunes until there is no more to go. Answers how many went. */
-async function pruneAll(store: Store, request: PruneRequest): Promise<number> {
+export async function pruneAll(store: Store, request: PruneRequest): Promise<number> {
   let pruned = 0;
   for (let more = true; more; ) {
     const outcome = await store.prune(request);
