@@ -1,9 +1,16 @@
 /** The paths of the series: /api/v1/series and /api/v1/series/metrics. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { z } from 'zod';
 import { BAD_REQUEST, NOT_NOW, sendProblem } from '#server/api/problems.ts';
 import { StoreError } from '#server/store/store.ts';
-import { catalogueQuery, catalogueResponse, seriesQuery, seriesResponse } from './schemas.ts';
+import {
+  catalogueQuery,
+  catalogueResponse,
+  columnsResponse,
+  seriesQuery,
+  seriesResponse,
+} from './schemas.ts';
 import type { SeriesIndex, SeriesReply } from './series-index.ts';
 
 /** `index` is undefined where the setting is off; then the paths only say so. */
@@ -26,8 +33,8 @@ function addBoth(root: FastifyInstance, index: SeriesIndex): void {
         querystring: seriesQuery,
         response: {
           200: {
-            description: 'The series that match.',
-            content: { 'application/json': { schema: seriesResponse } },
+            description: 'The series that match, in the form that was asked for.',
+            content: { 'application/json': { schema: z.union([seriesResponse, columnsResponse]) } },
           },
           ...BAD_REQUEST,
           ...NOT_NOW,
@@ -43,6 +50,7 @@ function addBoth(root: FastifyInstance, index: SeriesIndex): void {
         from: range.from,
         to: range.to,
         points: range.points,
+        form: range.form,
       };
       await answer(reply, index.series(question));
       return reply;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { COLLECTOR_ID, COLLECTOR_ID_RULE } from '#protocol/identity.ts';
 import { numberOf, timeQuery } from '#server/api/schemas.ts';
+import { FORMS } from './series-query.ts';
 
 const POINTS_MAX = 5_000;
 /** Of one parameter that may be given more than once: all of them have to fit into the request's head. */
@@ -43,6 +44,12 @@ export const seriesQuery = z.strictObject({
     .preprocess(numberOf, z.int().min(1).max(POINTS_MAX))
     .default(1_000)
     .describe('Buckets of a series, at most. Their width is the finest round one for that.'),
+  form: z
+    .enum(FORMS)
+    .default('buckets')
+    .describe(
+      'buckets: a list of buckets for each series. columns: a list for each of their values.',
+    ),
 });
 
 export const catalogueQuery = z.strictObject({ collector: collectors });
@@ -56,11 +63,17 @@ const completeTo = time
   .nullable()
   .describe('All that was stored before this time is in here; null while that is not known.');
 
-export const seriesResponse = z.object({
+const lateMeaning = 'How many of these reached the server over 10 s after their capture.';
+
+const seriesHead = {
   complete_to: completeTo,
   from: time.nullable().describe('Start of the first bucket; null where there is nothing.'),
   to: time.nullable().describe('End of the last bucket.'),
   bucket_seconds: z.number().nullable(),
+};
+
+export const seriesResponse = z.object({
+  ...seriesHead,
   series: z.array(
     z.object({
       collector: z.string(),
@@ -73,15 +86,33 @@ export const seriesResponse = z.object({
             max: z.number(),
             mean: z.number(),
             count: z.number().int(),
-            late: z
-              .number()
-              .int()
-              .describe('How many of these reached the server over 10 s after their capture.'),
+            late: z.number().int().describe(lateMeaning),
           }),
         )
         .describe('By time; a bucket without values is left out.'),
     }),
   ),
+});
+
+const numbers = z.array(z.number());
+const integers = z.array(z.number().int());
+
+export const columnsResponse = z.object({
+  ...seriesHead,
+  series: z
+    .array(
+      z.object({
+        collector: z.string(),
+        ...names,
+        t: integers.describe('Start of each bucket, in milliseconds behind `from`; ascending.'),
+        mean: numbers,
+        min: numbers.nullable().describe('null where it is the mean in every bucket, as is max.'),
+        max: numbers.nullable(),
+        count: integers.nullable().describe('null where it is 1 in every bucket.'),
+        late: integers.nullable().describe(`${lateMeaning} null where it is 0 in every bucket.`),
+      }),
+    )
+    .describe('All lists of a series have the same length; a bucket without values is left out.'),
 });
 
 export const catalogueResponse = z.object({

@@ -26,7 +26,11 @@ export interface SeriesQuestion {
   readonly to: number | undefined;
   /** Buckets of a series, at most. */
   readonly points: number;
+  readonly form: (typeof FORMS)[number];
 }
+
+/** Of each series a list of buckets, or a list for each of their values: a fifth of the text. */
+export const FORMS = ['buckets', 'columns'] as const;
 
 /** JSON text, or what is wrong with the question. */
 export type SeriesAnswer = { readonly json: string } | { readonly wrong: string };
@@ -56,7 +60,8 @@ export function answerSeries(
     };
   }
   const resolution = resolve(file, asked, question, count);
-  const series = asked.flatMap((of) => (resolution ? seriesOf(file, of, resolution) : []));
+  const write = WRITERS[question.form];
+  const series = asked.flatMap((of) => (resolution ? seriesOf(file, of, resolution, write) : []));
   const head = JSON.stringify({
     complete_to: timeOrNull(completeTo),
     from: timeOrNull(resolution?.from),
@@ -150,8 +155,18 @@ function resolve(
   );
 }
 
+/** The buckets of one series, by time, as the last members of its JSON object. */
+type Writer = (buckets: readonly TimedSummary[], resolution: Resolution) => string;
+/** Number of the bucket among those of the answer's width, and what is in it. */
+type TimedSummary = readonly [number: number, summary: Summary];
+
 /** The series of one collector as JSON texts. */
-function seriesOf(file: SeriesFile, { collector, lines }: Asked, resolution: Resolution): string[] {
+function seriesOf(
+  file: SeriesFile,
+  { collector, lines }: Asked,
+  resolution: Resolution,
+  write: Writer,
+): string[] {
   const found = new Map<number, Map<number, Summary>>(
     lines.map(({ number }) => [number, new Map()]),
   );
@@ -180,7 +195,8 @@ function seriesOf(file: SeriesFile, { collector, lines }: Asked, resolution: Res
   }
   return lines.map((line) => {
     const head = JSON.stringify({ collector: collector.collector, ...namesOf(line) });
-    return `${head.slice(0, -1)},"buckets":[${bucketsOf(found.get(line.number), resolution)}]}`;
+    const buckets = [...(found.get(line.number) ?? [])].sort(([a], [b]) => a - b);
+    return `${head.slice(0, -1)},${write(buckets, resolution)}}`;
   });
 }
 
@@ -188,14 +204,37 @@ function offsetOf(summary: Uint8Array): number {
   return readBucket(summary, new Set(), () => {}).offsetUs;
 }
 
-function bucketsOf(steps: Map<number, Summary> | undefined, { step }: Resolution): string {
-  return [...(steps ?? [])]
-    .sort(([a], [b]) => a - b)
-    .map(
+const WRITERS: Readonly<Record<SeriesQuestion['form'], Writer>> = {
+  buckets: (buckets, { step }) => {
+    const texts = buckets.map(
       ([number, { min, max, mean, count, late }]) =>
         `{"t":"${formatTime(number * step)}","min":${min},"max":${max},"mean":${mean},"count":${count},"late":${late}}`,
-    )
-    .join(',');
+    );
+    return `"buckets":[${texts.join(',')}]`;
+  },
+  columns: (buckets, { step, from }) => {
+    const starts = buckets.map(([number]) => (number * step - from) / 1_000);
+    const isPoint = ({ min, max }: Summary) => min === max;
+    return [
+      `"t":[${starts.join(',')}]`,
+      columnOf('mean', buckets),
+      columnOf('min', buckets, isPoint),
+      columnOf('max', buckets, isPoint),
+      columnOf('count', buckets, ({ count }) => count === 1),
+      columnOf('late', buckets, ({ late }) => late === 0),
+    ].join(',');
+  },
+};
+
+/** null where no bucket has anything of its own to tell. */
+function columnOf(
+  name: keyof Summary,
+  buckets: readonly TimedSummary[],
+  isUsual: (summary: Summary) => boolean = () => false,
+): string {
+  const tells = buckets.some(([, summary]) => !isUsual(summary));
+  const values = tells ? `[${buckets.map(([, summary]) => summary[name]).join(',')}]` : 'null';
+  return `"${name}":${values}`;
 }
 
 function namesOf({ metric, unit, attributeMap }: Line) {

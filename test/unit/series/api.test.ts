@@ -6,14 +6,15 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
+import type { z } from 'zod';
 import { formatTime, frameCrc } from '#protocol/identity.ts';
-import { catalogueResponse, seriesResponse } from '#server/series/schemas.ts';
+import { catalogueResponse, columnsResponse, seriesResponse } from '#server/series/schemas.ts';
 import { SERIES_FILE } from '#server/series/series-file.ts';
 import { SeriesIndex } from '#server/series/series-index.ts';
 import { SERIES_PER_ANSWER_MAX } from '#server/series/series-query.ts';
 import { SqliteStore } from '#server/store/sqlite-store.ts';
 import { startApi, stopApis } from '#test/unit/server/api-rig.ts';
-import { BASE_US, epochOf } from './rig.ts';
+import { BASE_US, epochOf, timeOf } from './rig.ts';
 
 const DEADLINE = { timeout: 15_000, interval: 20 };
 const SECOND = 1_000_000;
@@ -181,9 +182,55 @@ test('the catalogue names what can be asked for', async () => {
   expect(one.json().collectors).toHaveLength(1);
 });
 
+/** The same in the other form. */
+function bucketsOf(answer: z.infer<typeof columnsResponse>): z.infer<typeof seriesResponse> {
+  const from = answer.from === null ? 0 : timeOf(answer.from);
+  const series = answer.series.map(({ t, mean, min, max, count, late, ...names }) => ({
+    ...names,
+    buckets: t.map((startMs, i) => ({
+      t: formatTime(from + startMs * 1_000),
+      min: (min ?? mean)[i] ?? Number.NaN,
+      max: (max ?? mean)[i] ?? Number.NaN,
+      mean: mean[i] ?? Number.NaN,
+      count: count === null ? 1 : (count[i] ?? Number.NaN),
+      late: late === null ? 0 : (late[i] ?? Number.NaN),
+    })),
+  }));
+  return { ...answer, series };
+}
+
+test('columns say the same as buckets, and are null where they say nothing', async () => {
+  const server = await serve();
+  const values = [1, 4, 2.5, -3, 0.125, 1e21, 7, 7, 7, 7];
+  await fill(
+    server,
+    'a',
+    values.map((m, n) => (n === 5 ? { m } : { m, steady: 3 })),
+  );
+  await fill(server, 'b', ['no numbers']);
+  for (const query of ['?points=1', '?points=4', '?points=20', '?metric=none']) {
+    const columns = columnsResponse
+      .strict()
+      .parse((await get(server, `/api/v1/series${query}&form=columns`)).json());
+    const { complete_to: _, ...buckets } = await series(server, `${query}&form=buckets`);
+    expect(bucketsOf(columns)).toMatchObject(buckets);
+  }
+  const seconds = (await get(server, '/api/v1/series?metric=steady&form=columns')).json();
+  expect(seconds.series).toEqual([
+    {
+      ...{ collector: 'a', metric: 'steady', unit: '', attributes: {} },
+      t: [0, 1, 2, 3, 4, 6, 7, 8, 9].map((second) => second * 1_000),
+      mean: Array(9).fill(3),
+      ...{ min: null, max: null, count: null },
+      late: [1, 0, 0, 0, 0, 0, 0, 0, 0],
+    },
+  ]);
+});
+
 const REFUSED = {
   '?points=0': 'points',
   '?points=5001': 'points',
+  '?form=rows': 'form',
   '?from=yesterday': 'from',
   '?attribute=nothing': 'attribute',
   '?collector=%2F': 'collector',

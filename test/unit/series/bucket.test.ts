@@ -100,6 +100,26 @@ test.each([
   expect(resolutionFor({ from: 0, to }, points, () => 0).step).toBe(seconds * 1e6);
 });
 
+test('a later part of an answer, of so many whole buckets, comes in buckets as wide', () => {
+  const time = fc.integer({ min: 0, max: 2 ** 52 });
+  const question = fc.record({
+    from: time,
+    length: fc.integer({ min: 10_000, max: 2 ** 45 }),
+    points: fc.integer({ min: 2, max: 5_000 }),
+    first: fc.nat({ max: 10_000 }),
+    count: fc.integer({ min: 1, max: 5_000 }),
+  });
+  fc.assert(
+    fc.property(question, ({ from, length, points, first, count }) => {
+      const whole = resolutionFor({ from, to: from + length }, points, () => 0);
+      const start = whole.from + first * whole.step;
+      const part = { from: start, to: start + count * whole.step };
+      expect(resolutionFor(part, count, () => 0)).toEqual({ ...whole, ...part });
+    }),
+    seeded({ numRuns: 1_000 }),
+  );
+});
+
 test('a level whose beginning was removed is not answered from', () => {
   const range = { from: 0, to: 100 * 1_000_000 };
   const second = LEVELS.indexOf(1_000_000);

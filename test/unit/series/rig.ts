@@ -153,6 +153,7 @@ export class TestFollower {
       from: undefined,
       to: undefined,
       points: 1_000,
+      form: 'buckets' as const,
     };
     const { catalogue, completeTo } = this.follower;
     const answer = answerSeries(this.file, catalogue, { ...all, ...question }, completeTo);
