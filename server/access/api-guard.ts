@@ -24,7 +24,7 @@ export interface ApiGuardOptions {
 
 const FOR_EVERYBODY: ReadonlySet<string | undefined> = new Set(['/healthz', '/readyz']);
 
-/** What browsers send in reading; anything else may change something one day. */
+/** What browsers send in reading; anything else may change something. */
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Two ways, for the two kinds of askers. */
@@ -38,8 +38,8 @@ export function guardApi(app: FastifyInstance, options: ApiGuardOptions): void {
     if (FOR_EVERYBODY.has(request.routeOptions.url)) return;
     const name = nameIn(request.headers.host);
     if (!isOurs(name, request, names)) return refuseName(request, reply, options);
-    if (isCrossSite(request)) {
-      return sendProblem(reply, 403, 'another site may not have this done from a browser');
+    if (isOfAnotherPage(request)) {
+      return sendProblem(reply, 403, 'the page of another site may not have this done');
     }
     if (digest !== undefined && !mayAsk(request, digest)) return refuse(request, reply, options);
   });
@@ -109,10 +109,17 @@ function isOurs(
   return LOOPBACK.test(name) || name === here || names.has(name);
 }
 
-/** Browsers send what they know of us (Basic) with the requests of other sites, too. */
-function isCrossSite({ method, headers }: FastifyRequest): boolean {
-  if (READS.has(method) || headers.origin === undefined) return false;
-  return headers.origin.replace(/^https?:\/\//, '') !== headers.host;
+/**
+ * Browsers send what they know of us (Basic) with the requests of other pages, too. They say whose a
+ * request is: newer ones in Sec-Fetch-Site, where another port of this machine is `same-site`, and
+ * all of them in Origin. Programs send neither.
+ */
+function isOfAnotherPage({ method, headers }: FastifyRequest): boolean {
+  if (READS.has(method)) return false;
+  const { origin, host, 'sec-fetch-site': site } = headers;
+  // `none`: a person did it, no page.
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') return true;
+  return origin !== undefined && origin.replace(/^https?:\/\//, '') !== host;
 }
 
 function mayAsk({ headers }: FastifyRequest, digest: Buffer): boolean {

@@ -206,11 +206,19 @@ describe('the name', () => {
 
 test('a browser may not write here for another site', async () => {
   const { ask, port } = await guarded({ token: TOKEN });
-  const from = (origin: string) =>
-    ask('/api/v1/audit', { authorization: BEARER, origin, host: `localhost:${port}` }, 'POST');
-  expect((await from('https://evil.example')).status).toBe(403);
-  expect((await from('null')).status).toBe(403);
-  expect((await from(`http://localhost:${port}`)).status).toBe(405);
+  const host = `localhost:${port}`;
+  const from = (headers: Record<string, string>, method = 'POST') =>
+    ask('/api/v1/audit', { authorization: BEARER, host, ...headers }, method);
+  const cross = { 'sec-fetch-site': 'cross-site' };
+  expect((await from({ origin: 'https://evil.example' })).status).toBe(403);
+  expect((await from({ origin: 'null' })).status).toBe(403);
+  expect((await from(cross)).status).toBe(403);
+  expect((await from({ 'sec-fetch-site': 'same-site', origin: `http://${host}` })).status).toBe(
+    403,
+  );
+  expect((await from({ origin: `http://${host}` })).status).toBe(405);
+  expect((await from({})).status).toBe(405);
+  expect((await from(cross, 'GET')).status, 'a link on a page may lead here').toBe(200);
 });
 
 test('every answer forbids frames, foreign scripts and guesses of its type', async () => {
