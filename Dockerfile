@@ -19,7 +19,7 @@ COPY server ./server
 COPY dashboard/dist ./dashboard/dist
 COPY collector ./collector
 COPY chaos ./chaos
-COPY lab/image ./lab/image
+COPY lab ./lab
 
 USER 1000:1000
 # What Node.js makes of the sources, for this user and these flags of V8 (the size of the young

@@ -51,6 +51,12 @@ export interface Slowness {
   rateKbps: number;
 }
 
+/** What may be asked for where people ask: by `make slow`, and on the dashboard. */
+export const SLOWNESS = {
+  latencyMs: { min: 0, max: 60_000, usual: 250 },
+  rateKbps: { min: 1, max: 1_000_000, usual: 64 },
+} as const;
+
 /** How the link stands: `toxics` in words, one each; empty on a link without any. */
 export interface LinkState {
   kind: 'whole' | 'slow' | 'cut';

@@ -11,6 +11,7 @@ import { labAsMade, labToSetUp } from '#lab/context.ts';
 import { doctor } from '#lab/doctor.ts';
 import { EXIT, explain, LabError } from '#lab/errors.ts';
 import { linkOfLab } from '#lab/ground/link-of-lab.ts';
+import { SLOWNESS } from '#lab/link.ts';
 import { logs } from '#lab/logs.ts';
 import { buildLibrary, packLibrary } from '#lab/pack.ts';
 import { status } from '#lab/status.ts';
@@ -44,6 +45,7 @@ const toSetUp = () => labToSetUp(process.env, abort.signal);
 const asMade = () => labAsMade(process.env, abort.signal);
 
 const link = () => linkOfLab(asMade());
+const { latencyMs, rateKbps } = SLOWNESS;
 
 const program = new Command('./holdfast')
   .description('The lab of Holdfast')
@@ -76,14 +78,14 @@ program
   .addOption(
     new Option('--latency-ms <ms>', 'milliseconds added in each direction')
       .env('LATENCY_MS')
-      .default(250)
-      .argParser(wholeNumber(0, 60_000)),
+      .default(latencyMs.usual)
+      .argParser(wholeNumber(latencyMs.min, latencyMs.max)),
   )
   .addOption(
     new Option('--rate-kbps <kbps>', 'kilobytes a second in each direction')
       .env('RATE_KBPS')
-      .default(64)
-      .argParser(wholeNumber(1, 1_000_000)),
+      .default(rateKbps.usual)
+      .argParser(wholeNumber(rateKbps.min, rateKbps.max)),
   )
   .action(async (slowness: { latencyMs: number; rateKbps: number }) => {
     const { toxics } = await link().slow(slowness);

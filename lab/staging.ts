@@ -24,7 +24,11 @@ const FOLDERS = [
   'chaos/source',
   'lab/image',
 ];
-const FILES = ['package.json', 'Dockerfile', 'chaos/random.ts'];
+/** Of the lab what the server cuts the link by. */
+const FILES = [
+  ...['package.json', 'Dockerfile', 'chaos/random.ts'],
+  ...['lab/link.ts', 'lab/toxics.ts', 'lab/errors.ts'],
+];
 const NPM_TIMEOUT_MS = 300_000;
 const TAG_DIGITS = 12;
 

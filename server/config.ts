@@ -37,6 +37,20 @@ const apiHosts: Setting<readonly string[]> = {
 /** A name, an IPv4 or an IPv6 address. */
 const HOST_NAME = /^[A-Za-z0-9._:-]{1,253}$/;
 
+/** `http://host:port`, as it is used: without a slash at the end. */
+const labToxiproxy: Setting<string | undefined> = {
+  ...optionalTextSetting({
+    name: 'HOLDFAST_LAB_TOXIPROXY',
+    text: "URL of Toxiproxy's API. Set in the lab alone, by the lab: then whoever may ask the API may cut the link, slow it and restore it (/api/v1/lab), and the faults of the link are noted.",
+    rule: 'a URL such as http://toxiproxy:8474',
+    pattern: /./,
+  }),
+  schema: z
+    .string()
+    .regex(/^https?:\/\/[A-Za-z0-9._:[\]-]+\/?$/)
+    .transform((text) => text.replace(/\/$/, '')),
+};
+
 export const SERVER_SETTINGS = {
   ingestHost: textSetting({
     name: 'HOLDFAST_INGEST_HOST',
@@ -237,6 +251,19 @@ export const SERVER_SETTINGS = {
     default: 172_800,
     min: 1_000,
     max: 10_000_000,
+  }),
+  labToxiproxy,
+  labLinkExit: optionalTextSetting({
+    name: 'HOLDFAST_LAB_LINK_EXIT',
+    text: 'In the lab: where a whole link leads to, as Toxiproxy dials it. Without it a link that was led elsewhere counts as whole.',
+    rule: 'host:port',
+    pattern: /^[A-Za-z0-9._-]+:\d{1,5}$/,
+  }),
+  labCollectorPage: optionalTextSetting({
+    name: 'HOLDFAST_LAB_COLLECTOR_PAGE',
+    text: "In the lab: where a browser finds the collector's own page, which is there while the link is cut.",
+    rule: 'a URL such as http://127.0.0.1:9464/',
+    pattern: /^https?:\/\/[^\s"<>]+$/,
   }),
 } as const;
 

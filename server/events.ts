@@ -3,6 +3,7 @@
  * the whole truth asks the API.
  */
 import type { Epoch } from '#protocol/identity.ts';
+import type { LinkReport } from './lab/link-history.ts';
 
 /** Times in microseconds since 1970 UTC. */
 export type ServerEvent =
@@ -20,7 +21,9 @@ export type ServerEvent =
       readonly collector: string;
       readonly connected: boolean;
       readonly at: number;
-    };
+    }
+  /** In the lab: the link is no longer as it was. */
+  | { readonly type: 'link'; readonly link: LinkReport };
 
 export type Watcher = (event: ServerEvent) => void;
 

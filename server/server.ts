@@ -14,6 +14,7 @@ import type { Connection } from './ingest/connection.ts';
 import type { FileHandles } from './ingest/file-handles.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { Registry } from './ingest/registry.ts';
+import type { Lab } from './lab/lab.ts';
 import { Metrics } from './metrics.ts';
 import { Retention } from './retention.ts';
 import { SeriesIndex } from './series/series-index.ts';
@@ -67,6 +68,8 @@ export async function startServer(
   const store = parts.adopt(await openStore(settings, metrics, log), (part) => part.close());
   const series = seriesOf(settings, log);
   parts.defer(() => series?.close());
+  const lab = await labOf(settings, events, log);
+  parts.defer(() => lab?.close());
   const api = parts.adopt(
     await createApi({
       version,
@@ -82,6 +85,7 @@ export async function startServer(
       connectionsMax: handles.apiConnectionsMax,
       eventClientsMax: settings.eventClientsMax,
       series,
+      lab,
       guard: {
         token: settings.apiToken,
         hosts: [settings.apiHost, ...settings.apiHosts],
@@ -164,6 +168,22 @@ function seriesOf(settings: ServerSettings, log: Logger): SeriesIndex | undefine
   if (settings.series === 'off') return undefined;
   const { storePath: directory, seriesPerCollectorMax, seriesBucketsMax: bucketsMax } = settings;
   return new SeriesIndex({ directory, seriesPerCollectorMax, bucketsMax }, log);
+}
+
+/** undefined outside a lab; then nothing of it is even loaded. */
+async function labOf(
+  settings: ServerSettings,
+  events: Events,
+  log: Logger,
+): Promise<Lab | undefined> {
+  const { labToxiproxy, labLinkExit, labCollectorPage: collectorPage, storePath } = settings;
+  if (labToxiproxy === undefined) return undefined;
+  const { Lab } = await import('./lab/lab.ts');
+  const text = 'in a lab: whoever may ask the API may cut the link between collectors and server';
+  log.info({ event: 'lab', toxiproxy: labToxiproxy }, text);
+  const surroundings = REAL_SURROUNDINGS;
+  const options = { collectorPage, directory: storePath, events, log, surroundings };
+  return Lab.of(labToxiproxy, labLinkExit, options);
 }
 
 /** What is in force and may not be what was meant. */

@@ -26,6 +26,7 @@ const server = start(['server/main.ts', 'run'], process.argv.slice(2), {
   HOLDFAST_STORE_PATH: join(directory, 'store'),
   HOLDFAST_INGEST_PORT: String(INGEST_PORT),
   HOLDFAST_API_PORT: String(API_PORT),
+  HOLDFAST_LAB_TOXIPROXY: 'http://127.0.0.1:8474', // nobody answers there, which is fine
 });
 await said(server, 'started');
 const collector = start(['collector/main.ts', 'run'], [], {
@@ -35,7 +36,14 @@ const collector = start(['collector/main.ts', 'run'], [], {
 await said(server, 'collector_connected');
 // Of a function that was never called nothing is kept.
 await ask(
-  ...['', 'api/v1/collectors', 'api/v1/audit', 'api/v1/frames', 'metrics', 'healthz', 'readyz'],
+  '',
+  'api/v1/lab',
+  'api/v1/collectors',
+  'api/v1/audit',
+  'api/v1/frames',
+  'metrics',
+  'healthz',
+  'readyz',
 );
 for (const program of [collector, server]) await stop(program);
 clearTimeout(deadline);

@@ -1,6 +1,7 @@
 /**
  * The HTTP side of the server: the app, its headers, and the document that describes it. Each group
- * of paths has a file of its own (`*-routes.ts`); `refusals.ts` says no. Reads alone: GET and HEAD.
+ * of paths has a file of its own (`*-routes.ts`); `refusals.ts` says no. All of them read,
+ * with GET and HEAD; what changes something is there in the lab alone.
  */
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance } from 'fastify';
@@ -10,6 +11,7 @@ import {
   validatorCompiler,
 } from 'fastify-type-provider-zod';
 import { describeGuard, guardApi } from '#server/access/api-guard.ts';
+import { addAbsentLab } from '#server/lab/absent.ts';
 import { addSeriesRoutes } from '#server/series/routes.ts';
 import { addCollectorRoutes } from './collector-routes.ts';
 import { addEventRoutes } from './event-routes.ts';
@@ -36,7 +38,7 @@ const HEADERS = {
   'cache-control': 'no-store',
 } as const;
 
-/** A request has no body worth waiting for; slow ones hold handles that collectors need. */
+/** A request has hardly a body; slow ones hold handles that collectors need. */
 const HEADERS_MS = 5_000;
 const REQUEST_MS = 10_000;
 /** How often the two are looked at. */
@@ -53,6 +55,8 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     frameworkErrors: refuseUnread,
     clientErrorHandler: refuseUnparsed,
   });
+  // JSON alone: what a form of another site sends without asking first is not even read.
+  app.removeContentTypeParser('text/plain');
   app.server.maxConnections = options.connectionsMax;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -74,10 +78,12 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     },
     transform: jsonSchemaTransform,
   });
-  const { events, wallTime, eventClientsMax: clientsMax } = options;
+  const { events, wallTime, eventClientsMax: clientsMax, lab } = options;
   const { storeId } = options.store;
   const stream = new EventStream({ events, wallTime, storeId, clientsMax });
   app.addHook('preClose', async () => stream.close());
+  // Loaded in a lab alone, with all that speaks to Toxiproxy.
+  const labRoutes = lab && (await import('#server/lab/routes.ts'));
   app.after(() => {
     addHealthRoutes(app, options);
     addCollectorRoutes(app, options);
@@ -86,6 +92,8 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     addExportRoutes(app, options);
     addEventRoutes(app, options, stream);
     addSeriesRoutes(app, options.series);
+    if (lab === undefined) addAbsentLab(app);
+    else labRoutes?.addLabRoutes(app, lab, wallTime);
     addPage(app, options.pageFolder);
     app.get('/api/v1/openapi.json', { schema: { hide: true, querystring: noQuery } }, () =>
       app.swagger(),

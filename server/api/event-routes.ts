@@ -10,7 +10,7 @@ import { noQuery } from './schemas.ts';
 
 const SCHEMA = {
   summary:
-    'What happens, as server-sent events: hello, stored, collector, and reset where a reader that comes back has missed more than is kept: then ask the other paths anew.',
+    'What happens, as server-sent events: hello, stored, collector, in the lab link, and reset where a reader that comes back has missed more than is kept: then ask the other paths anew.',
   querystring: noQuery,
   response: {
     200: {

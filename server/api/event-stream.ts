@@ -1,5 +1,5 @@
 /**
- * /api/v1/events: what happens, as server-sent events. `hello` first, then `collector` at once and
+ * /api/v1/events: what happens, as server-sent events. `hello` first, then `collector` and `link` at once and
  * `stored` gathered for a moment, so that a fast collector costs a reader a few events a second.
  *
  * Each event has an id, `run.number`. Of everything that changes the latest event is kept, up to a
@@ -15,6 +15,7 @@ import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { formatTime } from '#protocol/identity.ts';
 import type { Events, ServerEvent } from '#server/events.ts';
+import { linkAnswer } from '#server/lab/answers.ts';
 import { putLatest } from '#server/latest.ts';
 
 export const EVENTS_TYPE = 'text/event-stream; charset=utf-8';
@@ -110,8 +111,8 @@ export class EventStream {
     // At the end, for numbers ascend.
     this.#gathered.delete(key);
     this.#gathered.set(key, kept);
-    if (event.type === 'collector') this.#sendGathered();
-    else this.#flush ??= setTimeout(() => this.#sendGathered(), GATHER_MS);
+    if (event.type === 'stored') this.#flush ??= setTimeout(() => this.#sendGathered(), GATHER_MS);
+    else this.#sendGathered();
   }
 
   /** What was sent once more, behind later frames, is no news of the epoch's end. */
@@ -143,14 +144,22 @@ export class EventStream {
   }
 
   #textOf({ number, event }: Kept): string {
-    const { collector } = event;
-    if (event.type === 'collector') {
-      const { connected, at } = event;
-      return messageOf('collector', { collector, connected, at: formatTime(at) }, this.#id(number));
+    const id = this.#id(number);
+    switch (event.type) {
+      case 'collector': {
+        const { collector, connected, at } = event;
+        return messageOf('collector', { collector, connected, at: formatTime(at) }, id);
+      }
+      case 'stored': {
+        const { collector, epoch, to, capturedAt } = event;
+        const data = { collector, epoch, to, captured_at: formatTime(capturedAt) };
+        return messageOf('stored', data, id);
+      }
+      case 'link':
+        return messageOf('link', linkAnswer(event.link), id);
+      default:
+        return event satisfies never;
     }
-    const { epoch, to, capturedAt } = event;
-    const data = { collector, epoch, to, captured_at: formatTime(capturedAt) };
-    return messageOf('stored', data, this.#id(number));
   }
 
   #id(number: number): string {
@@ -166,6 +175,7 @@ export class EventStream {
 }
 
 function keyOf(event: ServerEvent): string {
+  if (event.type === 'link') return 'the link'; // as no collector can be called
   return event.type === 'stored' ? `${event.collector} ${event.epoch}` : event.collector;
 }
 

@@ -5,6 +5,7 @@ import type { ApiGuardOptions } from '#server/access/api-guard.ts';
 import type { LagSummary } from '#server/delivery-lag.ts';
 import type { Events } from '#server/events.ts';
 import type { WaitingInstance } from '#server/ingest/registry.ts';
+import type { Lab } from '#server/lab/lab.ts';
 import type { SeriesIndex } from '#server/series/series-index.ts';
 import type { Store } from '#server/store/store.ts';
 import type { ConnectedSession } from './answers.ts';
@@ -29,6 +30,8 @@ export interface ApiOptions {
   readonly eventClientsMax: number;
   /** undefined where series are switched off. */
   readonly series?: SeriesIndex | undefined;
+  /** undefined outside a lab. */
+  readonly lab?: Lab | undefined;
   readonly guard: ApiGuardOptions;
   /** What the dashboard's build has made; it may not be there. */
   readonly pageFolder: string;

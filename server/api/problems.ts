@@ -19,6 +19,8 @@ const problemSchema = z.object({
 
 /** What a path may answer beside what it is for: for the OpenAPI document. */
 export const BAD_REQUEST = { 400: described('A parameter that is unknown, or has a wrong value.') };
+export const NOT_FROM_THERE = { 403: described('A browser asks for a page of another site.') };
+export const NOT_JSON = { 415: described('The body is not of type application/json.') };
 export const NOT_NOW = { 503: described('It can not be done now; the detail says why.') };
 
 /** A name for one occurrence of a problem. */

@@ -82,10 +82,12 @@ function refuse(
   log: Logger,
 ): FastifyReply {
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const details = error.validation.map((wrong) => detailOf(wrong, request));
+    const { validation, validationContext } = error;
+    const details = validation.map((wrong) => detailOf(wrong, validationContext, request));
     return sendProblem(reply, 400, details.join('; '));
   }
   const status = error.statusCode ?? 500;
+  if (status === 415) return sendProblem(reply, 415, 'the body has to be of type application/json');
   if (status >= 400 && status < 500) return sendProblem(reply, status, error.message);
   const instance = newInstance();
   const path = request.routeOptions.url;
@@ -100,9 +102,13 @@ function refuse(
 type Wrong = NonNullable<FastifyError['validation']>[number];
 
 /** Which parameter, and what is wrong with it. */
-function detailOf({ instancePath, keyword, message }: Wrong, request: FastifyRequest): string {
+function detailOf(
+  { instancePath, keyword, message }: Wrong,
+  context: string | undefined,
+  request: FastifyRequest,
+): string {
   const text = [instancePath.replace(/^\//, ''), message].filter(Boolean).join(': ');
-  if (keyword !== 'unrecognized_keys') return text;
+  if (keyword !== 'unrecognized_keys' || context !== 'querystring') return text;
   const { querystring } = request.routeOptions.schema ?? {};
   const allowed = querystring instanceof z.ZodObject ? Object.keys(querystring.shape) : [];
   return `${text}; there ${allowed.length === 0 ? 'are none here' : `are ${allowed.join(', ')}`}`;

@@ -11,7 +11,7 @@ import { parseTime } from './time.ts';
 const collectorId = z.string().describe(`A collector's id: ${COLLECTOR_ID_RULE}.`);
 const epoch = z.string().describe('An epoch: a UUIDv7, one opening of a queue by a writer.');
 const seq = z.number().int().describe('1, 2, 3 … within the epoch.');
-const time = z.iso
+export const time = z.iso
   .datetime({ precision: 6 })
   .describe('RFC 3339 in UTC with microseconds, e.g. 2026-11-21T08:12:17.000123Z.');
 

@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { PORT_IN_COMPOSE } from '#lab/ground/ground.ts';
 import { ControlClient } from '#lab/ground/process/client.ts';
 import { ProcessGround } from '#lab/ground/process/ground.ts';
 import { markedWith } from '#lab/ground/process/proc.ts';
@@ -18,6 +19,16 @@ import { down } from '#lab/stop.ts';
 import { up } from '#lab/up.ts';
 import { labOfItsOwn } from './own-lab.ts';
 import { until } from './until.ts';
+
+interface Lab {
+  readonly link: {
+    readonly state: string;
+    readonly details: readonly string[];
+    readonly since: string;
+  };
+  readonly collector_page: string;
+  readonly faults: readonly object[];
+}
 
 let context: LabContext;
 let pipeline: Pipeline;
@@ -92,6 +103,75 @@ test('a cut holds frames back, and a server that is killed meanwhile comes back 
   await link.restore();
   await untilFramesArrive();
   expect((await server.state()).generation).not.toBe(before.generation);
+});
+
+test('the API cuts the link, notes every fault, and tells it, over a restart too', async () => {
+  const api = await ground.service('server').url(PORT_IN_COMPOSE.api);
+  const link = new Link(context.config.toxiproxyPort);
+  const lab = async () => (await fetch(`${api}/api/v1/lab`)).json() as Promise<Lab>;
+  const order = async (body: object) => {
+    const response = await fetch(`${api}/api/v1/lab/link`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    expect(response.status).toBe(200);
+    return response.json() as Promise<Lab['link']>;
+  };
+  const leaving = new AbortController();
+  const events = await fetch(`${api}/api/v1/events`, { signal: leaving.signal });
+  let told = '';
+  const gathered = (async () => {
+    for await (const chunk of events.body ?? []) told += Buffer.from(chunk).toString();
+  })().catch(() => undefined);
+  const before = (await lab()).faults.length;
+
+  const cut = await order({ action: 'cut' });
+  expect(cut).toMatchObject({ state: 'cut', error: null });
+  expect((await link.read()).kind).toBe('cut');
+  await until('frames wait', async () => {
+    const answer = await pipeline.collectorStatus();
+    return answer.ok && answer.value.state !== 'Ready' && (answer.value.queue?.frames ?? 0) > 0;
+  });
+  await until('the event', async () => told.includes(`event: link\ndata: ${JSON.stringify(cut)}`));
+  leaving.abort();
+  await gathered;
+
+  await ground.service('server').kill();
+  await until('the server is back, and knows', async () => {
+    const answer = await lab().catch(() => undefined);
+    return answer?.link.state === 'cut' && answer;
+  });
+  await link.restore(); // another hand
+  const { faults, collector_page: page } = await until('it is seen', async () => {
+    const answer = await lab();
+    return answer.link.state === 'whole' && answer;
+  });
+  expect(faults).toHaveLength(before + 1);
+  expect(faults.at(-1)).toMatchObject({ from: cut.since, to: expect.any(String), state: 'cut' });
+  expect((await fetch(page)).status).toBe(200);
+  expect(await order({ action: 'slow', latency_ms: 20 })).toMatchObject({
+    state: 'slow',
+    details: expect.arrayContaining(['+20 ms to the server', '64 kB/s to the server']),
+  });
+  expect(await order({ action: 'restore' })).toMatchObject({ state: 'whole', details: [] });
+  await untilFramesArrive();
+});
+
+test('a link that leads elsewhere is told by the server, and led back by it', async () => {
+  const api = await ground.service('server').url(PORT_IN_COMPOSE.api);
+  const link = new Link(context.config.toxiproxyPort);
+  await link.divert('127.0.0.1:1');
+  await until('it is seen', async () => {
+    const lab = (await (await fetch(`${api}/api/v1/lab`)).json()) as Lab;
+    return lab.link.state === 'slow' && lab.link.details.includes('led to 127.0.0.1:1');
+  });
+  await fetch(`${api}/api/v1/lab/link`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"action":"restore"}',
+  });
+  await untilFramesArrive();
 });
 
 test('a load source is launched beside the collector, on ports and data of its own', async () => {
