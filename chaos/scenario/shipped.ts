@@ -1,9 +1,9 @@
 /** The scenarios that come with Holdfast, and how a name on the command line becomes a file. */
 import { readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { nearest } from '#lab/suggest.ts';
 import type { FaultKind } from '../faults/fault.ts';
 import { type ReadScenario, readScenario, ScenarioError } from './file.ts';
-import { nearest } from './suggest.ts';
 
 const FOLDER = join(import.meta.dirname, '..', 'scenarios');
 const ENDING = '.yaml';

@@ -2,9 +2,10 @@
  * What a scenario may set of its load source: every setting of the program but those that the
  * runner gives it. Checked by the program's own table: one that is mistyped would set nothing.
  */
+
+import { nearest } from '#lab/suggest.ts';
 import { SOURCE_SETTINGS } from '../source/config.ts';
 import { type Finding, isObject } from './finding.ts';
-import { nearest } from './suggest.ts';
 import { shown } from './words.ts';
 
 /** Where the source finds things is the runner's and the ground's to say. */

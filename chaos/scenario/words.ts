@@ -3,7 +3,7 @@
  * zod finds wrong. Where it stands in the file is for `file.ts` to say.
  */
 import type { z } from 'zod';
-import { nearest } from './suggest.ts';
+import { nearest } from '#lab/suggest.ts';
 
 const GOT_CHARS_MAX = 60;
 
