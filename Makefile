@@ -1,7 +1,7 @@
 # Every target is one call of ./holdfast, which carries the exit codes (make itself can only say 0
 # or 2). Nothing is built by make: it is here because people type it.
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status logs queue store doctor cut slow restore \
+.PHONY: help up down clean status logs queue store doctor cut slow restore kill freeze thaw \
   chaos chaos-list soak test test-unit test-ground test-library test-api test-simulation test-hostile \
   test-browser test-integration check bench pack
 
@@ -47,6 +47,16 @@ slow:
 
 restore:
 	@./holdfast restore
+
+# SERVICE=collector, server or toxiproxy
+kill:
+	@./holdfast kill
+
+freeze:
+	@./holdfast freeze
+
+thaw:
+	@./holdfast thaw
 
 test:
 	@./holdfast test

@@ -34,6 +34,7 @@ export type LabErrorCode =
   | 'link_failed'
   | 'link_unsecured'
   | 'no_queue'
+  | 'no_service'
   | 'no_store'
   | 'path_unproven'
   | 'port_taken';

@@ -11,9 +11,11 @@ import { labAsMade, labToSetUp } from '#lab/context.ts';
 import { doctor } from '#lab/doctor.ts';
 import { EXIT, explain, LabError } from '#lab/errors.ts';
 import { linkOfLab } from '#lab/ground/link-of-lab.ts';
+import { openGround } from '#lab/ground/open.ts';
 import { SLOWNESS } from '#lab/link.ts';
 import { logs } from '#lab/logs.ts';
 import { buildLibrary, packLibrary } from '#lab/pack.ts';
+import { actOn, serviceNamed } from '#lab/service-commands.ts';
 import { status } from '#lab/status.ts';
 import { clean, down } from '#lab/stop.ts';
 import { test } from '#lab/test-run.ts';
@@ -99,6 +101,25 @@ program
     print('The link is whole.');
   });
 
+for (const [action, what] of [
+  ['kill', 'end one service by SIGKILL; it comes back by itself'],
+  ['freeze', 'have one service stand still, until it is thawed'],
+  ['thaw', 'have it go on'],
+] as const) {
+  program
+    .command(action)
+    .description(what)
+    .argument('[service]', 'collector, server or toxiproxy; SERVICE=… with make')
+    .action(async (word: string | undefined) => {
+      const service = serviceNamed(word ?? process.env.SERVICE, action);
+      const ground = await openGround(asMade());
+      try {
+        await actOn(service, action, ground, print);
+      } finally {
+        await ground.leave();
+      }
+    });
+}
 program
   .command('status')
   .description("services, the link, the collector's queue, the server's audit")

@@ -175,9 +175,13 @@ export class ComposeGround implements Ground {
     return mend({ docker, project, starts: true, restartServer });
   }
 
+  leave(): Promise<void> {
+    return this.#ends.close();
+  }
+
   async close(): Promise<void> {
     await this.heal();
-    await this.#ends.close();
+    await this.leave();
   }
 
   async #secrets() {

@@ -188,6 +188,8 @@ export interface Ground {
    * launched and not removed. In words what it mended; nothing on a ground that was whole.
    */
   heal(): Promise<string[]>;
-  /** Heals, and stops looking on. The lab itself goes on. */
+  /** Stops looking on. The lab goes on as it is, harmed or not. */
+  leave(): Promise<void>;
+  /** Heals, and leaves. */
   close(): Promise<void>;
 }

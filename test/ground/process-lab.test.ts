@@ -8,11 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PORT_IN_COMPOSE } from '#lab/ground/ground.ts';
+import { openGround } from '#lab/ground/open.ts';
 import { ControlClient } from '#lab/ground/process/client.ts';
 import { ProcessGround } from '#lab/ground/process/ground.ts';
 import { markedWith } from '#lab/ground/process/proc.ts';
 import { Link } from '#lab/link.ts';
 import { Pipeline } from '#lab/pipeline.ts';
+import { actOn } from '#lab/service-commands.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { status } from '#lab/status.ts';
 import { down } from '#lab/stop.ts';
@@ -171,6 +173,31 @@ test('a link that leads elsewhere is told by the server, and led back by it', as
     headers: { 'content-type': 'application/json' },
     body: '{"action":"restore"}',
   });
+  await untilFramesArrive();
+});
+
+test('a service is killed, frozen and thawed as by the commands, and up thaws, too', async () => {
+  const act = async (action: 'kill' | 'freeze' | 'thaw') => {
+    const own = await openGround(context);
+    try {
+      await actOn('collector', action, own, print);
+    } finally {
+      await own.leave();
+    }
+  };
+  const collector = ground.service('collector');
+  const before = await collector.state();
+  await act('freeze');
+  expect(await collector.state()).toEqual({ ...before, frozen: true });
+  await act('thaw');
+  expect(await collector.state()).toEqual(before);
+  await untilFramesArrive();
+  await act('freeze');
+  await up(context, print);
+  expect(await collector.state()).toEqual(before);
+  await act('kill');
+  await until('it is back', async () => (await collector.state()).running);
+  expect((await collector.state()).generation).not.toBe(before.generation);
   await untilFramesArrive();
 });
 

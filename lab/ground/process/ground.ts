@@ -156,9 +156,13 @@ export class ProcessGround implements Ground {
     return mended;
   }
 
+  async leave(): Promise<void> {
+    this.#client.close();
+  }
+
   async close(): Promise<void> {
     await this.heal();
-    this.#client.close();
+    await this.leave();
   }
 
   get #secured(): boolean {

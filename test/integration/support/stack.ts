@@ -151,6 +151,10 @@ export class Stack implements Ground {
     return this.#ground.heal();
   }
 
+  leave(): Promise<void> {
+    return this.#ground.leave();
+  }
+
   close(): Promise<void> {
     return this.#ground.close();
   }

@@ -185,6 +185,8 @@ export class FakeLab implements Ground {
     return mended;
   }
 
+  async leave(): Promise<void> {}
+
   async close(): Promise<void> {
     await this.heal();
   }
