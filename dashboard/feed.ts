@@ -1,0 +1,308 @@
+/**
+ * What is asked when. Events say that something is new; of that only is asked, each thing at most
+ * once a second and never twice at a time. Of the series only the end is asked anew, or from where
+ * late frames have come in. Where events don't come all is asked every few seconds; while nobody
+ * sees the page nothing is.
+ */
+
+import type { Link } from './answers.ts';
+import { metricsOf } from './charts/specs.ts';
+import { serverNow, setClock } from './clock.ts';
+import { heldOf, mergeTail } from './columns.ts';
+import { EventFeed, type Stored } from './events.ts';
+import { isLive, type Window, windowOf } from './range.ts';
+import { Repeated } from './repeated.ts';
+import {
+  ApiError,
+  askAudit,
+  askCatalogue,
+  askCollectors,
+  askGaps,
+  askLab,
+  askSeries,
+} from './requests.ts';
+import { type Connection, type Store, shownId } from './state.ts';
+import { MINUTE, SECOND, timeOf } from './time.ts';
+
+const POINTS_MAX = 1_000;
+const TAIL = 2 * MINUTE;
+const POLL_MS = 5 * SECOND;
+/** A frame that is further behind than this came late: the server says so of values, too. */
+const LATE = 10 * SECOND;
+const LATE_REFRESH_MS = 10 * SECOND;
+
+export class Feed {
+  readonly #store: Store;
+  readonly #events: EventFeed;
+  readonly #collectors = new Repeated(() => this.#tried(() => this.#askCollectors()), SECOND);
+  readonly #audit = new Repeated(() => this.#tried(() => this.#askAudit()), SECOND);
+  readonly #allAudits = new Repeated(() => this.#tried(() => this.#askAllAudits()), POLL_MS);
+  readonly #gaps = new Repeated(() => this.#tried(() => this.#askGaps()), 2 * SECOND);
+  readonly #lab = new Repeated(() => this.#tried(() => this.#askLab()), SECOND);
+  readonly #series = new Repeated(() => this.#tried(() => this.#askSeries()), SECOND);
+  readonly #every: readonly Repeated[];
+  /** Of each epoch, how far the events have told; frames of one come in order. */
+  readonly #told = new Map<string, number>();
+  #eventsOpen = false;
+  #poll: ReturnType<typeof setInterval> | undefined;
+  /** From when on the series are to be asked anew; -Infinity for all. */
+  #staleFrom = Number.NEGATIVE_INFINITY;
+  #lateAt = Number.NEGATIVE_INFINITY;
+  #wholeAt = 0;
+  #metrics: { readonly collector: string; readonly names: readonly string[] } | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#every = [
+      this.#collectors,
+      this.#audit,
+      this.#allAudits,
+      this.#gaps,
+      this.#lab,
+      this.#series,
+    ];
+    this.#events = new EventFeed({
+      onOpen: (anew) => this.#onOpen(anew),
+      onLost: () => this.#onLost(),
+      onStored: (stored) => this.#onStored(stored),
+      onCollector: () => this.#onCollector(),
+      onLink: (link) => this.#onLink(link),
+    });
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) this.stop();
+      else this.start();
+    });
+  }
+
+  start(): void {
+    if (this.#poll !== undefined) return;
+    this.#events.open();
+    this.#askAll();
+    this.#poll = setInterval(() => this.#onPoll(), POLL_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#poll);
+    this.#poll = undefined;
+    this.#eventsOpen = false;
+    this.#events.close();
+    for (const one of this.#every) one.stop();
+  }
+
+  /** Another collector, or another range. */
+  onView(): void {
+    this.#staleFrom = Number.NEGATIVE_INFINITY;
+    for (const one of [this.#series, this.#gaps, this.#audit]) one.now();
+  }
+
+  /** The link was changed by this page. */
+  onLinkChanged(link: Link): void {
+    this.#onLink(link);
+  }
+
+  #askAll(): void {
+    this.#staleFrom = Number.NEGATIVE_INFINITY;
+    for (const one of this.#every) one.now();
+  }
+
+  #onPoll(): void {
+    const { collectors, audits } = this.#store.state;
+    this.#collectors.soon();
+    if ((collectors?.length ?? 0) > 1) this.#allAudits.soon();
+    const pending = audits.get(shownId(this.#store.state) ?? '')?.totals.pending ?? 0;
+    const isLate = pending > 0 || serverNow() - this.#lateAt < 2 * LATE;
+    if (isLate && Date.now() - this.#wholeAt >= LATE_REFRESH_MS) {
+      this.#staleFrom = Number.NEGATIVE_INFINITY;
+      this.#series.soon();
+    }
+    if (this.#eventsOpen) return;
+    for (const one of this.#every) one.soon();
+  }
+
+  #onOpen(anew: boolean): void {
+    this.#eventsOpen = true;
+    if (this.#store.state.connection.kind !== 'live') this.#connection({ kind: 'live' });
+    if (anew) this.#askAll();
+  }
+
+  #onLost(): void {
+    this.#eventsOpen = false;
+    if (this.#store.state.connection.kind === 'live') {
+      this.#connection({ kind: 'polling', since: Date.now() });
+    }
+    this.#collectors.soon();
+  }
+
+  #onStored({ collector, epoch, captured_at }: Stored): void {
+    this.#collectors.soon();
+    if (collector !== shownId(this.#store.state)) return;
+    const captured = timeOf(captured_at);
+    const before = this.#told.get(epoch) ?? captured;
+    this.#told.set(epoch, Math.max(captured, before));
+    this.#staleFrom = Math.min(this.#staleFrom, captured, before);
+    if (serverNow() - Math.min(captured, before + SECOND) > LATE) this.#lateAt = serverNow();
+    this.#series.soon();
+    this.#audit.soon();
+  }
+
+  #onCollector(): void {
+    for (const one of [this.#collectors, this.#audit, this.#allAudits, this.#lab]) one.soon();
+  }
+
+  #onLink(link: Link): void {
+    this.#store.setLink(link);
+    this.#lab.soon();
+  }
+
+  #connection(connection: Connection): void {
+    this.#store.set({ connection });
+  }
+
+  /** An answer or none: both say whether the server is there. */
+  async #tried(asking: () => Promise<void>): Promise<void> {
+    const { state } = this.#store;
+    try {
+      await asking();
+      if (state.connection.kind !== 'live') {
+        if (this.#eventsOpen) this.#connection({ kind: 'live' });
+        else if (state.connection.kind !== 'polling') {
+          this.#connection({ kind: 'polling', since: Date.now() });
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const { connection } = this.#store.state;
+      const since = connection.kind === 'away' ? connection.since : Date.now();
+      this.#connection({ kind: 'away', since, reason: error.message });
+    }
+  }
+
+  async #askCollectors(): Promise<void> {
+    const answer = await askCollectors();
+    setClock(timeOf(answer.as_of));
+    const before = shownId(this.#store.state);
+    this.#store.set({ asOf: timeOf(answer.as_of), collectors: answer.collectors });
+    if (shownId(this.#store.state) !== before) this.onView();
+  }
+
+  async #askAudit(): Promise<void> {
+    const id = shownId(this.#store.state);
+    if (id === undefined) return;
+    const { collectors } = await askAudit(id);
+    const { audits } = this.#store.state;
+    const [now, before] = [collectors[0], audits.get(id)];
+    if (now === undefined) return;
+    this.#store.set({ audits: new Map(audits).set(id, now) });
+    const { stored: _, ...others } = now.totals;
+    const { stored: __, ...othersBefore } = before?.totals ?? { stored: 0 };
+    if (JSON.stringify(others) !== JSON.stringify(othersBefore)) this.#gaps.soon();
+  }
+
+  async #askAllAudits(): Promise<void> {
+    const { collectors } = await askAudit();
+    this.#store.set({ audits: new Map(collectors.map((audit) => [audit.collector, audit])) });
+  }
+
+  async #askGaps(): Promise<void> {
+    const { state } = this.#store;
+    const collector = shownId(state);
+    if (collector === undefined) return;
+    const gaps = await orUndefined(askGaps(collector, this.#window()));
+    if (shownId(this.#store.state) === collector) this.#store.set({ gaps });
+  }
+
+  async #askLab(): Promise<void> {
+    this.#store.set({ lab: await askLab() });
+  }
+
+  async #askSeries(): Promise<void> {
+    const { view } = this.#store.state;
+    const collector = shownId(this.#store.state);
+    if (collector === undefined) return;
+    const metrics = await this.#metricsOf(collector);
+    if (metrics === undefined) return;
+    if (metrics.length > 0) {
+      const fits = await this.#askTail(collector, metrics);
+      if (!fits) await this.#askWhole(collector, metrics);
+    }
+    // The view has changed meanwhile: this was the answer to another question.
+    if (view !== this.#store.state.view) return this.onView();
+    const completeTo = this.#store.state.held?.data.completeTo;
+    if (completeTo === undefined) this.#series.soon();
+  }
+
+  /** Answers whether that was enough. */
+  async #askTail(collector: string, metrics: readonly string[]): Promise<boolean> {
+    const { held, view } = this.#store.state;
+    if (held?.collector !== collector || this.#staleFrom === Number.NEGATIVE_INFINITY) return false;
+    const { from: windowFrom, to: windowTo } = this.#window();
+    // What is new is not in what is shown.
+    if (!isLive(view.range) && this.#staleFrom > windowTo) return true;
+    const { width, from, to } = held.data;
+    const first = Math.max(from, Math.min(this.#staleFrom, to, windowTo - TAIL));
+    const tail = {
+      from: Math.floor(first / width) * width,
+      to: Math.max(Math.ceil(windowTo / width) * width, to),
+    };
+    this.#staleFrom = Number.POSITIVE_INFINITY;
+    const points = Math.round((tail.to - tail.from) / width);
+    const answer = heldOf(await this.#orStale(askSeries(collector, metrics, tail, points)));
+    if (view !== this.#store.state.view) return true;
+    const data = mergeTail(held.data, answer, windowFrom - width);
+    if (data === undefined) return false;
+    this.#store.set({ held: { collector, data } });
+    return true;
+  }
+
+  async #askWhole(collector: string, metrics: readonly string[]): Promise<void> {
+    const { view } = this.#store.state;
+    this.#staleFrom = Number.POSITIVE_INFINITY;
+    this.#wholeAt = Date.now();
+    const answer = await this.#orStale(askSeries(collector, metrics, this.#window(), POINTS_MAX));
+    if (view !== this.#store.state.view) return;
+    this.#store.set({ held: { collector, data: heldOf(answer) }, seriesError: undefined });
+  }
+
+  /** What could not be had is still to be asked. */
+  async #orStale<T>(asking: Promise<T>): Promise<T> {
+    try {
+      return await asking;
+    } catch (error) {
+      this.#staleFrom = Number.NEGATIVE_INFINITY;
+      throw error;
+    }
+  }
+
+  async #metricsOf(collector: string): Promise<readonly string[] | undefined> {
+    const known = this.#metrics;
+    if (known?.collector === collector && this.#staleFrom !== Number.NEGATIVE_INFINITY) {
+      return known.names;
+    }
+    const catalogue = await orUndefined(askCatalogue(collector));
+    if (catalogue === undefined) {
+      this.#store.set({ seriesError: 'this server keeps no series: HOLDFAST_SERIES is off' });
+      return undefined;
+    }
+    const one = catalogue.collectors.find((each) => each.collector === collector);
+    const names = metricsOf(one?.series.map(({ metric }) => metric) ?? []);
+    this.#metrics = { collector, names };
+    const first = one?.first_captured_at;
+    this.#store.set({ firstCapturedAt: typeof first === 'string' ? timeOf(first) : undefined });
+    return names;
+  }
+
+  #window(): Window {
+    const { view, firstCapturedAt } = this.#store.state;
+    return windowOf(view.range, serverNow(), firstCapturedAt);
+  }
+}
+
+/** What this server does not have is undefined. */
+async function orUndefined<T>(asking: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asking;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
+}

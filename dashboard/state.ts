@@ -1,0 +1,77 @@
+/**
+ * All that the page shows, in one place. Parts of it are replaced, never changed; who watches is
+ * told once for all that was replaced until the browser draws.
+ */
+import type { Audit, Collector, GapsAnswer, LabAnswer, Link } from './answers.ts';
+import type { Held } from './columns.ts';
+import type { View } from './url-state.ts';
+
+export type Connection =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'live' }
+  /** The server answers, but events don't come. */
+  | { readonly kind: 'polling'; readonly since: number }
+  /** `since` by this browser's clock. */
+  | { readonly kind: 'away'; readonly since: number; readonly reason: string };
+
+export interface State {
+  readonly view: View;
+  readonly connection: Connection;
+  /** By the server's clock; undefined until it has answered. */
+  readonly asOf: number | undefined;
+  readonly collectors: readonly Collector[] | undefined;
+  readonly audits: ReadonlyMap<string, Audit>;
+  readonly gaps: GapsAnswer | undefined;
+  /** Undefined: there is no lab. */
+  readonly lab: LabAnswer | undefined;
+  readonly held: { readonly collector: string; readonly data: Held } | undefined;
+  /** Why there are no series. */
+  readonly seriesError: string | undefined;
+  readonly firstCapturedAt: number | undefined;
+}
+
+export class Store {
+  #state: State;
+  readonly #watchers = new Set<(state: State) => void>();
+  #pending = false;
+
+  constructor(state: State) {
+    this.#state = state;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  set(change: Partial<State>): void {
+    this.#state = { ...this.#state, ...change };
+    if (this.#pending) return;
+    this.#pending = true;
+    requestAnimationFrame(() => {
+      this.#pending = false;
+      for (const watcher of this.#watchers) watcher(this.#state);
+    });
+  }
+
+  watch(watcher: (state: State) => void): void {
+    this.#watchers.add(watcher);
+  }
+
+  setLink(link: Link): void {
+    const { lab } = this.#state;
+    if (lab !== undefined) this.set({ lab: { ...lab, link } });
+  }
+}
+
+/** The collector that is shown: the chosen one, or the first that there is. */
+export function shownId({
+  view,
+  collectors,
+}: Pick<State, 'view' | 'collectors'>): string | undefined {
+  return view.collector ?? collectors?.[0]?.collector;
+}
+
+export function shownCollector(state: State): Collector | undefined {
+  const id = shownId(state);
+  return state.collectors?.find(({ collector }) => collector === id);
+}
