@@ -1,0 +1,106 @@
+/**
+ * What lies under the charts as stretches of time: the producer's states, the faults of the link,
+ * frames that are not there and why. Pure; times in milliseconds.
+ */
+import type { Fault, Gap, GapsAnswer } from '../answers.ts';
+import type { Column } from '../columns.ts';
+import type { Window } from '../range.ts';
+import { timeOf } from '../time.ts';
+import { LAG_METRIC, STATE_METRIC } from './specs.ts';
+
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+  /** How it looks. */
+  readonly kind: 'plain' | 'warn' | 'bad' | 'gap' | 'waiting' | 'late';
+  readonly text: string;
+}
+
+const STATE_KINDS: Readonly<Record<string, Span['kind']>> = {
+  Ready: 'plain',
+  Recovering: 'warn',
+  Backoff: 'bad',
+};
+
+/** In which state the producer was, as its samples tell: for most of each bucket. */
+export function stateSpans(columns: readonly Column[], width: number): Span[] {
+  const states = columns.filter(({ metric }) => metric === STATE_METRIC);
+  const most = new Map<number, { state: string; share: number }>();
+  for (const { attributes, t, mean } of states) {
+    const state = attributes.state ?? '';
+    for (const [i, at] of t.entries()) {
+      const share = mean[i] ?? 0;
+      if (share > (most.get(at)?.share ?? 0)) most.set(at, { state, share });
+    }
+  }
+  const times = [...most.keys()].sort((a, b) => a - b);
+  const step = Math.max(width, stepOf(times));
+  const spans: Span[] = [];
+  for (const at of times) {
+    const state = most.get(at)?.state ?? '';
+    const last = spans.at(-1);
+    if (last !== undefined && last.text === state && at - last.to <= 2 * step) {
+      spans[spans.length - 1] = { ...last, to: at + step };
+    } else {
+      // The one before lasts until here, unless nothing is known in between.
+      if (last !== undefined && at - last.to <= 2 * step)
+        spans[spans.length - 1] = { ...last, to: at };
+      spans.push({ from: at, to: at + step, kind: STATE_KINDS[state] ?? 'plain', text: state });
+    }
+  }
+  return spans;
+}
+
+export function faultSpans(faults: readonly Fault[], now: number): Span[] {
+  return faults.map(({ from, to, state, details }) => ({
+    from: timeOf(from),
+    to: to === null ? now : timeOf(to),
+    kind: state === 'cut' ? 'bad' : 'warn',
+    text: [state === 'unknown' ? 'link not known' : state, ...details].join(' · '),
+  }));
+}
+
+/** Frames that are not stored: by when their stored neighbours were captured. */
+export function gapSpans(answer: GapsAnswer | undefined, window: Window): Span[] {
+  return (answer?.gaps ?? []).map((gap) => ({
+    from: gap.captured_after === null ? window.from : timeOf(gap.captured_after),
+    to: gap.captured_before === null ? window.to : timeOf(gap.captured_before),
+    kind: gap.kind === 'pending' ? 'waiting' : 'gap',
+    text: gapText(gap),
+  }));
+}
+
+export function gapText({ kind, from, to, reason }: Gap): string {
+  const count = to - from + 1;
+  const frames = `${count.toLocaleString('en')} ${count === 1 ? 'frame' : 'frames'} ${kind}`;
+  return reason === null ? frames : `${frames}: ${reason}`;
+}
+
+/** Where frames came in late. Of all series, for slow probes have values in some samples only. */
+export function lateSpans(columns: readonly Column[], width: number): Span[] {
+  const late = new Set<number>();
+  const source = columns.filter(({ metric }) => metric === LAG_METRIC);
+  for (const { t, late: counts } of source.length > 0 ? source : columns) {
+    for (const [i, at] of t.entries()) if ((counts[i] ?? 0) > 0) late.add(at);
+  }
+  const times = [...late].sort((a, b) => a - b);
+  const step = Math.max(width, stepOf(times));
+  const apart = (i: number) =>
+    (times[i] ?? 0) - (times[i - 1] ?? Number.NEGATIVE_INFINITY) > 2 * step;
+  const starts = [...times.keys()].filter(apart);
+  return starts.map((start, i) => ({
+    from: times[start] ?? 0,
+    to: (times[(starts[i + 1] ?? times.length) - 1] ?? 0) + step,
+    kind: 'late',
+    text: 'arrived late, with the times of capture',
+  }));
+}
+
+export function spanAt(spans: readonly Span[], time: number): Span | undefined {
+  return spans.findLast(({ from, to }) => from <= time && time < to);
+}
+
+function stepOf(times: readonly number[]): number {
+  const steps = times.slice(1).map((at, i) => at - (times[i] ?? 0));
+  return steps.sort((a, b) => a - b)[steps.length >> 1] ?? 0;
+}
