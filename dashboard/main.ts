@@ -1,5 +1,111 @@
-/** The dashboard's start: builds the page and keeps it up to date. */
+/** The dashboard's start: makes the parts of the page, and ties them to what is known. */
 import 'uplot/dist/uPlot.min.css';
-import uPlot from 'uplot';
+import { ChartGroup } from './charts/group.ts';
+import { h } from './dom.ts';
+import { Feed } from './feed.ts';
+import { AuditBar } from './panels/audit-bar.ts';
+import { CollectorList } from './panels/collectors.ts';
+import { ExportLinks } from './panels/export.ts';
+import { LinkPanel } from './panels/link.ts';
+import { Notice } from './panels/notice.ts';
+import { RangeBar } from './panels/range-bar.ts';
+import { RangesDialog } from './panels/ranges-dialog.ts';
+import { StoryPanel } from './panels/story.ts';
+import { Top } from './panels/top.ts';
+import { FIRST_RANGE, isLive, type Range } from './range.ts';
+import { type State, Store, shownId } from './state.ts';
+import { searchOf, type View, viewOf } from './url-state.ts';
 
-document.title = `Holdfast ${uPlot.name}`;
+/** Time goes by where nothing else happens: what is counted, and what follows now. */
+const TICK_MS = 1_000;
+
+const store = new Store({
+  view: viewOf(location.search),
+  connection: { kind: 'connecting' },
+  asOf: undefined,
+  collectors: undefined,
+  audits: new Map(),
+  gaps: undefined,
+  lab: undefined,
+  held: undefined,
+  seriesError: undefined,
+  firstCapturedAt: undefined,
+});
+const feed = new Feed(store);
+
+/** Where one goes back to from a closer look. */
+let home: Range = isLive(store.state.view.range) ? store.state.view.range : FIRST_RANGE;
+
+function show(view: View): void {
+  history.pushState(null, '', searchOf(view) || location.pathname);
+  look(view);
+}
+
+function look(view: View): void {
+  store.set({ view });
+  feed.onView();
+}
+
+function showRange(range: Range): void {
+  if (isLive(range)) home = range;
+  show({ ...store.state.view, range });
+}
+
+const reset = () => showRange(home);
+
+const top = new Top();
+const collectors = new CollectorList((collector) => {
+  store.set({ gaps: undefined, firstCapturedAt: undefined });
+  show({ ...store.state.view, collector });
+});
+const link = new LinkPanel((changed) => feed.onLinkChanged(changed));
+const ranges = new RangesDialog();
+const audit = new AuditBar((fate) => ranges.open(fate));
+const story = new StoryPanel();
+const notice = new Notice();
+const range = new RangeBar(showRange, reset);
+const charts = new ChartGroup(showRange, reset);
+const takeaway = new ExportLinks();
+const view = h('div', { class: 'view' }, range.element, charts.element, takeaway.element);
+
+document
+  .getElementById('app')
+  ?.append(
+    top.element,
+    h('aside', {}, collectors.element, link.element),
+    h('main', {}, audit.element, story.element, notice.element, view),
+    ranges.element,
+  );
+
+store.watch((state: State) => {
+  const empty = shownId(state) === undefined;
+  view.hidden = empty || state.seriesError !== undefined;
+  audit.element.hidden = empty;
+  story.element.hidden = empty;
+  for (const part of [
+    top,
+    collectors,
+    link,
+    audit,
+    story,
+    notice,
+    range,
+    ranges,
+    charts,
+    takeaway,
+  ]) {
+    part.update(state);
+  }
+  document.title = titleOf(state);
+});
+
+function titleOf(state: State): string {
+  const id = shownId(state);
+  return id === undefined ? 'Holdfast' : `${id} – Holdfast`;
+}
+
+window.addEventListener('popstate', () => look(viewOf(location.search)));
+setInterval(() => {
+  if (!document.hidden) store.set({});
+}, TICK_MS);
+feed.start();

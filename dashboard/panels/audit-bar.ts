@@ -1,0 +1,83 @@
+/**
+ * What became of the shown collector's frames, always in sight. Each number is a button that opens
+ * the ranges behind it.
+ */
+import { FATES, type Fate } from '../answers.ts';
+import { serverNow } from '../clock.ts';
+import { h, setAttribute, setText } from '../dom.ts';
+import { type State, shownCollector, shownId } from '../state.ts';
+import { clockText, timeOf } from '../time.ts';
+import { countText, NO_VALUE, shortCountText, valueText } from '../units.ts';
+
+const MEANINGS: Readonly<Record<Fate, string>> = {
+  stored: 'in the store, each once',
+  declared: 'given up by the collector, with the reason',
+  rejected: 'refused by the server for good, with the reason',
+  pruned: 'stored once, removed since by retention',
+  pending: 'announced, still on the collector’s disk',
+  missing: 'not settled, and nobody has them',
+};
+
+interface Item {
+  readonly button: HTMLButtonElement;
+  readonly long: HTMLElement;
+  readonly short: HTMLElement;
+}
+
+export class AuditBar {
+  readonly element: HTMLElement;
+  readonly #id = h('h2', { class: 'shown-id' }, NO_VALUE);
+  readonly #state = h('p', { class: 'state' });
+  readonly #items = new Map<Fate, Item>();
+
+  constructor(onOpen: (fate: Fate) => void) {
+    const list = h('ul', { class: 'fates', 'aria-label': 'Audit' });
+    for (const fate of FATES) {
+      const [long, short] = [h('b', { class: 'long' }, NO_VALUE), h('b', { class: 'short' })];
+      const button = h(
+        'button',
+        { type: 'button', title: MEANINGS[fate], 'data-fate': fate },
+        h('span', {}, fate),
+        long,
+        short,
+      );
+      button.addEventListener('click', () => onOpen(fate));
+      list.append(h('li', {}, button));
+      this.#items.set(fate, { button, long, short });
+    }
+    this.element = h(
+      'section',
+      { class: 'bar', 'aria-label': 'The collector that is shown' },
+      h('div', { class: 'who' }, this.#id, this.#state),
+      list,
+    );
+  }
+
+  update(state: State): void {
+    const id = shownId(state);
+    setText(this.#id, id ?? 'No collector');
+    const collector = shownCollector(state);
+    const now = serverNow();
+    const { delivery_lag: lag, silent_since: silent } = collector ?? {};
+    const facts =
+      collector === undefined
+        ? ''
+        : silent != null
+          ? `silent since ${clockText(timeOf(silent), now)}`
+          : `connected${lag == null ? '' : `, lag ${valueText(lag.p50_ms / 1_000, 's')}`}`;
+    setText(this.#state, facts);
+    setAttribute(this.#state, 'data-connected', collector && String(collector.connected));
+    const totals = state.audits.get(id ?? '')?.totals;
+    for (const [fate, { button, long, short }] of this.#items) {
+      const count = totals?.[fate];
+      setText(long, count === undefined ? NO_VALUE : countText(count));
+      setText(short, count === undefined ? NO_VALUE : shortCountText(count));
+      setAttribute(button, 'data-some', count === undefined || count === 0 ? undefined : '');
+      setAttribute(
+        button,
+        'aria-label',
+        `${fate}: ${count === undefined ? 'not known' : countText(count)}, ${MEANINGS[fate]}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/** Who there is: each collector a link to it, with what one wants to see at a glance. */
+import type { Audit, Collector } from '../answers.ts';
+import { serverNow } from '../clock.ts';
+import { h, setAttribute, setText } from '../dom.ts';
+import { type State, shownId } from '../state.ts';
+import { durationText, timeOf } from '../time.ts';
+import { shortCountText, valueText } from '../units.ts';
+import { searchOf } from '../url-state.ts';
+
+/** With more than this one wants to search. */
+const SEARCH_FROM = 9;
+
+interface Row {
+  readonly item: HTMLLIElement;
+  readonly link: HTMLAnchorElement;
+  readonly state: HTMLElement;
+  readonly lag: HTMLElement;
+  readonly open: HTMLElement;
+}
+
+export class CollectorList {
+  readonly element: HTMLElement;
+  readonly #list = h('ul');
+  readonly #search = h('input', {
+    type: 'search',
+    placeholder: 'Find a collector',
+    'aria-label': 'Find a collector',
+    hidden: true,
+  });
+  readonly #details = h('details', { class: 'collectors' });
+  readonly #count = h('span', { class: 'quiet' });
+  readonly #rows = new Map<string, Row>();
+  readonly #onChoose: (collector: string) => void;
+
+  /** `onChoose` is told of a plain click; a link opens elsewhere as links do. */
+  constructor(onChoose: (collector: string) => void) {
+    this.#onChoose = onChoose;
+    const title = h('summary', {}, h('h2', {}, 'Collectors'), ' ', this.#count);
+    this.#details.append(title, this.#search, this.#list);
+    this.element = h('nav', { 'aria-label': 'Collectors' }, this.#details);
+    // Where there is room it is always open (the style sheet hides the mark).
+    const wide = matchMedia('(min-width: 60rem)');
+    const openIfWide = () => {
+      this.#details.open = wide.matches;
+    };
+    wide.addEventListener('change', openIfWide);
+    openIfWide();
+    this.#search.addEventListener('input', () => this.#filter());
+  }
+
+  update(state: State): void {
+    const { collectors = [], audits } = state;
+    const shown = shownId(state);
+    setText(this.#count, collectors.length === 0 ? '' : String(collectors.length));
+    this.#search.hidden = collectors.length < SEARCH_FROM;
+    for (const collector of collectors) {
+      const id = collector.collector;
+      const row = this.#rows.get(id) ?? this.#add(id);
+      setAttribute(row.link, 'href', hrefOf({ ...state.view, collector: id }));
+      setAttribute(row.link, 'aria-current', id === shown ? 'page' : undefined);
+      showRow(row, collector, audits.get(id));
+    }
+  }
+
+  #add(id: string): Row {
+    const [state, lag, open] = [
+      h('span'),
+      h('span', { class: 'lag' }),
+      h('span', { class: 'open' }),
+    ];
+    const link = h(
+      'a',
+      {},
+      h('span', { class: 'id' }, id),
+      h('span', { class: 'facts' }, state, lag, open),
+    );
+    link.addEventListener('click', (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+      event.preventDefault();
+      this.#onChoose(id);
+    });
+    const row: Row = { item: h('li', {}, link), link, state, lag, open };
+    this.#rows.set(id, row);
+    this.#list.append(row.item);
+    return row;
+  }
+
+  #filter(): void {
+    const wanted = this.#search.value.toLowerCase();
+    for (const [id, { item }] of this.#rows) item.hidden = !id.toLowerCase().includes(wanted);
+  }
+}
+
+function showRow(row: Row, collector: Collector, audit: Audit | undefined): void {
+  const { connected, silent_since, delivery_lag } = collector;
+  setAttribute(row.link, 'data-connected', String(connected));
+  const silent = silent_since === null ? 0 : serverNow() - timeOf(silent_since);
+  setText(row.state, connected ? 'connected' : `silent for ${durationText(silent)}`);
+  const lag =
+    delivery_lag === null
+      ? ''
+      : `lag ${valueText(delivery_lag.p50_ms / 1_000, 's')}, p99 ${valueText(delivery_lag.p99_ms / 1_000, 's')}`;
+  setText(row.lag, lag);
+  const { pending = 0, missing = 0 } = audit?.totals ?? {};
+  const open = [
+    pending > 0 ? `${shortCountText(pending)} pending` : '',
+    missing > 0 ? `${shortCountText(missing)} missing` : '',
+  ];
+  setText(row.open, open.filter((text) => text !== '').join(', '));
+  row.open.classList.toggle('bad', missing > 0);
+}
+
+function hrefOf(view: State['view']): string {
+  return searchOf(view) || '?';
+}

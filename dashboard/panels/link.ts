@@ -1,0 +1,125 @@
+/**
+ * The link between collector and server, in the lab: how it is, and what can be done to it. Each
+ * act says before what is going to happen and how it heals.
+ */
+import type { Link, LinkAction, LinkState } from '../answers.ts';
+import { serverNow } from '../clock.ts';
+import { h, setAttribute, setText } from '../dom.ts';
+import { ApiError, changeLink } from '../requests.ts';
+import type { State } from '../state.ts';
+import { clockText, timeOf } from '../time.ts';
+import { commandList } from './commands.ts';
+
+const WORDS: Readonly<Record<LinkState, string>> = {
+  whole: 'whole',
+  slow: 'slow',
+  cut: 'cut',
+  unknown: 'not known',
+};
+
+const SLOWNESS = [
+  { name: 'a little: 250 ms, 64 kB/s', latency_ms: 250, rate_kbps: 64 },
+  { name: 'a lot: 1 s, 16 kB/s', latency_ms: 1_000, rate_kbps: 16 },
+  { name: 'barely alive: 3 s, 4 kB/s', latency_ms: 3_000, rate_kbps: 4 },
+] as const;
+
+export class LinkPanel {
+  readonly element: HTMLElement;
+  readonly #onChanged: (link: Link) => void;
+  readonly #figure = h('div', { class: 'way', role: 'img' });
+  readonly #word = h('span', { class: 'word' });
+  readonly #details = h('p', { class: 'quiet since' });
+  readonly #told = h('p', { class: 'told', role: 'status' });
+  readonly #slowness = h(
+    'select',
+    { 'aria-label': 'How slow' },
+    ...SLOWNESS.map(({ name }, i) => h('option', { value: String(i) }, name)),
+  );
+  readonly #buttons: HTMLButtonElement[] = [];
+  #busy = false;
+
+  /** `onChanged` is told how the link is after an act. */
+  constructor(onChanged: (link: Link) => void) {
+    this.#onChanged = onChanged;
+    this.#figure.append(
+      h('span', {}, 'collector'),
+      h('span', { class: 'wire' }, this.#word),
+      h('span', {}, 'server'),
+    );
+    this.element = h(
+      'section',
+      { class: 'link', 'aria-labelledby': 'link-title', hidden: true },
+      h('h2', { id: 'link-title' }, 'The link'),
+      this.#figure,
+      this.#details,
+      this.#act(
+        'Cut',
+        () => ({ action: 'cut' }),
+        'Connections end and new ones are refused. The collector goes on capturing into its queue on disk; nothing is lost. Restore heals it.',
+      ),
+      this.#act(
+        'Slow',
+        () => ({ action: 'slow', ...this.#chosenSlowness() }),
+        'Everything takes that much longer, both ways. Frames come late, none is lost. Restore heals it.',
+        this.#slowness,
+      ),
+      this.#act(
+        'Restore',
+        () => ({ action: 'restore' }),
+        'The link is whole again. The collector finds back by itself, and what waited on its disk fills in below.',
+      ),
+      this.#told,
+      commandList(),
+    );
+  }
+
+  update({ lab, connection }: State): void {
+    this.element.hidden = lab === undefined;
+    if (lab === undefined) return;
+    const { state, since, details, error } = lab.link;
+    setAttribute(this.#figure, 'data-state', state);
+    setText(this.#word, WORDS[state]);
+    setAttribute(this.#figure, 'aria-label', `collector, link ${WORDS[state]}, server`);
+    const parts = [`${WORDS[state]} since ${clockText(timeOf(since), serverNow())}`, ...details];
+    setText(this.#details, error ?? parts.join(' · '));
+    for (const button of this.#buttons) button.disabled = this.#busy || connection.kind === 'away';
+  }
+
+  #act(
+    name: string,
+    action: () => LinkAction,
+    sentence: string,
+    choice?: HTMLElement,
+  ): HTMLElement {
+    const id = `act-${name.toLowerCase()}`;
+    const button = h('button', { type: 'button', 'aria-describedby': id }, name);
+    button.addEventListener('click', () => void this.#do(name, action()));
+    this.#buttons.push(button);
+    return h(
+      'div',
+      { class: 'act' },
+      h('div', { class: 'do' }, button, choice ?? ''),
+      h('p', { id }, sentence),
+    );
+  }
+
+  async #do(name: string, action: LinkAction): Promise<void> {
+    this.#busy = true;
+    setText(this.#told, '');
+    for (const button of this.#buttons) button.disabled = true;
+    try {
+      this.#onChanged(await changeLink(action));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setText(this.#told, `${name} was not done: ${error.message}`);
+    } finally {
+      this.#busy = false;
+      for (const button of this.#buttons) button.disabled = false;
+    }
+  }
+
+  #chosenSlowness(): { latency_ms: number; rate_kbps: number } {
+    const { latency_ms, rate_kbps } = SLOWNESS[Number(this.#slowness.value)] ?? SLOWNESS[0];
+    return { latency_ms, rate_kbps };
+  }
+}

@@ -1,0 +1,153 @@
+/** The ranges behind the audit's numbers: which seqs, why, and between which times of capture. */
+import { FATES, type Fate, type Gap, type SeqRange } from '../answers.ts';
+import { serverNow } from '../clock.ts';
+import { h, setText } from '../dom.ts';
+import { type State, shownId } from '../state.ts';
+import { clockText, timeOf, utcText } from '../time.ts';
+import { countText, plural } from '../units.ts';
+
+interface Row {
+  readonly epoch: string;
+  readonly range: SeqRange;
+  readonly gap: Gap | undefined;
+}
+
+const ROWS_MAX = 500;
+
+export class RangesDialog {
+  readonly element = h('dialog', { class: 'ranges', 'aria-labelledby': 'ranges-title' });
+  readonly #title = h('h2', { id: 'ranges-title' });
+  readonly #sum = h('p', { class: 'quiet' });
+  readonly #body = h('tbody');
+  readonly #none = h('p');
+  readonly #table = h(
+    'table',
+    {},
+    h(
+      'thead',
+      {},
+      h(
+        'tr',
+        {},
+        ...['Frames', 'Count', 'Captured between', 'Reason', 'Epoch'].map((name) =>
+          h('th', { scope: 'col' }, name),
+        ),
+      ),
+    ),
+    this.#body,
+  );
+  #fate: Fate = 'stored';
+  #state: State | undefined;
+  #shown = '';
+
+  constructor() {
+    const close = h('button', { type: 'button', class: 'close' }, 'Close');
+    close.addEventListener('click', () => this.element.close());
+    // A click beside it.
+    this.element.addEventListener('click', (event) => {
+      if (event.target === this.element) this.element.close();
+    });
+    this.element.append(
+      h(
+        'div',
+        { class: 'inside' },
+        h('header', {}, this.#title, close),
+        this.#sum,
+        this.#none,
+        h('div', { class: 'scroll' }, this.#table),
+      ),
+    );
+  }
+
+  open(fate: Fate): void {
+    this.#fate = fate;
+    this.#shown = '';
+    this.#show();
+    this.element.showModal();
+  }
+
+  update(state: State): void {
+    this.#state = state;
+    if (this.element.open) this.#show();
+  }
+
+  #show(): void {
+    const state = this.#state;
+    if (state === undefined) return;
+    const id = shownId(state) ?? '';
+    const audit = state.audits.get(id);
+    const total = audit?.totals[this.#fate] ?? 0;
+    setText(this.#title, `${this.#fate[0]?.toUpperCase()}${this.#fate.slice(1)} frames`);
+    setText(this.#sum, `${plural(total, 'frame')} of ${id}`);
+    const rows = rowsOf(state, this.#fate);
+    const shown = JSON.stringify([this.#fate, rows]);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    setText(this.#none, rows.length > 0 ? '' : 'There are none.');
+    this.#none.hidden = rows.length > 0;
+    this.#table.hidden = rows.length === 0;
+    this.#body.replaceChildren(...rows.slice(0, ROWS_MAX).map(rowElement));
+  }
+}
+
+function rowsOf({ audits, gaps, ...state }: State, fate: Fate): Row[] {
+  const audit = audits.get(shownId(state) ?? '');
+  const rows = (audit?.epochs ?? []).flatMap((epoch) => {
+    const ranges = fate === 'stored' ? storedRanges(epoch) : (epoch[fate] as readonly SeqRange[]);
+    return ranges.map((range) => ({
+      epoch: epoch.epoch,
+      range,
+      gap: gaps?.gaps.find(
+        (gap) =>
+          gap.kind === fate &&
+          gap.epoch === epoch.epoch &&
+          gap.from <= range.from &&
+          gap.to >= range.from,
+      ),
+    }));
+  });
+  return rows.reverse();
+}
+
+/** What none of the others have. */
+function storedRanges(
+  epoch: NonNullable<ReturnType<State['audits']['get']>>['epochs'][number],
+): SeqRange[] {
+  const others = FATES.flatMap((fate) => (fate === 'stored' ? [] : [...epoch[fate]]));
+  const ranges: SeqRange[] = [];
+  let next = epoch.first;
+  for (const { from, to } of others.sort((a, b) => a.from - b.from)) {
+    if (from > next) ranges.push({ from: next, to: from - 1 });
+    next = Math.max(next, to + 1);
+  }
+  if (next > 0 && next <= epoch.last) ranges.push({ from: next, to: epoch.last });
+  return ranges;
+}
+
+function rowElement({ epoch, range, gap }: Row): HTMLTableRowElement {
+  const { from, to, reason } = range;
+  return h(
+    'tr',
+    {},
+    h(
+      'td',
+      { class: 'number' },
+      from === to ? countText(from) : `${countText(from)} – ${countText(to)}`,
+    ),
+    h('td', { class: 'number' }, countText(to - from + 1)),
+    h('td', {}, ...timesOf(gap)),
+    h('td', {}, reason ?? gap?.reason ?? '–'),
+    h('td', {}, h('code', { title: epoch }, epoch.slice(0, 13))),
+  );
+}
+
+function timesOf(gap: Gap | undefined): (Node | string)[] {
+  if (gap === undefined) return ['–'];
+  return [moment(gap.captured_after), ' and ', moment(gap.captured_before)];
+}
+
+function moment(text: string | null): Node | string {
+  if (text === null) return '…';
+  const time = timeOf(text);
+  return h('time', { datetime: text, title: utcText(time) }, clockText(time, serverNow()));
+}

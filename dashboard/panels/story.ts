@@ -1,0 +1,126 @@
+/**
+ * What is going on with the shown collector, in a sentence or two: the place is always there, so
+ * nothing moves when something happens. What is counted stands apart from what is announced.
+ */
+import type { Collector } from '../answers.ts';
+import { serverNow } from '../clock.ts';
+import { h, setAttribute, setText } from '../dom.ts';
+import { type State, shownCollector } from '../state.ts';
+import { clockText, countingText, timeOf } from '../time.ts';
+import { plural, valueText } from '../units.ts';
+
+interface Story {
+  readonly kind: 'quiet' | 'silent' | 'healing' | 'trouble';
+  readonly head: string;
+  readonly text: string;
+  /** Counted from there. */
+  readonly since?: number;
+  readonly ownPage?: boolean;
+}
+
+export class StoryPanel {
+  readonly element: HTMLElement;
+  readonly #head = h('b', { class: 'head' });
+  readonly #count = h('span', { class: 'count', 'aria-hidden': 'true' });
+  readonly #text = h('span');
+  readonly #page = h(
+    'a',
+    { target: '_blank', rel: 'noopener', hidden: true },
+    'Open the collector’s own page',
+  );
+
+  constructor() {
+    this.element = h(
+      'section',
+      { class: 'story', 'aria-label': 'What is going on' },
+      h('p', { class: 'words', role: 'status' }, this.#head, ' ', this.#text),
+      h('p', { class: 'beside' }, this.#count, this.#page),
+    );
+  }
+
+  update(state: State): void {
+    const { kind, head, text, since, ownPage } = storyOf(state);
+    setAttribute(this.element, 'data-kind', kind);
+    setText(this.#head, head);
+    setText(this.#text, text);
+    setText(this.#count, since === undefined ? '' : countingText(serverNow() - since));
+    const page = ownPage === true ? state.lab?.collector_page : undefined;
+    this.#page.hidden = page == null;
+    if (page != null && /^https?:\/\//.test(page)) setAttribute(this.#page, 'href', page);
+  }
+}
+
+function storyOf(state: State): Story {
+  const { connection, asOf } = state;
+  if (connection.kind === 'away') {
+    const known =
+      asOf === undefined ? '' : ` What is shown was so at ${clockText(asOf, serverNow())}.`;
+    return {
+      kind: 'trouble',
+      head: 'The server does not answer.',
+      text: `It is asked again every few seconds.${known} Collectors keep what they capture, and deliver it when it is back.`,
+      since: connection.since,
+    };
+  }
+  if (state.collectors === undefined) return { kind: 'quiet', head: '', text: '' };
+  const collector = shownCollector(state);
+  if (collector === undefined) {
+    return state.view.collector === undefined
+      ? { kind: 'quiet', head: '', text: '' }
+      : {
+          kind: 'trouble',
+          head: 'No such collector.',
+          text: 'Nobody of this name has been heard here.',
+        };
+  }
+  const pending = state.audits.get(collector.collector)?.totals.pending ?? 0;
+  if (collector.silent_since !== null)
+    return silentStory(collector, collector.silent_since, pending);
+  if (pending > 0) {
+    return {
+      kind: 'healing',
+      head: `Catching up: ${plural(pending, 'frame')} pending.`,
+      text: 'They come from the collector’s disk and fill in below with the times at which they were captured.',
+      ownPage: true,
+    };
+  }
+  return liveStory(state, collector);
+}
+
+function silentStory({ newest }: Collector, silentSince: string, pending: number): Story {
+  const since = timeOf(silentSince);
+  const known =
+    newest === null
+      ? 'No frame of it is stored yet.'
+      : `Last known: frame ${newest.seq.toLocaleString('en')}, captured ${clockText(timeOf(newest.captured_at), serverNow())}${pending > 0 ? `, ${plural(pending, 'frame')} pending` : ''}.`;
+  return {
+    kind: 'silent',
+    head: `Silent since ${clockText(since, serverNow())}.`,
+    text: `${known} What it captures meanwhile waits on its disk and will fill in here.`,
+    since,
+    ownPage: true,
+  };
+}
+
+function liveStory({ lab }: State, { newest, delivery_lag, waiting }: Collector): Story {
+  if (waiting.length > 0) {
+    return {
+      kind: 'trouble',
+      head: 'Another process asks to come in under this name.',
+      text: 'Give each collector an id of its own.',
+    };
+  }
+  if (newest === null)
+    return { kind: 'quiet', head: 'Connected.', text: 'No frame is stored yet.' };
+  const lag =
+    delivery_lag === null
+      ? ''
+      : ` Half of the last minutes’ frames were stored within ${valueText(delivery_lag.p50_ms / 1_000, 's')} of their capture.`;
+  const slow =
+    lab?.link.state === 'slow' ? ' The link is slow: frames come later, none is lost.' : '';
+  return {
+    kind: 'quiet',
+    head: 'All is well.',
+    text: `Frames come in as they are captured.${lag}${slow}`,
+  };
+}
