@@ -44,6 +44,7 @@ export class Feed {
   /** Of each epoch, how far the events have told; frames of one come in order. */
   readonly #told = new Map<string, number>();
   #eventsOpen = false;
+  #hasLab = false;
   #poll: ReturnType<typeof setInterval> | undefined;
   /** From when on the series are to be asked anew; -Infinity for all. */
   #staleFrom = Number.NEGATIVE_INFINITY;
@@ -146,7 +147,8 @@ export class Feed {
   }
 
   #onCollector(): void {
-    for (const one of [this.#collectors, this.#audit, this.#allAudits, this.#lab]) one.soon();
+    for (const one of [this.#collectors, this.#audit, this.#allAudits]) one.soon();
+    if (this.#hasLab) this.#lab.soon();
   }
 
   #onLink(link: Link): void {
@@ -212,7 +214,9 @@ export class Feed {
   }
 
   async #askLab(): Promise<void> {
-    this.#store.set({ lab: await askLab() });
+    const lab = await askLab();
+    this.#hasLab = lab !== undefined;
+    this.#store.set({ lab });
   }
 
   async #askSeries(): Promise<void> {

@@ -12,6 +12,8 @@ export interface Area {
   readonly height: number;
 }
 
+const FAULT_PIXELS = 3;
+
 /** `place`: from a time to pixels of the canvas. */
 export function drawBackdrop(
   context: CanvasRenderingContext2D,
@@ -30,7 +32,10 @@ export function drawBackdrop(
     const width = Math.max(ratio, Math.round(place(to)) - left);
     if (left > area.left + area.width || left + width < area.left) continue;
     context.fillStyle = fillOf(context, kind, palette, ratio);
-    context.fillRect(left, area.top, width, area.height);
+    // Faults are told at the foot: what there is of the data is the matter of a chart.
+    const isFault = kind === 'bad' || kind === 'warn';
+    const top = isFault ? area.top + area.height - FAULT_PIXELS * ratio : area.top;
+    context.fillRect(left, top, width, area.top + area.height - top);
   }
   context.restore();
 }
@@ -47,9 +52,9 @@ function fillOf(
     case 'waiting':
       return hatch(context, faint(palette.accent, 0.4), ratio);
     case 'bad':
-      return faint(palette.bad, 0.08);
+      return palette.bad;
     case 'warn':
-      return faint(palette.warn, 0.08);
+      return palette.warn;
     default:
       return faint(palette.accent, 0.1);
   }

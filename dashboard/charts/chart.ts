@@ -211,8 +211,9 @@ export class Chart {
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
-    ctx.strokeStyle = this.#palette().accent;
-    ctx.lineWidth = 2.25 * ratio;
+    ctx.strokeStyle = this.#palette()['accent-line'];
+    ctx.setLineDash([]);
+    ctx.lineWidth = 2.5 * ratio;
     ctx.lineCap = 'round';
     ctx.lineJoin = 'round';
     ctx.beginPath();

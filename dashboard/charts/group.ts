@@ -111,15 +111,16 @@ export class ChartGroup {
   ): { lanes: Lane[]; backdrop: Span[] } {
     const faults = faultSpans(state.lab?.faults ?? [], this.#window.to);
     const gaps = [...gapSpans(state.gaps, this.#window), ...this.#silence(state)];
+    const late = lateSpans(columns, bucket);
     const lanes: Lane[] = [
       { name: 'Producer', spans: stateSpans(columns, bucket), empty: 'its state is not known' },
       { name: 'Gaps', spans: gaps, empty: 'none' },
-      { name: 'Late', spans: lateSpans(columns, bucket), empty: 'all came in time' },
+      { name: 'Late', spans: late, empty: 'all came in time' },
     ];
     if (state.lab !== undefined) {
       lanes.unshift({ name: 'Link', spans: faults, empty: 'whole all the time' });
     }
-    return { lanes, backdrop: [...faults, ...gaps] };
+    return { lanes, backdrop: [...faults, ...gaps, ...late] };
   }
 
   /** What a silent collector has captured since is not here yet. */
@@ -147,9 +148,11 @@ export class ChartGroup {
       while (axis.childElementCount < marks.length) axis.append(h('time'));
       for (const [i, { at, text }] of marks.entries()) {
         const mark = axis.children[i] as HTMLTimeElement;
-        setText(mark, text);
+        const place = ((at - from) / (to - from)) * width;
+        // What does not fit would make the page wider.
+        setText(mark, place > width - MARK_PIXELS / 4 ? '' : text);
         mark.title = utcText(at);
-        mark.style.left = `${((at - from) / (to - from)) * width}px`;
+        mark.style.left = `${place}px`;
       }
     }
   }
@@ -170,8 +173,9 @@ export class ChartGroup {
     const now = serverNow();
     const width = this.#state?.held?.data.width;
     const bucket =
-      width === undefined ? '' : ` · a point for each ${valueText(width / SECOND, 's')}`;
-    return `${clockText(from, now)} – ${clockText(to, now)}${bucket}`;
+      width === undefined ? '' : `, a point for each ${valueText(width / SECOND, 's')}`;
+    const follows = isLive(this.#state?.view.range ?? FIRST_RANGE) ? ', follows now' : '';
+    return `${clockText(from, now)} – ${clockText(to, now)}${follows}${bucket}`;
   }
 
   #placeOf(time: number): number {

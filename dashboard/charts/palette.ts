@@ -9,6 +9,7 @@ const NAMES = [
   'quiet',
   'line',
   'accent',
+  'accent-line',
   'bad',
   'warn',
   'ground',

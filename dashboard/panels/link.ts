@@ -18,9 +18,9 @@ const WORDS: Readonly<Record<LinkState, string>> = {
 };
 
 const SLOWNESS = [
-  { name: 'a little: 250 ms, 64 kB/s', latency_ms: 250, rate_kbps: 64 },
-  { name: 'a lot: 1 s, 16 kB/s', latency_ms: 1_000, rate_kbps: 16 },
-  { name: 'barely alive: 3 s, 4 kB/s', latency_ms: 3_000, rate_kbps: 4 },
+  { name: '250 ms, 64 kB/s', latency_ms: 250, rate_kbps: 64 },
+  { name: '1 s, 16 kB/s', latency_ms: 1_000, rate_kbps: 16 },
+  { name: '3 s, 4 kB/s', latency_ms: 3_000, rate_kbps: 4 },
 ] as const;
 
 export class LinkPanel {
@@ -60,13 +60,13 @@ export class LinkPanel {
       this.#act(
         'Slow',
         () => ({ action: 'slow', ...this.#chosenSlowness() }),
-        'Everything takes that much longer, both ways. Frames come late, none is lost. Restore heals it.',
+        'Everything takes that much longer, both ways, and no more than that gets through. Frames come late; none is lost. Restore heals it.',
         this.#slowness,
       ),
       this.#act(
         'Restore',
         () => ({ action: 'restore' }),
-        'The link is whole again. The collector finds back by itself, and what waited on its disk fills in below.',
+        'The link is whole again. The collector finds back by itself, and what waited on its disk fills in the gap.',
       ),
       this.#told,
       commandList(),

@@ -1,8 +1,8 @@
 /** Which time is shown: a row of ranges, one of the reader's own, and whether it follows now. */
 
 import { serverNow } from '../clock.ts';
-import { h, setAttribute, setText } from '../dom.ts';
-import { between, isLive, isSameRange, RANGES, type Range, windowOf } from '../range.ts';
+import { h, setAttribute } from '../dom.ts';
+import { between, isSameRange, RANGES, type Range, windowOf } from '../range.ts';
 import type { State } from '../state.ts';
 import { timeOf } from '../time.ts';
 
@@ -10,7 +10,6 @@ export class RangeBar {
   readonly element: HTMLElement;
   readonly #buttons: readonly { readonly range: Range; readonly button: HTMLButtonElement }[];
   readonly #reset = h('button', { type: 'button', class: 'plain' }, 'Reset');
-  readonly #follows = h('span', { class: 'follows' });
   readonly #from = h('input', { type: 'datetime-local', step: '1', required: true });
   readonly #to = h('input', { type: 'datetime-local', step: '1', required: true });
   readonly #own = h('details', { class: 'own' });
@@ -29,7 +28,6 @@ export class RangeBar {
       'div',
       { class: 'range', role: 'toolbar', 'aria-label': 'Time range' },
       h('div', { class: 'choices' }, ...this.#buttons.map(({ button }) => button), this.#own),
-      this.#follows,
       this.#reset,
     );
   }
@@ -40,10 +38,8 @@ export class RangeBar {
     for (const { range: each, button } of this.#buttons) {
       setAttribute(button, 'aria-pressed', String(isSameRange(each, range)));
     }
-    const live = isLive(range);
     const stock = this.#buttons.some(({ range: each }) => isSameRange(each, range));
     setAttribute(this.#own, 'data-chosen', stock ? undefined : '');
-    setText(this.#follows, live ? 'follows now' : 'stands still');
     this.#reset.disabled = stock;
   }
 

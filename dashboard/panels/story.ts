@@ -102,7 +102,7 @@ function silentStory({ newest }: Collector, silentSince: string, pending: number
   };
 }
 
-function liveStory({ lab }: State, { newest, delivery_lag, waiting }: Collector): Story {
+function liveStory({ lab, held }: State, { newest, delivery_lag, waiting }: Collector): Story {
   if (waiting.length > 0) {
     return {
       kind: 'trouble',
@@ -116,11 +116,14 @@ function liveStory({ lab }: State, { newest, delivery_lag, waiting }: Collector)
     delivery_lag === null
       ? ''
       : ` Half of the last minutes’ frames were stored within ${valueText(delivery_lag.p50_ms / 1_000, 's')} of their capture.`;
+  const late = held?.data.columns.some((column) => column.late.some((count) => count > 0));
+  const filled =
+    late === true ? ' What arrived late is drawn in colour, at the times of its capture.' : '';
   const slow =
     lab?.link.state === 'slow' ? ' The link is slow: frames come later, none is lost.' : '';
   return {
     kind: 'quiet',
     head: 'All is well.',
-    text: `Frames come in as they are captured.${lag}${slow}`,
+    text: `Frames come in as they are captured.${lag}${slow}${filled}`,
   };
 }
