@@ -84,16 +84,21 @@ export class Lab {
    * @throws OrderFailed where it has not, or where nobody can tell.
    */
   async order(order: LinkOrder): Promise<LinkReport> {
-    this.#options.log.info({ event: 'link_order', ...order }, 'an order for the link, by the API');
+    const { log } = this.#options;
+    log.info({ event: 'link_order', ...order }, 'an order for the link, by the API');
     this.#orders += 1;
-    try {
-      await this.#carryOut(order);
-    } catch (error) {
-      throw new OrderFailed(reasonOf(error), { cause: error });
-    } finally {
-      this.#orders -= 1;
-      await this.#look();
+    const failure = await this.#carryOut(order).then(
+      () => null,
+      (error: unknown) => ({ error }),
+    );
+    this.#orders -= 1;
+    const looked = this.#look();
+    if (failure !== null) {
+      // What came of it will be seen; who gave the order has waited long enough.
+      log.warn({ event: 'link_order_failed', err: failure.error }, 'it was not carried out');
+      throw new OrderFailed(reasonOf(failure.error));
     }
+    await looked;
     const { link } = this;
     if (link.error !== null) throw new OrderFailed(link.error);
     return link;
@@ -145,18 +150,20 @@ export class Lab {
     this.#onSight(seen.at, seen.sight);
   }
 
+  /** How it stands, and since when that is known; never rejects. */
   async #ask(): Promise<{ readonly at: number; readonly sight: Sight }> {
     const { link, surroundings } = this.#options;
-    const at = surroundings.wallTime();
+    const began = surroundings.wallTime();
     const callOff = surroundings.after(SILENT_MS, () => {
       if (this.#closed || this.#orders > 0 || this.link.state === 'unknown') return;
-      this.#onSight(at, unknown(`Toxiproxy has not answered for ${SILENT_MS / 1_000} s`));
+      this.#onSight(began, unknown(`Toxiproxy has not answered for ${SILENT_MS / 1_000} s`));
     });
     try {
       const { kind, toxics } = await link.read();
+      const at = surroundings.wallTime(); // it may have taken long to answer
       return { at, sight: { state: kind, details: toxics, error: null } };
     } catch (error) {
-      return { at, sight: unknown(reasonOf(error)) };
+      return { at: began, sight: unknown(reasonOf(error)) };
     } finally {
       callOff();
     }

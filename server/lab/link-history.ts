@@ -71,7 +71,7 @@ export class LinkHistory {
     return last?.to === null ? last : undefined;
   }
 
-  /** Takes note of what a look showed that began at `at`. Answers what has become different. */
+  /** Takes note of what was seen at `at`. Answers what has become different. */
   onSight(at: number, sight: Sight): { readonly report: boolean; readonly faults: boolean } {
     const before = this.#report;
     // Server and Toxiproxy start together: to wait for its first answer is no fault.

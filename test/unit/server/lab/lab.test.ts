@@ -71,7 +71,7 @@ describe('looking', () => {
     expect(link.reads).toBe(2);
     resolve();
     await clock.pass(0);
-    expect(lab.link.state).toBe('whole');
+    expect(lab.link).toMatchObject({ state: 'whole', since: 1_060_000_000 });
   });
 
   test('one connection that broke is no fault', async () => {
@@ -144,6 +144,7 @@ describe('orders', () => {
     const order = lab.order({ action: 'slow', latency_ms: 1, rate_kbps: 1 });
     await expect(order).rejects.toThrow('does not answer');
     await expect(order).rejects.toBeInstanceOf(OrderFailed);
+    await clock.pass(0);
     expect(lab.link).toMatchObject({ state: 'slow', details: ['the first of two'] });
   });
 
