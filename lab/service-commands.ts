@@ -13,6 +13,8 @@ type ServiceName = (typeof SERVICES)[number];
 export type ServiceAction = 'kill' | 'freeze' | 'thaw';
 
 interface Told {
+  /** As a sentence begins with it. */
+  readonly subject: string;
   /** What a kill means, once it is back. */
   readonly killed: string;
   /** What goes on meanwhile, and what does not. */
@@ -21,16 +23,19 @@ interface Told {
 
 const TOLD: Readonly<Record<ServiceName, Told>> = {
   collector: {
+    subject: 'The collector',
     killed: 'What it had accepted is in its queue on disk, and it goes on from there.',
     frozen: 'It captures nothing until it goes on; what it had accepted is on its disk.',
   },
   server: {
+    subject: 'The server',
     killed:
       'What it had confirmed is in its store; the collector comes back by itself and sends the rest.',
     frozen:
       'Its page and its API are silent, too. The collector gives the connection up after some seconds, and keeps what it captures.',
   },
   toxiproxy: {
+    subject: 'Toxiproxy',
     killed:
       'The link is whole then, cut or slow before or not; the collector comes back by itself.',
     frozen:
@@ -66,21 +71,22 @@ export async function actOn(
   print: (line: string) => void,
 ): Promise<void> {
   const service = ground.service(name);
+  const { subject, killed } = TOLD[name];
   const { running, frozen } = await service.state();
   if (!running) throw notRunning(name, action);
   switch (action) {
     case 'kill':
       await service.kill();
-      print(`The ${name} was killed (SIGKILL), and comes back by itself within seconds.`);
-      print(TOLD[name].killed);
+      print(`${subject} was killed (SIGKILL), and comes back by itself within seconds.`);
+      print(killed);
       print('To watch it: make status');
       return;
     case 'freeze':
       return freeze(name, { service, frozen }, print);
     case 'thaw':
-      if (!frozen) return print(`The ${name} was not frozen, so there is nothing to thaw.`);
+      if (!frozen) return print(`${subject} was not frozen, so there is nothing to thaw.`);
       await service.thaw();
-      print(`The ${name} goes on. To watch it catch up: make status`);
+      print(`${subject} goes on. To watch it catch up: make status`);
       return;
     default:
       return action satisfies never;
@@ -92,12 +98,13 @@ async function freeze(
   { service, frozen }: { readonly service: Service; readonly frozen: boolean },
   print: (line: string) => void,
 ): Promise<void> {
+  const { subject, frozen: meanwhile } = TOLD[name];
   if (frozen) {
-    print(`The ${name} stands still already.`);
+    print(`${subject} stands still already.`);
   } else {
     await service.freeze();
-    print(`The ${name} stands still: it has not ended, and does nothing more.`);
-    print(TOLD[name].frozen);
+    print(`${subject} stands still: it has not ended, and does nothing more.`);
+    print(meanwhile);
   }
   print(`It does not go on by itself: ./holdfast thaw ${name} (make up does it, too)`);
 }
@@ -106,7 +113,7 @@ function notRunning(name: ServiceName, action: ServiceAction): LabError {
   return new LabError({
     code: 'ground_failed',
     exitCode: EXIT.failed,
-    message: `the ${name} does not run now, so there is nothing to ${action}`,
+    message: `${name} does not run now, so there is nothing to ${action}`,
     next: ['It may be about to come back: make status', 'If not: make up'],
   });
 }
