@@ -21,15 +21,18 @@ import {
   frameOf,
   framesOf,
 } from '../unit/server/store-contract.ts';
+import { startToxiproxy } from './toxiproxy.ts';
 
 const EXAMPLES = 50;
 
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-openapi-'));
 let server: Program | undefined;
+let toxiproxy: Awaited<ReturnType<typeof startToxiproxy>> | undefined;
 
 afterAll(async () => {
   server?.process.kill('SIGTERM');
   await server?.exited();
+  toxiproxy?.stop();
   rmSync(directory, { recursive: true });
 });
 
@@ -50,7 +53,10 @@ test('schemathesis finds nothing', async () => {
   const schemathesis = process.env.HOLDFAST_SCHEMATHESIS;
   if (!schemathesis) throw new Error('run this by ./holdfast test-api');
   await fill();
+  toxiproxy = await startToxiproxy();
   server = new Program({
+    // A lab's server has all paths that there are.
+    HOLDFAST_LAB_TOXIPROXY: toxiproxy.url,
     HOLDFAST_STORE_PATH: directory,
     HOLDFAST_TOKEN: 'a token for the API tests',
     HOLDFAST_INGEST_PORT: '0',
