@@ -110,21 +110,33 @@ export class Follower {
    * Answers the time before which all that was stored is charted now; undefined when it is not.
    */
   catchUp(collector: string | undefined, mayGoOn: () => boolean): number | undefined {
-    const { store, wallTime } = this.#options;
-    const startedAt = wallTime();
+    const startedAt = this.#options.wallTime();
     if (collector === undefined) {
       while (mayGoOn()) {
         if (this.step() === 'idle' && (this.completeTo ?? 0) >= startedAt) return this.completeTo;
       }
       return undefined;
     }
-    const runs = store.streamsOf(collector).flatMap((stream) => store.storedOf(stream));
-    for (const open of runs.flatMap((run) => this.#openOf(run))) {
-      for (let rest: Run | undefined = open; rest; rest = this.#chart(rest)) {
-        if (!mayGoOn()) return undefined;
-      }
+    for (const run of this.#storedOf(collector)) {
+      if (!mayGoOn() || !this.#chartWhole(run, mayGoOn)) return undefined;
     }
     return startedAt;
+  }
+
+  /** The runs of stored seqs of a collector, newest first. */
+  *#storedOf(collector: string): Generator<Run> {
+    const { store } = this.#options;
+    for (const stream of store.streamsOf(collector)) yield* store.storedOf(stream);
+  }
+
+  /** Charts what is open of a run, newest first; false when it may not go on to its end. */
+  #chartWhole(run: Run, mayGoOn: () => boolean): boolean {
+    for (const open of this.#openOf(run).reverse()) {
+      for (let rest: Run | undefined = open; rest; rest = this.#chart(rest)) {
+        if (!mayGoOn()) return false;
+      }
+    }
+    return true;
   }
 
   #step(): Step {

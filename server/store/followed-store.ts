@@ -54,12 +54,14 @@ export class FollowedStore {
       this.storeId = readStoreId(database);
       this.#version = database.prepare('PRAGMA data_version');
       this.#name = database.prepare('SELECT collector, epoch FROM streams WHERE id = ?');
-      this.#streams = database.prepare('SELECT id FROM streams WHERE collector = ?');
+      this.#streams = database.prepare(
+        'SELECT id FROM streams WHERE collector = ? ORDER BY epoch DESC',
+      );
       this.#runsAfter = database.prepare(`
         SELECT stream_id, first, last FROM settled
         WHERE (stream_id, first) > (?, ?) AND state = ${STORED} ORDER BY stream_id, first LIMIT ?`);
       this.#runsOf = database.prepare(
-        `SELECT first, last FROM settled WHERE stream_id = ? AND state = ${STORED} ORDER BY first`,
+        `SELECT first, last FROM settled WHERE stream_id = ? AND state = ${STORED} ORDER BY first DESC`,
       );
       this.#kept = database.prepare(`
         SELECT first, last FROM settled
@@ -85,6 +87,7 @@ export class FollowedStore {
     });
   }
 
+  /** Newest epoch first. */
   streamsOf(collector: string): StreamId[] {
     return this.#reading(() => this.#streams.all(collector).map(({ id }) => Number(id)));
   }
@@ -94,6 +97,7 @@ export class FollowedStore {
     return this.#reading(() => this.#runsAfter.all(stream, first, limit).map(runOf));
   }
 
+  /** The runs of stored seqs of a stream, newest first. */
   storedOf(stream: StreamId): Run[] {
     return this.#reading(() =>
       this.#runsOf.all(stream).map((row) => runOf({ ...row, stream_id: stream })),

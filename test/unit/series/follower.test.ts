@@ -204,6 +204,33 @@ test('a question has the frames of its collectors charted first, as far as time 
   following.close();
 });
 
+test('of a collector with many epochs and holes the newest are charted first, and time is kept', () => {
+  const store = newStore();
+  for (const n of [1, 2, 3]) {
+    const stream = store.stream('c', epochOf(n));
+    const frames = [1, 3, 5].map((seq) => ({
+      seq,
+      capturedAt: BASE_US + n * 10 * SECOND + seq * SECOND,
+      payload: `{"m":${n * 10 + seq}}`,
+    }));
+    store.put(stream, epochOf(n), BASE_US + 60 * SECOND, frames);
+  }
+  const following = new TestFollower(store.directory);
+  const charted = () =>
+    following.ask({ metrics: ['m'] }).series[0]?.buckets.map(({ mean }) => mean) ?? [];
+  for (const expected of [[35], [33, 35], [31, 33, 35], [25, 31, 33, 35]]) {
+    const before = charted().length;
+    following.follower.catchUp('c', () => charted().length === before);
+    expect(charted()).toEqual(expected);
+  }
+  let looks = 4;
+  following.toItsEnd();
+  expect(following.follower.catchUp('c', () => --looks > 0)).toBeUndefined();
+  expect(looks).toBe(0);
+  expect(following.follower.catchUp('c', () => true)).toBe(BASE_US);
+  following.close();
+});
+
 test('a follower that is killed again and again charts each frame once', async () => {
   const { store, all } = filled(3_000);
   const child = fileURLToPath(new URL('./following-child.ts', import.meta.url));

@@ -46,7 +46,12 @@ interface Answer {
     readonly metric: string;
     readonly unit: string;
     readonly attributes: Record<string, string>;
-    readonly buckets: { readonly t: string; readonly count: number; readonly late: number }[];
+    readonly buckets: {
+      readonly t: string;
+      readonly mean: number;
+      readonly count: number;
+      readonly late: number;
+    }[];
   }[];
 }
 
