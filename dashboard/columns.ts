@@ -4,7 +4,7 @@
  */
 import { timeOf } from './time.ts';
 
-/** As /api/v1/series answers. */
+/** As /api/v1/series answers in columns; a list that would tell nothing is null. */
 export interface SeriesAnswer {
   readonly complete_to: string | null;
   readonly from: string;
@@ -14,14 +14,13 @@ export interface SeriesAnswer {
     readonly metric: string;
     readonly unit: string;
     readonly attributes: Readonly<Record<string, string>>;
-    readonly buckets: readonly {
-      readonly t: string;
-      readonly min: number;
-      readonly max: number;
-      readonly mean: number;
-      readonly count: number;
-      readonly late: number;
-    }[];
+    /** Milliseconds behind `from`. */
+    readonly t: readonly number[];
+    readonly mean: readonly number[];
+    readonly min: readonly number[] | null;
+    readonly max: readonly number[] | null;
+    readonly count: readonly number[] | null;
+    readonly late: readonly number[] | null;
   }[];
 }
 
@@ -50,21 +49,22 @@ export interface Held {
 const PARTS = ['t', 'min', 'max', 'mean', 'count', 'late'] as const;
 
 export function heldOf(answer: SeriesAnswer): Held {
+  const from = timeOf(answer.from);
   return {
-    from: timeOf(answer.from),
+    from,
     to: timeOf(answer.to),
     width: answer.bucket_seconds * 1_000,
     completeTo: answer.complete_to === null ? undefined : timeOf(answer.complete_to),
-    columns: answer.series.map(({ metric, unit, attributes, buckets }) => ({
+    columns: answer.series.map(({ metric, unit, attributes, t, mean, min, max, count, late }) => ({
       metric,
       unit,
       attributes,
-      t: buckets.map(({ t }) => timeOf(t)),
-      min: buckets.map(({ min }) => min),
-      max: buckets.map(({ max }) => max),
-      mean: buckets.map(({ mean }) => mean),
-      count: buckets.map(({ count }) => count),
-      late: buckets.map(({ late }) => late),
+      t: t.map((behind) => from + behind),
+      min: min ?? mean,
+      max: max ?? mean,
+      mean,
+      count: count ?? t.map(() => 1),
+      late: late ?? t.map(() => 0),
     })),
   };
 }

@@ -58,6 +58,7 @@ export function askSeries(
     ['from', rfc3339(from)],
     ['to', rfc3339(to)],
     ['points', String(points)],
+    ['form', 'columns'],
   ]);
 }
 
