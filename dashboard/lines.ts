@@ -48,6 +48,11 @@ export function rateLine(label: string, column: Column, width: number): Line {
   return { label, t, value, low: value, high: value, late, gap };
 }
 
+/** The values that arrived late; null for all others. */
+export function lateOf({ value, late }: Line): (number | null)[] {
+  return value.map((each, i) => (late[i] === true ? each : null));
+}
+
 /** The sum of lines that have their values at the same times, as probes of one sample do. */
 export function sumLine(label: string, lines: readonly Line[]): Line | undefined {
   const [first, ...others] = lines;
@@ -88,7 +93,7 @@ export type Table = [number[], ...(number | null | undefined)[][]];
 
 /** `parts`: which of a line's numbers are wanted, one row each. */
 export function tableOf(
-  parts: readonly { readonly line: Line; readonly numbers: readonly number[] }[],
+  parts: readonly { readonly line: Line; readonly numbers: readonly (number | null)[] }[],
 ): Table {
   const times = new Set<number>();
   for (const { line } of parts) {
@@ -104,18 +109,6 @@ export function tableOf(
     return row;
   });
   return [t, ...rows];
-}
-
-/** Runs of places of which `test` holds. */
-export function runsOf(length: number, test: (place: number) => boolean): [number, number][] {
-  const runs: [number, number][] = [];
-  for (let i = 0; i < length; i += 1) {
-    if (!test(i)) continue;
-    const last = runs.at(-1);
-    if (last !== undefined && last[1] === i - 1) last[1] = i;
-    else runs.push([i, i]);
-  }
-  return runs;
 }
 
 /** A moment within each gap. */

@@ -47,8 +47,12 @@ function look(view: View): void {
 }
 
 function showRange(range: Range): void {
-  if (isLive(range)) home = range;
   show({ ...store.state.view, range });
+}
+
+function chooseRange(range: Range): void {
+  home = range;
+  showRange(range);
 }
 
 const reset = () => showRange(home);
@@ -63,7 +67,7 @@ const ranges = new RangesDialog();
 const audit = new AuditBar((fate) => ranges.open(fate));
 const story = new StoryPanel();
 const notice = new Notice();
-const range = new RangeBar(showRange, reset);
+const range = new RangeBar(chooseRange, reset);
 const charts = new ChartGroup(showRange, reset);
 const takeaway = new ExportLinks();
 const view = h('div', { class: 'view' }, range.element, charts.element, takeaway.element);

@@ -5,7 +5,7 @@
  */
 import uPlot from 'uplot';
 import { h, setAttribute, setText } from '../dom.ts';
-import { type Line, nearest, runsOf, tableOf } from '../lines.ts';
+import { type Line, lateOf, nearest, tableOf } from '../lines.ts';
 import type { Window } from '../range.ts';
 import { axisMarks, clockText } from '../time.ts';
 import { axisTexts, NO_VALUE, valueText } from '../units.ts';
@@ -19,6 +19,9 @@ export const GUTTER = 64;
 const HEIGHT = 92;
 /** Room for a mark and its text. */
 export const MARK_PIXELS = 96;
+
+/** A line at the limit is seen whole. */
+const HEADROOM = 1.03;
 
 const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
@@ -136,13 +139,17 @@ export class Chart {
             points: { show: false },
           };
         }),
+        ...lines.slice(0, 1).map(
+          (): uPlot.Series => ({
+            stroke: () => palette()['accent-line'],
+            width: 2.5,
+            points: { show: false },
+          }),
+        ),
       ],
       bands: lines.length > 0 ? [{ series: [2, 1], fill: () => faint(palette().ink, 0.12) }] : [],
       axes: [this.#timeAxis(), this.#valueAxis()],
-      hooks: {
-        drawClear: [(u) => this.#drawBackdrop(u)],
-        draw: [(u) => this.#drawLate(u)],
-      },
+      hooks: { drawClear: [(u) => this.#drawBackdrop(u)] },
     };
   }
 
@@ -177,7 +184,7 @@ export class Chart {
 
   #extent(min: number | null, max: number | null): [number, number] {
     const { limit } = this.#content;
-    if (limit !== undefined && limit > 0) return [0, limit];
+    if (limit !== undefined && limit > 0) return [0, limit * HEADROOM];
     const [low, high] = [Math.min(0, min ?? 0), Math.max(max ?? 0, 0)];
     const padded = (high - low) * 1.15;
     return [low < 0 ? low * 1.15 : 0, padded > 0 ? low + padded : 1];
@@ -186,48 +193,18 @@ export class Chart {
   #table(): uPlot.AlignedData {
     const { lines } = this.#content;
     const [first] = lines;
-    const parts = lines.map((line) => ({ line, numbers: line.value }));
-    const range =
-      first === undefined
-        ? []
-        : [
-            { line: first, numbers: first.low },
-            { line: first, numbers: first.high },
-          ];
-    return tableOf([...range, ...parts]);
+    if (first === undefined) return [[]];
+    return tableOf([
+      { line: first, numbers: first.low },
+      { line: first, numbers: first.high },
+      ...lines.map((line) => ({ line, numbers: line.value })),
+      { line: first, numbers: lateOf(first) },
+    ]);
   }
 
   #drawBackdrop(u: uPlot): void {
     const place = (time: number) => u.valToPos(time, 'x', true);
     drawBackdrop(u.ctx, this.#content.spans, u.bbox, place, this.#palette());
-  }
-
-  #drawLate(u: uPlot): void {
-    const [line] = this.#content.lines;
-    if (line === undefined) return;
-    const { ctx, bbox } = u;
-    const ratio = devicePixelRatio;
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    ctx.strokeStyle = this.#palette()['accent-line'];
-    ctx.setLineDash([]);
-    ctx.lineWidth = 2.5 * ratio;
-    ctx.lineCap = 'round';
-    ctx.lineJoin = 'round';
-    ctx.beginPath();
-    for (const [start, end] of runsOf(line.t.length, (i) => line.late[i] === true)) {
-      for (let i = start; i <= end; i += 1) {
-        const at = line.t[i] ?? 0;
-        const x = u.valToPos(at, 'x', true);
-        const y = u.valToPos(line.value[i] ?? 0, 'y', true);
-        if (i === start || at - (line.t[i - 1] ?? 0) > line.gap) ctx.moveTo(x, y);
-        ctx.lineTo(x, y);
-      }
-    }
-    ctx.stroke();
-    ctx.restore();
   }
 
   /** For who does not see the lines. */

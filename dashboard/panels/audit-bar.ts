@@ -73,11 +73,6 @@ export class AuditBar {
       setText(long, count === undefined ? NO_VALUE : countText(count));
       setText(short, count === undefined ? NO_VALUE : shortCountText(count));
       setAttribute(button, 'data-some', count === undefined || count === 0 ? undefined : '');
-      setAttribute(
-        button,
-        'aria-label',
-        `${fate}: ${count === undefined ? 'not known' : countText(count)}, ${MEANINGS[fate]}`,
-      );
     }
   }
 }

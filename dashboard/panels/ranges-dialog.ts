@@ -4,7 +4,7 @@ import { serverNow } from '../clock.ts';
 import { h, setText } from '../dom.ts';
 import { type State, shownId } from '../state.ts';
 import { clockText, timeOf, utcText } from '../time.ts';
-import { countText, plural } from '../units.ts';
+import { countText, NO_VALUE, plural } from '../units.ts';
 
 interface Row {
   readonly epoch: string;
@@ -14,28 +14,56 @@ interface Row {
 
 const ROWS_MAX = 500;
 
+interface ColumnSpec {
+  readonly name: string;
+  readonly look: string;
+  readonly shows: (fate: Fate) => boolean;
+  readonly cell: (row: Row) => (Node | string)[];
+}
+
+const COLUMNS: readonly ColumnSpec[] = [
+  {
+    name: 'Frames',
+    look: 'number',
+    shows: () => true,
+    cell: ({ range: { from, to } }) => [
+      from === to ? countText(from) : `${countText(from)} – ${countText(to)}`,
+    ],
+  },
+  {
+    name: 'Count',
+    look: 'number',
+    shows: () => true,
+    cell: ({ range: { from, to } }) => [countText(to - from + 1)],
+  },
+  {
+    name: 'Captured between',
+    look: '',
+    shows: (fate) => fate !== 'stored',
+    cell: ({ gap }) => timesOf(gap),
+  },
+  {
+    name: 'Reason',
+    look: 'wraps',
+    shows: (fate) => fate === 'declared' || fate === 'rejected',
+    cell: ({ range, gap }) => [range.reason ?? gap?.reason ?? NO_VALUE],
+  },
+  {
+    name: 'Epoch',
+    look: '',
+    shows: () => true,
+    cell: ({ epoch }) => [h('code', { title: epoch }, epoch.slice(0, 13))],
+  },
+];
+
 export class RangesDialog {
   readonly element = h('dialog', { class: 'ranges', 'aria-labelledby': 'ranges-title' });
   readonly #title = h('h2', { id: 'ranges-title' });
   readonly #sum = h('p', { class: 'quiet' });
   readonly #body = h('tbody');
   readonly #none = h('p');
-  readonly #table = h(
-    'table',
-    {},
-    h(
-      'thead',
-      {},
-      h(
-        'tr',
-        {},
-        ...['Frames', 'Count', 'Captured between', 'Reason', 'Epoch'].map((name) =>
-          h('th', { scope: 'col' }, name),
-        ),
-      ),
-    ),
-    this.#body,
-  );
+  readonly #head = h('tr');
+  readonly #table = h('table', {}, h('thead', {}, this.#head), this.#body);
   #fate: Fate = 'stored';
   #state: State | undefined;
   #shown = '';
@@ -86,7 +114,17 @@ export class RangesDialog {
     setText(this.#none, rows.length > 0 ? '' : 'There are none.');
     this.#none.hidden = rows.length > 0;
     this.#table.hidden = rows.length === 0;
-    this.#body.replaceChildren(...rows.slice(0, ROWS_MAX).map(rowElement));
+    const columns = COLUMNS.filter(({ shows }) => shows(this.#fate));
+    this.#head.replaceChildren(
+      ...columns.map(({ name, look }) => h('th', { scope: 'col', class: look }, name)),
+    );
+    this.#body.replaceChildren(
+      ...rows
+        .slice(0, ROWS_MAX)
+        .map((row) =>
+          h('tr', {}, ...columns.map(({ look, cell }) => h('td', { class: look }, ...cell(row)))),
+        ),
+    );
   }
 }
 
@@ -124,25 +162,8 @@ function storedRanges(
   return ranges;
 }
 
-function rowElement({ epoch, range, gap }: Row): HTMLTableRowElement {
-  const { from, to, reason } = range;
-  return h(
-    'tr',
-    {},
-    h(
-      'td',
-      { class: 'number' },
-      from === to ? countText(from) : `${countText(from)} – ${countText(to)}`,
-    ),
-    h('td', { class: 'number' }, countText(to - from + 1)),
-    h('td', {}, ...timesOf(gap)),
-    h('td', {}, reason ?? gap?.reason ?? '–'),
-    h('td', {}, h('code', { title: epoch }, epoch.slice(0, 13))),
-  );
-}
-
 function timesOf(gap: Gap | undefined): (Node | string)[] {
-  if (gap === undefined) return ['–'];
+  if (gap === undefined) return [NO_VALUE];
   return [moment(gap.captured_after), ' and ', moment(gap.captured_before)];
 }
 
