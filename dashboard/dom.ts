@@ -29,8 +29,3 @@ export function setAttribute(element: Element, name: string, value: string | und
   if (value === undefined) element.removeAttribute(name);
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
-
-/** A moment: local time, UTC on hover, and RFC 3339 for programs. */
-export function timeElement(): HTMLTimeElement {
-  return h('time');
-}

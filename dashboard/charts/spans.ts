@@ -70,7 +70,7 @@ export function gapSpans(answer: GapsAnswer | undefined, window: Window): Span[]
   }));
 }
 
-export function gapText({ kind, from, to, reason }: Gap): string {
+function gapText({ kind, from, to, reason }: Gap): string {
   const count = to - from + 1;
   const frames = `${count.toLocaleString('en')} ${count === 1 ? 'frame' : 'frames'} ${kind}`;
   return reason === null ? frames : `${frames}: ${reason}`;
@@ -79,12 +79,15 @@ export function gapText({ kind, from, to, reason }: Gap): string {
 /** Where frames came in late. Of all series, for slow probes have values in some samples only. */
 export function lateSpans(columns: readonly Column[], width: number): Span[] {
   const late = new Set<number>();
-  const source = columns.filter(({ metric }) => metric === LAG_METRIC);
-  for (const { t, late: counts } of source.length > 0 ? source : columns) {
+  const lags = columns.filter(({ metric }) => metric === LAG_METRIC);
+  const source = lags.length > 0 ? lags : columns;
+  for (const { t, late: counts } of source) {
     for (const [i, at] of t.entries()) if ((counts[i] ?? 0) > 0) late.add(at);
   }
   const times = [...late].sort((a, b) => a - b);
-  const step = Math.max(width, stepOf(times));
+  // How far apart values are at the closest, late or not.
+  const steps = source.map(({ t }) => stepOf(t)).filter((step) => step > 0);
+  const step = Math.max(width, steps.length > 0 ? Math.min(...steps) : 0);
   const apart = (i: number) =>
     (times[i] ?? 0) - (times[i - 1] ?? Number.NEGATIVE_INFINITY) > 2 * step;
   const starts = [...times.keys()].filter(apart);

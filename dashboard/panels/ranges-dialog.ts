@@ -1,5 +1,5 @@
 /** The ranges behind the audit's numbers: which seqs, why, and between which times of capture. */
-import { FATES, type Fate, type Gap, type SeqRange } from '../answers.ts';
+import { type EpochAudit, FATES, type Fate, type Gap, type SeqRange } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setText } from '../dom.ts';
 import { type State, shownId } from '../state.ts';
@@ -148,9 +148,7 @@ function rowsOf({ audits, gaps, ...state }: State, fate: Fate): Row[] {
 }
 
 /** What none of the others have. */
-function storedRanges(
-  epoch: NonNullable<ReturnType<State['audits']['get']>>['epochs'][number],
-): SeqRange[] {
+function storedRanges(epoch: EpochAudit): SeqRange[] {
   const others = FATES.flatMap((fate) => (fate === 'stored' ? [] : [...epoch[fate]]));
   const ranges: SeqRange[] = [];
   let next = epoch.first;
