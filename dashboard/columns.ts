@@ -55,17 +55,20 @@ export function heldOf(answer: SeriesAnswer): Held {
     to: timeOf(answer.to),
     width: answer.bucket_seconds * 1_000,
     completeTo: answer.complete_to === null ? undefined : timeOf(answer.complete_to),
-    columns: answer.series.map(({ metric, unit, attributes, t, mean, min, max, count, late }) => ({
-      metric,
-      unit,
-      attributes,
-      t: t.map((behind) => from + behind),
-      min: min ?? mean,
-      max: max ?? mean,
-      mean,
-      count: count ?? t.map(() => 1),
-      late: late ?? t.map(() => 0),
-    })),
+    // What has no value in this time says nothing of it.
+    columns: answer.series
+      .filter(({ t }) => t.length > 0)
+      .map(({ metric, unit, attributes, t, mean, min, max, count, late }) => ({
+        metric,
+        unit,
+        attributes,
+        t: t.map((behind) => from + behind),
+        min: min ?? mean,
+        max: max ?? mean,
+        mean,
+        count: count ?? t.map(() => 1),
+        late: late ?? t.map(() => 0),
+      })),
   };
 }
 

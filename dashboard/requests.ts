@@ -112,22 +112,24 @@ async function request<T>(path: string, options: RequestInit): Promise<T> {
     response = await fetch(path, { ...options, signal: AbortSignal.timeout(DEADLINE_MS) });
   } catch (error) {
     const slow = error instanceof DOMException && error.name === 'TimeoutError';
-    const text = slow ? `no answer within ${DEADLINE_MS / 1_000} s` : 'it can not be reached';
-    throw new ApiError(0, text);
+    const text = slow ? `nothing within ${DEADLINE_MS / 1_000} s` : 'no connection';
+    throw new ApiError(0, `the server does not answer: ${text}`);
   }
   if (!response.ok) throw new ApiError(response.status, await problemText(response));
   try {
     return (await response.json()) as T;
   } catch {
-    throw new ApiError(0, 'its answer broke off');
+    throw new ApiError(0, 'the answer of the server broke off');
   }
 }
 
 /** The detail of a problem document; a proxy in between may answer anything else. */
 async function problemText(response: Response): Promise<string> {
   if (response.status === 401) {
-    return 'it asks for a token: reload this page and give the token as the password, with any user name';
+    return 'the server asks for a token: reload this page and give the token as the password, with any user name';
   }
   const { detail } = await response.json().catch(() => ({}));
-  return typeof detail === 'string' ? detail : `${response.status} ${response.statusText}`;
+  return typeof detail === 'string'
+    ? `the server refuses: ${detail}`
+    : `the server refuses: ${response.status} ${response.statusText}`;
 }

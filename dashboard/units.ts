@@ -24,6 +24,11 @@ export function plural(count: number, word: string): string {
   return `${countText(count)} ${word}${count === 1 ? '' : 's'}`;
 }
 
+/** With a great letter before it and a stop behind it. */
+export function sentence(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
+}
+
 export function valueText(value: number | undefined, unit: string): string {
   if (value === undefined || !Number.isFinite(value)) return NO_VALUE;
   if (unit === '1') return `${(value * 100).toFixed(1)} %`;

@@ -1,6 +1,7 @@
 /** In place of charts where there is nothing to draw: what is wrong, and what to do. */
 import { h, setText } from '../dom.ts';
 import type { State } from '../state.ts';
+import { sentence } from '../units.ts';
 import { copyable } from './commands.ts';
 
 export class Notice {
@@ -36,16 +37,13 @@ export class Notice {
         'Start one; it shows up here by itself, within a second of its first frame.',
       );
     } else if (lost) {
-      setText(this.#head, 'The server does not answer');
-      setText(
-        this.#text,
-        `Asked for its collectors, ${connection.reason}. The page goes on asking.`,
-      );
+      setText(this.#head, 'Nothing to show yet');
+      setText(this.#text, `${sentence(connection.reason)} The page goes on asking.`);
     } else {
       setText(this.#head, 'No charts');
       setText(
         this.#text,
-        `${seriesError ?? ''}. Frames are stored, audited and exported all the same.`,
+        `${sentence(seriesError ?? '')} Frames are stored, audited and exported all the same.`,
       );
     }
   }

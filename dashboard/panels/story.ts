@@ -7,7 +7,7 @@ import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
 import { type State, shownCollector } from '../state.ts';
 import { clockText, countingText, timeOf } from '../time.ts';
-import { plural, valueText } from '../units.ts';
+import { plural, sentence } from '../units.ts';
 
 interface Story {
   readonly kind: 'quiet' | 'silent' | 'healing' | 'trouble';
@@ -57,7 +57,7 @@ function storyOf(state: State): Story {
       asOf === undefined ? '' : ` What is shown was so at ${clockText(asOf, serverNow())}.`;
     return {
       kind: 'trouble',
-      head: 'The server does not answer.',
+      head: sentence(connection.reason),
       text: `It is asked again every few seconds.${known} Collectors keep what they capture, and deliver it when it is back.`,
       since: connection.since,
     };
@@ -102,7 +102,7 @@ function silentStory({ newest }: Collector, silentSince: string, pending: number
   };
 }
 
-function liveStory({ lab, held }: State, { newest, delivery_lag, waiting }: Collector): Story {
+function liveStory({ lab, held }: State, { newest, waiting }: Collector): Story {
   if (waiting.length > 0) {
     return {
       kind: 'trouble',
@@ -112,10 +112,6 @@ function liveStory({ lab, held }: State, { newest, delivery_lag, waiting }: Coll
   }
   if (newest === null)
     return { kind: 'quiet', head: 'Connected.', text: 'No frame is stored yet.' };
-  const lag =
-    delivery_lag === null
-      ? ''
-      : ` Half of the last minutes’ frames were stored within ${valueText(delivery_lag.p50_ms / 1_000, 's')} of their capture.`;
   const late = held?.data.columns.some((column) => column.late.some((count) => count > 0));
   const filled =
     late === true ? ' What arrived late is drawn in colour, at the times of its capture.' : '';
@@ -124,6 +120,6 @@ function liveStory({ lab, held }: State, { newest, delivery_lag, waiting }: Coll
   return {
     kind: 'quiet',
     head: 'All is well.',
-    text: `Frames come in as they are captured.${lag}${slow}${filled}`,
+    text: `Frames come in as they are captured. When the link fails they wait on the collector’s disk, and fill in here later.${slow}${filled}`,
   };
 }

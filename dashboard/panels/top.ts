@@ -45,7 +45,7 @@ export class Top {
       case 'away':
         setText(
           this.#live,
-          `Not live since ${clockText(connection.since, Date.now())}: the server does not answer, ${connection.reason}`,
+          `Not live since ${clockText(connection.since, Date.now())}: ${connection.reason}`,
         );
         setAttribute(this.#live, 'title', utcText(connection.since));
         break;
