@@ -43,7 +43,7 @@ export class DeliveryLag {
   #sumS = 0;
 
   /** Frames of a collector were committed just now, at `committedAt`. */
-  onStored(collector: string, capturedAt: Float64Array, committedAt: number): void {
+  onStored(collector: string, capturedAt: readonly number[], committedAt: number): void {
     if (capturedAt.length === 0) return;
     const windows = this.#windowsOf(collector, committedAt);
     for (const captured of capturedAt) {

@@ -161,7 +161,7 @@ export class Metrics {
   }
 
   /** Frames were stored just now, at `at`; these are their capture times. */
-  onStored(collector: string, capturedAt: Float64Array, at: number): void {
+  onStored(collector: string, capturedAt: readonly number[], at: number): void {
     this.deliveryLag.onStored(collector, capturedAt, at);
   }
 

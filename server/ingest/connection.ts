@@ -67,7 +67,7 @@ export interface ConnectionOptions {
 /** What metrics, events and the log say of a batch. */
 interface BatchSummary extends Pick<CommitRequest, 'epoch' | 'gaps' | 'rejects'> {
   /** Of its frames, in their order. */
-  readonly capturedAt: Float64Array;
+  readonly capturedAt: readonly number[];
   readonly newest: Pick<WireFrame, 'seq' | 'capturedAt'> | undefined;
 }
 
@@ -301,25 +301,21 @@ export class Connection implements Member {
     const { store, surroundings, metrics } = this.#options;
     const { collector } = this;
     const { gaps, rejects, frames } = batch;
-    const capturedAt = Float64Array.from(frames, (frame) => frame.capturedAt);
+    const capturedAt = frames.map((frame) => frame.capturedAt);
     const summary = { epoch, gaps, rejects, capturedAt, newest: newestOf(frames) };
     const startedAt = surroundings.now();
-    store
-      .commit({ ...batch, collector, receivedAt: surroundings.wallTime() })
-      .then((outcome) => {
+    store.commit({ ...batch, collector, receivedAt: surroundings.wallTime() }).then(
+      (outcome) => {
         this.#tell(summary, outcome);
         this.#session.onCommitted(request, outcome, surroundings.now());
-      })
-      .then(
-        () => {
-          this.#pump();
-          metrics.onAcked(surroundings.now() - startedAt);
-        },
-        (error: unknown) => {
-          this.#onStoreError(error);
-          this.#pump();
-        },
-      );
+        this.#pump();
+        metrics.onAcked(surroundings.now() - startedAt);
+      },
+      (error: unknown) => {
+        this.#onStoreError(error);
+        this.#pump();
+      },
+    );
   }
 
   /** Whatever ended the store is told by the store; the collector has only to wait. */
@@ -339,7 +335,7 @@ export class Connection implements Member {
     const stored = capturedAt.length - again;
     metrics.onFrames('stored', stored);
     // What is sent again is sent first.
-    metrics.onStored(collector, capturedAt.subarray(again), surroundings.wallTime());
+    metrics.onStored(collector, capturedAt.slice(again), surroundings.wallTime());
     metrics.onFrames('duplicate', duplicates);
     metrics.onFrames('conflict', conflicts.length);
     metrics.onFrames('rejected', rejects.length);

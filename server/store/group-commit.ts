@@ -10,9 +10,10 @@
  * How much may wait is not bounded here: that is the intake's window and the server's budget.
  */
 import { FairQueue } from './fair-queue.ts';
-import { FramePacker } from './packing.ts';
+import { OutcomeUnpacker, packBatches } from './packed-batches.ts';
+import { countOf } from './packing.ts';
 import type { ItemResult, JobResult, WriterItem, WriterJob } from './sqlite-writer.ts';
-import type { StoreError, StreamBatch } from './store.ts';
+import type { CommitOutcome, StoreError, StreamBatch } from './store.ts';
 
 /** What one transaction takes. Some tens of milliseconds of writing on a common disk. */
 const JOB_LIMITS = { weight: 4_194_304, items: 4_096 };
@@ -20,18 +21,19 @@ const JOB_LIMITS = { weight: 4_194_304, items: 4_096 };
 const ITEM_WEIGHT = 512;
 const FRAME_WEIGHT = 64;
 
-type Asked = Exclude<WriterItem, { kind: 'batch' }> | { kind: 'batch'; batch: StreamBatch };
-
-interface Answer {
-  readonly resolve: (result: ItemResult) => void;
-  readonly reject: (error: StoreError) => void;
-}
+type Asked = Exclude<WriterItem, { kind: 'batches' }> | { kind: 'batch'; batch: StreamBatch };
+type Answered = ItemResult | CommitOutcome;
 
 /** Something that waits for its turn. */
 interface Waiting {
   readonly asked: Asked;
   readonly answer: Answer;
-  readonly payloadBytes: number;
+}
+
+interface Answer {
+  readonly of: Asked['kind'];
+  readonly resolve: (result: Answered) => void;
+  readonly reject: (error: StoreError) => void;
 }
 
 /** What a group commit works with; `run` rejects with StoreError alone. */
@@ -53,13 +55,10 @@ export class GroupCommit {
   }
 
   /** Resolves with the item's result once its transaction is on disk. */
-  add(asked: Asked): Promise<ItemResult> {
+  add(asked: Asked): Promise<Answered> {
     return new Promise((resolve, reject) => {
-      const frames = asked.kind === 'batch' ? asked.batch.frames : [];
-      const payloadBytes = frames.reduce((sum, { payload }) => sum + payload.length, 0);
-      const weight = ITEM_WEIGHT + frames.length * FRAME_WEIGHT + payloadBytes;
-      const answer = { resolve, reject };
-      this.#waiting.push(laneOf(asked), weight, { asked, answer, payloadBytes });
+      const answer = { of: asked.kind, resolve, reject };
+      this.#waiting.push(laneOf(asked), weightOf(asked), { asked, answer });
       this.#running ??= this.#runAll();
     });
   }
@@ -78,24 +77,36 @@ export class GroupCommit {
     // What arrives in this turn of the event loop belongs together.
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (!this.#waiting.empty) {
-      this.#job = this.#runOne(this.#waiting.take(JOB_LIMITS));
+      this.#job = this.#runNext();
       await this.#job;
     }
     this.#job = undefined;
     this.#running = undefined;
   }
 
-  async #runOne(gathered: readonly Waiting[]): Promise<void> {
+  /** While the job runs, of what was asked only who waits for it is kept: the frames may go. */
+  #runNext(): Promise<void> {
+    const gathered = this.#waiting.take(JOB_LIMITS);
+    const answers = gathered.map(({ answer }) => answer);
+    return this.#runOne(jobOf(gathered), answers);
+  }
+
+  async #runOne(job: WriterJob, answers: readonly Answer[]): Promise<void> {
+    const frames = countOf(job.batches.frames);
     let result: JobResult;
     try {
-      result = await this.#options.run(jobOf(gathered));
+      result = await this.#options.run(job);
     } catch (error) {
       this.#options.refused(error as StoreError);
-      for (const { answer } of gathered) answer.reject(error as StoreError);
+      for (const { reject } of answers) reject(error as StoreError);
       return;
     }
-    for (const [index, { answer }] of gathered.entries()) answer.resolve(result.results[index]);
-    await this.#options.committed(result, framesOf(gathered));
+    const outcomes = new OutcomeUnpacker(result.outcomes);
+    const results = result.results.values();
+    for (const { of, resolve } of answers) {
+      resolve(of === 'batch' ? outcomes.take() : results.next().value);
+    }
+    await this.#options.committed(result, frames);
   }
 }
 
@@ -112,21 +123,28 @@ function laneOf(asked: Asked): string {
   }
 }
 
-/** The frames are packed: for the way to the writer, and so that what the socket gave can go. */
-function jobOf(gathered: readonly Waiting[]): WriterJob {
-  const payloadBytes = gathered.reduce((sum, waiting) => sum + waiting.payloadBytes, 0);
-  const packer = new FramePacker(framesOf(gathered), payloadBytes);
-  const items = gathered.map(({ asked }): WriterItem => {
-    if (asked.kind !== 'batch') return asked;
-    const { frames, ...batch } = asked.batch;
-    return { kind: 'batch', batch, frames: packer.add(frames) };
-  });
-  return { items, packed: packer.finish() };
+function weightOf(asked: Asked): number {
+  if (asked.kind !== 'batch') return ITEM_WEIGHT;
+  let weight = ITEM_WEIGHT;
+  for (const { payload } of asked.batch.frames) weight += FRAME_WEIGHT + payload.length;
+  return weight;
 }
 
-function framesOf(gathered: readonly Waiting[]): number {
-  return gathered.reduce(
-    (sum, { asked }) => sum + (asked.kind === 'batch' ? asked.batch.frames.length : 0),
-    0,
-  );
+/** Batches are packed, for the way to the writer; those that follow each other are one item. */
+function jobOf(gathered: readonly Waiting[]): WriterJob {
+  const batches: StreamBatch[] = [];
+  const items: WriterItem[] = [];
+  let run = 0;
+  for (const { asked } of gathered) {
+    if (asked.kind === 'batch') {
+      batches.push(asked.batch);
+      run += 1;
+    } else {
+      if (run > 0) items.push({ kind: 'batches', count: run });
+      run = 0;
+      items.push(asked);
+    }
+  }
+  if (run > 0) items.push({ kind: 'batches', count: run });
+  return { items, batches: packBatches(batches) };
 }

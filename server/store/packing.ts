@@ -18,10 +18,8 @@ export interface PackedFrames {
   readonly payloads: Uint8Array<ArrayBuffer>;
 }
 
-/** Which frames of a {@link PackedFrames}. */
-export interface PackedSlice {
-  readonly start: number;
-  readonly count: number;
+export function countOf({ numbers }: PackedFrames): number {
+  return numbers.length / NUMBERS_PER_FRAME;
 }
 
 /** Puts frames of one batch after the other into memory of the size that they need. */
@@ -38,11 +36,10 @@ export class FramePacker {
   }
 
   /** Copies the frames; they need not be kept for this any more. */
-  add(frames: readonly WireFrame[]): PackedSlice {
-    const start = this.#count;
+  add(frames: readonly WireFrame[]): void {
     const numbers = this.#numbers;
     const payloads = this.#payloads;
-    let at = start * NUMBERS_PER_FRAME;
+    let at = this.#count * NUMBERS_PER_FRAME;
     let offset = this.#payloadBytes;
     for (const { seq, capturedAt, crc, payload } of frames) {
       numbers[at] = seq;
@@ -56,7 +53,6 @@ export class FramePacker {
     }
     this.#count += frames.length;
     this.#payloadBytes = offset;
-    return { start, count: frames.length };
   }
 
   /** All of it, to be handed over; nothing may be added any more. */
@@ -65,20 +61,31 @@ export class FramePacker {
   }
 }
 
-export function unpackFrames(packed: PackedFrames, slice: PackedSlice): WireFrame[] {
-  const { numbers, payloads } = packed;
-  const frames: WireFrame[] = [];
-  for (let index = slice.start; index < slice.start + slice.count; index += 1) {
-    const at = index * NUMBERS_PER_FRAME;
-    const offset = numbers[at + 3] ?? 0;
-    frames.push({
-      seq: numbers[at] ?? 0,
-      capturedAt: numbers[at + 1] ?? 0,
-      crc: numbers[at + 2] ?? 0,
-      payload: payloads.subarray(offset, offset + (numbers[at + 4] ?? 0)),
-    });
+/** Takes packed frames out again, in their order; payloads are views of what was packed. */
+export class FrameUnpacker {
+  readonly #packed: PackedFrames;
+  #count = 0;
+
+  constructor(packed: PackedFrames) {
+    this.#packed = packed;
   }
-  return frames;
+
+  /** The next frames, so many. */
+  take(count: number): WireFrame[] {
+    const { numbers, payloads } = this.#packed;
+    const frames: WireFrame[] = [];
+    for (const end = this.#count + count; this.#count < end; this.#count += 1) {
+      const at = this.#count * NUMBERS_PER_FRAME;
+      const offset = numbers[at + 3] ?? 0;
+      frames.push({
+        seq: numbers[at] ?? 0,
+        capturedAt: numbers[at + 1] ?? 0,
+        crc: numbers[at + 2] ?? 0,
+        payload: payloads.subarray(offset, offset + (numbers[at + 4] ?? 0)),
+      });
+    }
+    return frames;
+  }
 }
 
 /** Stored frames as they leave the reader: neighbours of one stream share its names. */
@@ -108,8 +115,9 @@ export function packStored(frames: readonly StoredFrame[]): PackedStored {
 
 export function unpackStored({ runs, packed, receivedAt }: PackedStored): StoredFrame[] {
   const frames: StoredFrame[] = [];
+  const unpacker = new FrameUnpacker(packed);
   for (const { collector, epoch, count } of runs) {
-    for (const frame of unpackFrames(packed, { start: frames.length, count })) {
+    for (const frame of unpacker.take(count)) {
       frames.push({ ...frame, collector, epoch, receivedAt: receivedAt[frames.length] ?? 0 });
     }
   }

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { isStoreInUse } from './lock.ts';
 import { openStore } from './opening.ts';
-import { FramePacker } from './packing.ts';
+import { packBatches } from './packed-batches.ts';
 import { checkThere, openForWriting, STORE_FILE } from './sqlite-schema.ts';
 import { SqliteWriter } from './sqlite-writer.ts';
 import type { PruneOutcome, PruneRequest } from './store.ts';
@@ -54,8 +54,8 @@ function pruneAll(
 ): number {
   let frames = 0;
   for (let more = true; more; ) {
-    const packed = new FramePacker(0, 0).finish();
-    const { results, walBytes } = writer.run({ items: [{ kind: 'prune', request }], packed });
+    const items = [{ kind: 'prune', request }] as const;
+    const { results, walBytes } = writer.run({ items, batches: packBatches([]) });
     const outcome = results[0] as PruneOutcome;
     frames += outcome.pruned;
     more = outcome.more;

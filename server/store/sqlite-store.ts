@@ -13,6 +13,7 @@ import { exportChunks } from './export-chunks.ts';
 import { GroupCommit } from './group-commit.ts';
 import { damagedError } from './inspection.ts';
 import { writeMark } from './mark.ts';
+import { buffersOf } from './packed-batches.ts';
 import { type PackedStored, unpackStored } from './packing.ts';
 import { type NewStore, STORE_FILE } from './sqlite-schema.ts';
 import type { JobResult } from './sqlite-writer.ts';
@@ -128,8 +129,7 @@ export class SqliteStore implements Store {
     this.#group = new GroupCommit({
       run: async (job) => {
         if (this.#broken) throw this.#broken;
-        const buffers = [job.packed.numbers.buffer, job.packed.payloads.buffer];
-        return this.#writer.call<JobResult>('run', job, buffers);
+        return this.#writer.call<JobResult>('run', job, buffersOf(job.batches));
       },
       committed: (result, frames) => this.#committed(result, frames),
       refused: (error) => this.#refused(error),

@@ -9,13 +9,15 @@ import { join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { RANGES_PER_MESSAGE_MAX } from '#protocol/limits.ts';
 import type { WireFrame } from '#protocol/messages.ts';
+import { REJECT_CODES, type SettledRange, SettledRanges } from '#protocol/settlement.ts';
 import {
-  GAP_REASONS,
-  REJECT_CODES,
-  type SettledRange,
-  SettledRanges,
-} from '#protocol/settlement.ts';
-import { type PackedFrames, type PackedSlice, unpackFrames } from './packing.ts';
+  BatchUnpacker,
+  OutcomePacker,
+  type PackedBatches,
+  type PackedOutcomes,
+  type UnpackedBatch,
+} from './packed-batches.ts';
+import { countOf } from './packing.ts';
 import { Pruning } from './pruning.ts';
 import { SettledTable } from './settled-table.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
@@ -27,31 +29,31 @@ import type {
   Heard,
   PruneOutcome,
   PruneRequest,
-  StreamBatch,
   StreamId,
 } from './store.ts';
 import { StreamTable } from './stream-table.ts';
 
 export type WriterItem =
   | { readonly kind: 'announce'; readonly announcement: Announcement }
-  | {
-      readonly kind: 'batch';
-      readonly batch: Omit<StreamBatch, 'frames'>;
-      readonly frames: PackedSlice;
-    }
+  /** The next of the job's batches, so many. */
+  | { readonly kind: 'batches'; readonly count: number }
   | { readonly kind: 'heard'; readonly heard: readonly Heard[] }
   | { readonly kind: 'prune'; readonly request: PruneRequest };
 
+/** What is asked of one transaction, in its order. */
 export interface WriterJob {
   readonly items: readonly WriterItem[];
-  readonly packed: PackedFrames;
+  readonly batches: PackedBatches;
 }
 
-/** The answer to an item, at the item's place. */
-export type ItemResult = AnnounceAnswer | CommitOutcome | PruneOutcome | undefined;
+/** The answer to an item other than batches. */
+export type ItemResult = AnnounceAnswer | PruneOutcome | undefined;
 
 export interface JobResult {
+  /** Of the items other than batches, in their order. */
   readonly results: readonly ItemResult[];
+  /** Of the batches, in their order. */
+  readonly outcomes: PackedOutcomes;
   /** From BEGIN until COMMIT returned. */
   readonly durationMs: number;
   /** How much of the write-ahead log's file is in use after it. */
@@ -149,10 +151,21 @@ export class SqliteWriter {
       this.#database.exec('BEGIN IMMEDIATE');
       // A log that begins is counted: so that one beside a database that isn't its own shows.
       if (this.#logBegins) this.#countLog.run();
-      const results = job.items.map((item) => this.#apply(item, job));
+      const unpacker = new BatchUnpacker(job.batches);
+      const outcomes = new OutcomePacker();
+      const results: ItemResult[] = [];
+      for (const item of job.items) {
+        if (item.kind !== 'batches') results.push(this.#apply(item, job));
+        else for (let i = 0; i < item.count; i += 1) outcomes.add(this.#commit(unpacker.take()));
+      }
       this.#database.exec('COMMIT');
       this.#logBegins = false;
-      return { results, durationMs: performance.now() - startedAt, walBytes: this.#walBytes() };
+      return {
+        results,
+        outcomes: outcomes.finish(),
+        durationMs: performance.now() - startedAt,
+        walBytes: this.#walBytes(),
+      };
     } catch (error) {
       this.#rollBack();
       throw storeErrorOf(error, `committing to the store ${this.#path}`);
@@ -188,17 +201,15 @@ export class SqliteWriter {
     }
   }
 
-  #apply(item: WriterItem, { packed, items }: WriterJob): ItemResult {
+  #apply(item: Exclude<WriterItem, { kind: 'batches' }>, { batches }: WriterJob): ItemResult {
     switch (item.kind) {
       case 'announce':
         return this.#announce(item.announcement);
-      case 'batch':
-        return this.#commit({ ...item.batch, frames: unpackFrames(packed, item.frames) });
       case 'heard':
         for (const heard of item.heard) this.#streams.heard(heard);
         return undefined;
       case 'prune':
-        return this.#pruning.prune(item.request, PRUNED_FRAMES + 2 * framesOf(items));
+        return this.#pruning.prune(item.request, PRUNED_FRAMES + 2 * countOf(batches.frames));
     }
   }
 
@@ -221,9 +232,8 @@ export class SqliteWriter {
     return answer.ranges.slice(0, RANGES_PER_MESSAGE_MAX);
   }
 
-  #commit(batch: StreamBatch): CommitOutcome {
-    const { stream, frames } = batch;
-    const taken = this.#refusedAndGaps(batch);
+  #commit(batch: UnpackedBatch): CommitOutcome {
+    const { stream, frames, taken } = batch;
     const runs = runsOf(frames);
     const before = this.#settled.around(stream, [...runs, ...taken]);
     const { conflicts, duplicates } = this.#takeFrames(batch, before);
@@ -235,31 +245,9 @@ export class SqliteWriter {
     return { settled, conflicts, duplicates };
   }
 
-  /** The gaps and rejections of a batch as the ranges that they settle. */
-  #refusedAndGaps({ gaps, rejects }: StreamBatch): SettledRange[] {
-    return [
-      ...gaps.map(
-        ({ from, to, reason }): SettledRange => ({
-          from,
-          to,
-          state: 'declared',
-          code: GAP_REASONS[reason],
-        }),
-      ),
-      ...rejects.map(
-        ({ seq, code }): SettledRange => ({
-          from: seq,
-          to: seq,
-          state: 'rejected',
-          code: REJECT_CODES[code],
-        }),
-      ),
-    ];
-  }
-
   /** Inserts the frames of a batch, apart from those that are there or were. */
   #takeFrames(
-    batch: StreamBatch,
+    batch: UnpackedBatch,
     before: readonly SettledRange[],
   ): { conflicts: readonly number[]; duplicates: number } {
     const { stream, frames } = batch;
@@ -285,7 +273,7 @@ export class SqliteWriter {
   }
 
   #takeOneByOne(
-    { stream, receivedAt, frames }: StreamBatch,
+    { stream, receivedAt, frames }: UnpackedBatch,
     before: readonly SettledRange[],
   ): { conflicts: readonly number[]; duplicates: number } {
     const conflicts: number[] = [];
@@ -360,10 +348,6 @@ function without(ranges: readonly SettledRange[], seqs: readonly number[]): Sett
     if (from <= range.to) result.push({ ...range, from });
   }
   return result;
-}
-
-function framesOf(items: readonly WriterItem[]): number {
-  return items.reduce((sum, item) => sum + (item.kind === 'batch' ? item.frames.count : 0), 0);
 }
 
 function highestOf(ranges: readonly SettledRange[]): number {

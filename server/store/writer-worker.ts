@@ -5,7 +5,7 @@ import { type OpeningOptions, openStore } from './opening.ts';
 import { storeErrorOf } from './sqlite-errors.ts';
 import { readStoreId } from './sqlite-schema.ts';
 import { SqliteWriter, type WriterJob } from './sqlite-writer.ts';
-import { answerCalls } from './worker-calls.ts';
+import { answerCalls, Handover } from './worker-calls.ts';
 
 let writer: SqliteWriter | undefined;
 let release: (() => void) | undefined;
@@ -29,7 +29,10 @@ answerCalls(parentPort, {
       throw storeErrorOf(error, `opening the store in ${directory}`);
     }
   },
-  run: (job: WriterJob) => opened().run(job),
+  run: (job: WriterJob) => {
+    const result = opened().run(job);
+    return new Handover(result, [result.outcomes.buffer]);
+  },
   checkpoint: () => opened().checkpoint(),
   close: () => {
     try {

@@ -34,14 +34,12 @@ export const MUTANTS: readonly Mutant[] = [
     substitutions: [
       {
         file: 'server/ingest/connection.ts',
-        find: `    store
-      .commit({ ...batch, collector, receivedAt: surroundings.wallTime() })
-`,
+        find: '    store.commit({ ...batch, collector, receivedAt: surroundings.wallTime() }).then(\n',
         replace: `    store.commit({ ...batch, collector, receivedAt: surroundings.wallTime() }).catch(() => {});
     Promise.resolve({ conflicts: [], duplicates: 0, settled: [
       ...frames.map(({ seq }) => ({ from: seq, to: seq, state: 'stored', code: 0 })),
       ...rejects.map(({ seq }) => ({ from: seq, to: seq, state: 'rejected', code: 2 })),
-      ...gaps.map(({ from, to }) => ({ from, to, state: 'declared', code: 1 }))] })
+      ...gaps.map(({ from, to }) => ({ from, to, state: 'declared', code: 1 }))] }).then(
 `,
       },
     ],

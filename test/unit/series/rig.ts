@@ -14,7 +14,7 @@ import { SeriesFile } from '#server/series/series-file.ts';
 import { answerSeries, type SeriesQuestion } from '#server/series/series-query.ts';
 import { FollowedStore } from '#server/store/followed-store.ts';
 import { type OpenedStore, openStore } from '#server/store/opening.ts';
-import { FramePacker } from '#server/store/packing.ts';
+import { packBatches } from '#server/store/packed-batches.ts';
 import { SettledTable } from '#server/store/settled-table.ts';
 import { SqliteWriter } from '#server/store/sqlite-writer.ts';
 import type { AnnounceAnswer } from '#server/store/store.ts';
@@ -82,8 +82,8 @@ export class TestStore {
       epochs: [{ epoch, lowest: 1, highest: 1, predecessor: undefined }],
       complete: false,
     };
-    const packed = new FramePacker(0, 0).finish();
-    const { results } = this.#writer.run({ items: [{ kind: 'announce', announcement }], packed });
+    const items = [{ kind: 'announce', announcement }] as const;
+    const { results } = this.#writer.run({ items, batches: packBatches([]) });
     return (results[0] as AnnounceAnswer).streams[0] ?? -1;
   }
 
@@ -93,12 +93,9 @@ export class TestStore {
       const crc = frameCrc({ epoch, seq, capturedAt, payload });
       return { seq, capturedAt, payload, crc };
     });
-    const bytes = wire.reduce((sum, { payload }) => sum + payload.length, 0);
-    const packer = new FramePacker(wire.length, bytes);
-    const slice = packer.add(wire.sort((a, b) => a.seq - b.seq));
-    const batch = { collector: 'c', stream, receivedAt, gaps: [], rejects: [] };
-    const items = [{ kind: 'batch' as const, batch, frames: slice }];
-    this.#writer.run({ items, packed: packer.finish() });
+    const ascending = wire.sort((a, b) => a.seq - b.seq);
+    const batch = { collector: 'c', stream, receivedAt, gaps: [], rejects: [], frames: ascending };
+    this.#writer.run({ items: [{ kind: 'batches', count: 1 }], batches: packBatches([batch]) });
   }
 
   /** As retention does it: the rows go, the seqs are remembered as pruned. */

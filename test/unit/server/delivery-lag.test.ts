@@ -10,7 +10,7 @@ const MINUTE = 60_000_000;
 function stored(lag: DeliveryLag, collector: string, lagsMs: readonly number[], at = NOW): void {
   lag.onStored(
     collector,
-    Float64Array.from(lagsMs, (ms) => at - ms * 1_000),
+    lagsMs.map((ms) => at - ms * 1_000),
     at,
   );
 }

@@ -2,7 +2,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { GroupCommit } from '#server/store/group-commit.ts';
-import type { WriterJob } from '#server/store/sqlite-writer.ts';
+import { BatchUnpacker, OutcomePacker } from '#server/store/packed-batches.ts';
+import type { ItemResult, WriterJob } from '#server/store/sqlite-writer.ts';
 import { StoreError } from '#server/store/store.ts';
 import { batchOf, EPOCH_A, frameOf } from './store-contract.ts';
 
@@ -18,10 +19,15 @@ class Rig {
       run: (job) =>
         new Promise((resolve, reject) => {
           this.jobs.push(job);
-          const results = job.items.map(() => undefined);
+          const others = job.items.filter(({ kind }) => kind !== 'batches');
+          const results = others.map(() => undefined);
+          const outcomes = new OutcomePacker();
+          for (let i = 0; i < job.batches.count; i += 1) {
+            outcomes.add({ settled: [], conflicts: [], duplicates: 0 });
+          }
           this.#finish = (error) => {
             if (error) reject(error);
-            else resolve({ results, durationMs: 1, walBytes: 0 });
+            else resolve({ results, outcomes: outcomes.finish(), durationMs: 1, walBytes: 0 });
           };
         }),
       committed: async () => {
@@ -57,7 +63,7 @@ test('what waits while a transaction runs is committed by the next, whoever it i
   await rig.finish();
   await rig.finish();
   await Promise.all(all);
-  expect(rig.jobs.map(({ items }) => items.length)).toEqual([1, 3]);
+  expect(rig.jobs.map(({ batches }) => batches.count)).toEqual([1, 3]);
 });
 
 test.each([1, 50, 400])(
@@ -91,7 +97,7 @@ test('a transaction is bounded, and takes an item that is larger than its bound'
   await setImmediate();
   while (rig.jobs.length > rig.committed) await rig.finish();
   await Promise.all(waits);
-  expect(rig.jobs.map(({ items }) => items.length)).toEqual([15, 15, 10, 1]);
+  expect(rig.jobs.map(({ batches }) => batches.count)).toEqual([15, 15, 10, 1]);
 });
 
 test('what a collector brings keeps its order, its announcements included', async () => {
@@ -117,6 +123,52 @@ test('what a collector brings keeps its order, its announcements included', asyn
   await Promise.all(all);
   const ofOne = order.filter((name) => name !== 'other');
   expect(ofOne).toEqual(['frames', 'announcement', 'more frames']);
+});
+
+test('each of a transaction is answered by what became of it, whatever is beside it', async () => {
+  const answerTo = (name: number) => ({ streams: [name], settled: [], collectorsKnown: name });
+  const outcomeOf = (name: number) => ({ settled: [], conflicts: [], duplicates: name });
+  const group = new GroupCommit({
+    // Answers each by its own number: an announcement's time, a batch's stream.
+    run: async ({ items, batches }) => {
+      const unpacker = new BatchUnpacker(batches);
+      const outcomes = new OutcomePacker();
+      const results: ItemResult[] = [];
+      for (const item of items) {
+        if (item.kind === 'announce') results.push(answerTo(item.announcement.at));
+        if (item.kind !== 'batches') continue;
+        for (let i = 0; i < item.count; i += 1) {
+          outcomes.add(outcomeOf(unpacker.take().stream));
+        }
+      }
+      return { results, outcomes: outcomes.finish(), durationMs: 1, walBytes: 0 };
+    },
+    committed: async () => {},
+    refused: () => {},
+  });
+  const common = { instance: '', connection: '', epochs: [], complete: true };
+  const announce = (at: number) =>
+    group.add({ kind: 'announce', announcement: { ...common, collector: `c${at}`, at } });
+  const commit = (stream: number) =>
+    group.add({ kind: 'batch', batch: batchOf(stream, { collector: `c${stream}` }) });
+  const answers = [
+    commit(1),
+    commit(2),
+    announce(3),
+    commit(4),
+    announce(5),
+    announce(6),
+    commit(7),
+  ];
+  expect(await Promise.all(answers)).toEqual([
+    outcomeOf(1),
+    outcomeOf(2),
+    answerTo(3),
+    outcomeOf(4),
+    answerTo(5),
+    answerTo(6),
+    outcomeOf(7),
+  ]);
 });
 
 test('a transaction that fails refuses all that was in it, and nothing else', async () => {

@@ -96,7 +96,7 @@ test('what the store cannot tell has no value, and the rest is told', async () =
 
 test('lag is a histogram whose buckets add up', async () => {
   const metrics = metricsOf(async () => SUMMARY);
-  metrics.onStored('c1', Float64Array.of(NOW - 20_000, NOW - 2_000_000), NOW);
+  metrics.onStored('c1', [NOW - 20_000, NOW - 2_000_000], NOW);
   const text = await metrics.registry.metrics();
   const of = (series: string) =>
     new RegExp(`^holdfast_ingest_delivery_lag_seconds_${series} (.*)$`, 'm').exec(text)?.[1];
