@@ -61,7 +61,7 @@ test('what is gathered goes out before what comes behind it', async () => {
   await expect.poll(() => seen.text, DEADLINE).toContain('event: hello');
   events.publish({ type: 'stored', collector: 'c1', epoch: EPOCH_A, to: 1, capturedAt: 1 });
   events.publish({ type: 'collector', collector: 'c2', connected: true, at: 1 });
-  await expect.poll(() => seen.text, DEADLINE).toContain('c2');
+  await expect.poll(() => seen.text, DEADLINE).toContain('"c2"');
   expect(namesIn(seen.text)).toEqual(['hello', 'stored', 'collector']);
   const numbers = idsIn(seen.text).map((id) => Number(id.split('.')[1]));
   expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
