@@ -162,9 +162,9 @@ export class Connection implements Member {
     this.#pump();
   }
 
-  /** Ends once what has come is committed and acknowledged. */
-  shutDown(): void {
-    this.#session.onShutdown(this.#options.surroundings.now());
+  /** Ends once what has come is committed and acknowledged; the collector stays away for a time. */
+  shutDown(retryAfterMs: number): void {
+    this.#session.onShutdown(this.#options.surroundings.now(), retryAfterMs);
     this.#pump();
   }
 

@@ -14,7 +14,7 @@ import { Connection, type ConnectionOptions, type ConnectionSocket } from './con
 import { LEAVING_MAX } from './file-handles.ts';
 import { Places, spareOf } from './places.ts';
 import type { ConnectionState } from './session-state.ts';
-import { HEARTBEAT_MS, termsFor } from './terms.ts';
+import { HEARTBEAT_MS, shutdownRetryMs, termsFor } from './terms.ts';
 
 export interface IngestOptions
   extends Pick<
@@ -127,7 +127,7 @@ export class Ingest {
     this.#refusals.stop();
     this.#failures.stop();
     this.#options.tls?.close();
-    for (const connection of this.#connections) connection.shutDown();
+    this.#shutDownAll();
     if (this.#connections.size === 0) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
@@ -138,6 +138,17 @@ export class Ingest {
         resolve();
       };
     });
+  }
+
+  /** Gives each collector its own time to come back; who isn't proven has no place among them. */
+  #shutDownAll(): void {
+    const fleet = this.#options.registry.admittedCount;
+    let place = 0;
+    for (const connection of this.#connections) {
+      const proven = connection.collector !== '';
+      connection.shutDown(proven ? shutdownRetryMs(place, fleet) : 0);
+      if (proven) place += 1;
+    }
   }
 
   #onSocket(socket: Socket): void {

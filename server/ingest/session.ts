@@ -254,10 +254,10 @@ export class Session {
     this.onEnd('unauthorized', 'its token was withdrawn');
   }
 
-  /** Ends once what has come is committed and acknowledged. */
-  onShutdown(now: number): void {
-    if (this.#state.name === 'open') this.#drain(endingOf('shutdown', ''), now);
-    else if (this.#state.name !== 'draining') this.onEnd('shutdown', '');
+  /** Ends once what has come is committed and acknowledged; the collector stays away for a time. */
+  onShutdown(now: number, retryAfterMs: number): void {
+    if (this.#state.name === 'open') this.#drain(endingOf('shutdown', '', retryAfterMs), now);
+    else if (this.#state.name !== 'draining') this.onEnd('shutdown', '', retryAfterMs);
   }
 
   /** The connection is gone. */

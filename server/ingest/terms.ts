@@ -11,6 +11,8 @@ const DIALS_PER_SECOND = 500;
 /** A fleet of this size or less may dial at once. */
 const SMALL_FLEET = 50;
 const RETRY_CAP_MS_MIN = 1_000;
+/** A server that is restarted serves again after about as long: dials before that are in vain. */
+const RESTART_MS = 1_000;
 
 /**
  * The larger the fleet, the wider its dials are spread: at once after a loss by `spread`, and
@@ -29,4 +31,17 @@ export function termsFor(
     windowBytesMax: limits.windowBytes,
     zstd: true,
   };
+}
+
+/**
+ * How long the collector at `place` (0, 1, 2 …) of a fleet is asked to stay away from a server that
+ * ends in order, in milliseconds.
+ *
+ * Collectors have the terms of the fleet that was known as they joined, and those who came first to a
+ * new server know of nobody beside them: so here each is given a time of its own. It adds a random
+ * part of up to as much again, which makes the densest moment of evenly spread times ln 2 of them.
+ */
+export function shutdownRetryMs(place: number, fleet: number): number {
+  if (fleet <= SMALL_FLEET) return 0;
+  return RESTART_MS + Math.round((place * Math.LN2 * 1_000) / DIALS_PER_SECOND);
 }

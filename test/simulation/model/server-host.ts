@@ -34,6 +34,8 @@ export interface ServerSettings {
 const REFUSING_BYTES = 100_000;
 /** A supervisor starts it again after this. */
 const RESTART_MS = 1_000;
+/** The wait that a shutdown asks for at most: that of a fleet of some thousands. */
+const AWAY_MS_MAX = 5_000;
 
 /** How a store refuses to commit. */
 export type StoreTrouble = 'full' | 'io';
@@ -135,7 +137,11 @@ export class ServerHost implements Listener {
   stop(): void {
     this.#world.say('server', 'is told to stop');
     this.stopping = true;
-    for (const connection of this.#connections) connection.shutDown();
+    // Among many collectors some would be asked to stay away for a while.
+    const random = this.#random;
+    for (const connection of this.#connections) {
+      connection.shutDown(random.chance(0.5) ? 0 : random.int(1, AWAY_MS_MAX));
+    }
     const { process } = this;
     process?.after(3_000, () => {
       if (this.process !== process) return;

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { Message } from '#protocol/messages.ts';
 import type { ServerEvent } from '#server/events.ts';
+import { shutdownRetryMs } from '#server/ingest/terms.ts';
 import { type Store, StoreError } from '#server/store/store.ts';
 import {
   connectionCount,
@@ -295,6 +296,21 @@ test('a large fleet is told to spread its dials', async () => {
   expect(welcome).toMatchObject({ retrySpreadMs: 2_000, retryCapMs: 4_000 });
 });
 
+test('a fleet is asked to come back one after the other, whoever else is connected', async () => {
+  const { port, ingest } = await serve();
+  for (let i = 0; i < 10; i += 1) silentConnection(port);
+  await expect.poll(() => connectionCount(ingest), DEADLINE).toBe(10);
+  const collectors = Array.from({ length: 60 }, () => new TestCollector(port));
+  await Promise.all(
+    collectors.map((collector, index) => collector.join([], { collector: `f${index}` })),
+  );
+  const closing = ingest.close();
+  const byes = await Promise.all(collectors.map((collector) => collector.next('bye')));
+  await closing;
+  const asked = byes.map(({ retryAfterMs }) => retryAfterMs).sort((a, b) => a - b);
+  expect(asked).toEqual(Array.from({ length: 60 }, (_, place) => shutdownRetryMs(place, 60)));
+});
+
 test('stopping lets what is under way be acknowledged, says BYE, and takes nobody more', async () => {
   const { port, ingest } = await serve();
   const collector = new TestCollector(port);
@@ -305,7 +321,7 @@ test('stopping lets what is under way be acknowledged, says BYE, and takes nobod
   await expect.poll(() => collector.socket.writableLength, DEADLINE).toBe(0);
   await collector.next('ack');
   const closing = ingest.close();
-  expect(await collector.next('bye')).toMatchObject({ reason: 'shutdown' });
+  expect(await collector.next('bye')).toMatchObject({ reason: 'shutdown', retryAfterMs: 0 });
   await closing;
   await unproven.untilClosed();
   const late = new TestCollector(port);

@@ -504,30 +504,35 @@ describe('caps', () => {
 describe('the end', () => {
   test('a shutdown waits for what is on its way, and takes nothing more', () => {
     const talk = new Talk().join().send(frames(1, 2));
-    talk.session.onShutdown(0);
+    talk.session.onShutdown(0, 1_500);
     talk.drain().send(frames(3, 3));
     expect(talk.take('commit')).toHaveLength(1);
     expect(talk.client.take('bye')).toEqual([]);
     talk.committed(1, { settled: [stored(1, 2)] });
     expect(talk.client.take('ack')).toHaveLength(1);
-    expect(talk.client.take('bye')).toMatchObject([{ reason: 'shutdown' }]);
+    expect(talk.client.take('bye')).toMatchObject([{ reason: 'shutdown', retryAfterMs: 1_500 }]);
     expect(talk.ending()).toBe('shutdown');
   });
 
   test('a shutdown does not wait for ever', () => {
     const talk = new Talk().join().send(frames(1, 2));
-    talk.session.onShutdown(0);
+    talk.session.onShutdown(0, 0);
     expect(talk.drain().session.nextDeadline).toBe(5_000);
     expect(talk.tick(5_000).ending()).toBe('shutdown');
   });
 
   test('a shutdown with nothing under way is at once, in every state', () => {
     const greeted = new Talk();
-    greeted.session.onShutdown(0);
+    greeted.session.onShutdown(0, 0);
     expect(greeted.drain().ending()).toBe('shutdown');
+    const joining = new Talk();
+    joining.bytes(joining.client.hello([]));
     const open = new Talk().join();
-    open.session.onShutdown(0);
-    expect(open.drain().ending()).toBe('shutdown');
+    for (const talk of [joining, open]) {
+      talk.session.onShutdown(0, 1_500);
+      expect(talk.drain().ending()).toBe('shutdown');
+      expect(talk.client.take('bye')).toMatchObject([{ retryAfterMs: 1_500 }]);
+    }
   });
 
   test('BYE of the collector ends it without an answer', () => {
@@ -558,7 +563,7 @@ describe('the end', () => {
     talk.session.onAnnounced(NOTHING_SETTLED, TERMS, 0);
     talk.session.onAdmitted();
     talk.session.onEnd('superseded', '');
-    talk.session.onShutdown(0);
+    talk.session.onShutdown(0, 0);
     talk.session.onDisconnected('again');
     talk.tick(100_000);
     expect(talk.client.messages).toEqual([]);
