@@ -1,20 +1,26 @@
 /** The ways in which the API says no. */
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { type AddressInfo, connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Store, StoreError } from '#server/store/store.ts';
 import { startApi, stopApis } from './api-rig.ts';
+import { makePageFolder } from './page-folder.ts';
 import { EPOCH_A } from './store-contract.ts';
 
+const pageFolder = makePageFolder();
 let app: FastifyInstance;
 
 beforeAll(async () => {
-  ({ app } = await startApi());
+  ({ app } = await startApi({ pageFolder }));
   await app.listen({ host: '127.0.0.1', port: 0 });
 });
 
-afterAll(stopApis);
+afterAll(async () => {
+  await stopApis();
+  rmSync(pageFolder, { recursive: true });
+});
 
 const URN = /^urn:uuid:[0-9a-f-]{36}$/;
 
