@@ -175,7 +175,7 @@ export function gapsContract({ open }: Pick<StoreMaker, 'open'>): void {
         const gaps = audit ? await expectedOf(store, audit) : [];
         expect(await store.gaps({ collector: 'c1' })).toEqual({ gaps, complete: true });
       }),
-      seeded({ numRuns: 20 }),
+      seeded({ numRuns: 12 }),
     );
   }, 60_000);
 }
