@@ -65,8 +65,8 @@ export default defineConfig({
           include: ['test/browser/**/*.test.ts'],
           // Each file is a lab and a browser.
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
       {

@@ -174,6 +174,8 @@ async function browser(context: LabContext, print: (line: string) => void): Prom
     dashboardStep(context),
   ];
   await runSteps(steps);
+  // Pictures of an earlier run must not be taken for this one's.
+  rmSync(join(PATHS.results, 'browser'), { recursive: true, force: true });
   return vitest('browser', context, {
     HOLDFAST_TOXIPROXY_PROGRAM: toxiproxy,
     HOLDFAST_CHROMIUM: chromium,

@@ -27,7 +27,7 @@ import { up } from '#lab/up.ts';
 import { labOfItsOwn } from '../ground/own-lab.ts';
 
 /** How long a page is waited for; Playwright asks by itself. */
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 60_000;
 
 const FOLDER = join(PATHS.results, 'browser');
 const DESKTOP = { width: 1280, height: 900 };
@@ -49,6 +49,8 @@ interface PageOptions extends BrowserContextOptions {
   readonly at?: string;
   /** Errors on the console that the test brings about, such as those of a server that is away. */
   readonly expected?: RegExp;
+  /** Done to it before it is opened. */
+  readonly before?: (page: Page) => Promise<unknown>;
 }
 
 interface Watched {
@@ -113,7 +115,7 @@ async function launch(): Promise<Browser> {
 }
 
 async function open(browser: Browser, url: string, options: PageOptions = {}): Promise<Watched> {
-  const { at, expected, ...others } = options;
+  const { at, expected, before, ...others } = options;
   const context = await browser.newContext({
     viewport: DESKTOP,
     colorScheme: 'light',
@@ -132,6 +134,7 @@ async function open(browser: Browser, url: string, options: PageOptions = {}): P
     if (protocol === 'data:' || protocol === 'blob:' || origin === address.origin) return;
     watched.wrong.push(`request to another origin: ${request.url()}`);
   });
+  await before?.(page);
   await page.goto(address.href);
   return watched;
 }

@@ -1,7 +1,7 @@
 /** Waiting for a condition that has to be asked for, with a deadline. */
 import { setTimeout as delay } from 'node:timers/promises';
 
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 60_000;
 const POLL_MS = 50;
 
 /** What `look` sees once it sees something; rejects after the deadline, saying what was waited for. */
