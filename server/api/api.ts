@@ -25,10 +25,13 @@ import { addPage } from './page.ts';
 import { refuseAmbiguous, refuseInWords, refuseUnparsed, refuseUnread } from './refusals.ts';
 import { noQuery } from './schemas.ts';
 
-/** The page has its own script and style and asks nobody else. Answers are of now: none is kept. */
+/**
+ * The page has its own script and style and asks nobody else; browsers that know trusted types let
+ * no text become markup in it. Answers are of now: none is kept.
+ */
 const HEADERS = {
   'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
   // For browsers that don't know frame-ancestors.
   'x-frame-options': 'DENY',
   'x-content-type-options': 'nosniff',

@@ -33,6 +33,7 @@ test.each(FILES)('%s is served as it is, under a strict policy', async (url, typ
   expect(headers.vary).toBe('accept-encoding');
   expect(headers['content-security-policy']).toMatch(/^default-src 'none'; script-src 'self'/);
   expect(headers['content-security-policy']).toContain("frame-ancestors 'none'");
+  expect(headers['content-security-policy']).toContain("require-trusted-types-for 'script'");
   expect(headers['content-security-policy']).not.toContain('unsafe');
   expect(headers['x-content-type-options']).toBe('nosniff');
 });
