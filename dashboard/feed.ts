@@ -21,7 +21,7 @@ import {
   askLab,
   askSeries,
 } from './requests.ts';
-import { type Connection, type Store, shownId } from './state.ts';
+import { type Connection, type Store, shownCollector, shownId } from './state.ts';
 import { MINUTE, SECOND, timeOf } from './time.ts';
 
 const POINTS_MAX = 1_000;
@@ -29,6 +29,8 @@ const TAIL = 2 * MINUTE;
 const POLL_MS = 5 * SECOND;
 /** A frame that is further behind than this came late: the server says so of values, too. */
 const LATE = 10 * SECOND;
+/** Something is new, and no event has told of it for so long. */
+const DEAF_MS = 10 * SECOND;
 const LATE_REFRESH_MS = 10 * SECOND;
 
 export class Feed {
@@ -44,6 +46,8 @@ export class Feed {
   /** Of each epoch, how far the events have told; frames of one come in order. */
   readonly #told = new Map<string, number>();
   #eventsOpen = false;
+  /** When the last event came. */
+  #heardAt = 0;
   #hasLab = false;
   #poll: ReturnType<typeof setInterval> | undefined;
   /** From when on the series are to be asked anew; -Infinity for all. */
@@ -122,6 +126,7 @@ export class Feed {
 
   #onOpen(anew: boolean): void {
     this.#eventsOpen = true;
+    this.#heardAt = Date.now();
     if (this.#store.state.connection.kind !== 'live') this.#connection({ kind: 'live' });
     if (anew) this.#askAll();
   }
@@ -135,6 +140,7 @@ export class Feed {
   }
 
   #onStored({ collector, epoch, captured_at }: Stored): void {
+    this.#heardAt = Date.now();
     this.#collectors.soon();
     if (collector !== shownId(this.#store.state)) return;
     const captured = timeOf(captured_at);
@@ -156,26 +162,32 @@ export class Feed {
     this.#lab.soon();
   }
 
+  /** A stream can be dead without its end having come: a proxy may hold it, or nobody sent one. */
+  #reopen(): void {
+    this.#onLost();
+    this.#events.open();
+  }
+
   #connection(connection: Connection): void {
     this.#store.set({ connection });
   }
 
   /** An answer or none: both say whether the server is there. */
   async #tried(asking: () => Promise<void>): Promise<void> {
-    const { state } = this.#store;
     try {
       await asking();
-      if (state.connection.kind !== 'live') {
-        if (this.#eventsOpen) this.#connection({ kind: 'live' });
-        else if (state.connection.kind !== 'polling') {
-          this.#connection({ kind: 'polling', since: Date.now() });
-        }
-      }
+      const { kind } = this.#store.state.connection;
+      if (kind === 'away') this.#reopen();
+      if (kind === 'live' || kind === 'polling') return;
+      this.#connection(
+        this.#eventsOpen ? { kind: 'live' } : { kind: 'polling', since: Date.now() },
+      );
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const { connection } = this.#store.state;
       const since = connection.kind === 'away' ? connection.since : Date.now();
       this.#connection({ kind: 'away', since, reason: error.message });
+      if (this.#poll !== undefined) this.#collectors.soon();
     }
   }
 
@@ -183,8 +195,11 @@ export class Feed {
     const answer = await askCollectors();
     setClock(timeOf(answer.as_of));
     const before = shownId(this.#store.state);
+    const seqBefore = shownCollector(this.#store.state)?.newest?.seq;
     this.#store.set({ asOf: timeOf(answer.as_of), collectors: answer.collectors });
-    if (shownId(this.#store.state) !== before) this.onView();
+    if (shownId(this.#store.state) !== before) return this.onView();
+    const isNews = shownCollector(this.#store.state)?.newest?.seq !== seqBefore;
+    if (isNews && this.#eventsOpen && Date.now() - this.#heardAt > DEAF_MS) this.#reopen();
   }
 
   async #askAudit(): Promise<void> {

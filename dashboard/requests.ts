@@ -129,7 +129,6 @@ async function problemText(response: Response): Promise<string> {
     return 'the server asks for a token: reload this page and give the token as the password, with any user name';
   }
   const { detail } = await response.json().catch(() => ({}));
-  return typeof detail === 'string'
-    ? `the server refuses: ${detail}`
-    : `the server refuses: ${response.status} ${response.statusText}`;
+  if (typeof detail === 'string') return `the server refuses: ${detail}`;
+  return `the server does not answer: ${response.status} ${response.statusText}`;
 }
