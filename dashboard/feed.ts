@@ -230,7 +230,7 @@ export class Feed {
 
   async #askLab(): Promise<void> {
     const lab = await askLab();
-    this.#hasLab = lab !== undefined;
+    this.#hasLab = lab !== null;
     this.#store.set({ lab });
   }
 

@@ -70,19 +70,19 @@ const notice = new Notice();
 const range = new RangeBar(chooseRange, reset);
 const charts = new ChartGroup(showRange, reset);
 const takeaway = new ExportLinks();
+const beside = h('aside', { hidden: true }, collectors.element, link.element);
 const view = h('div', { class: 'view' }, range.element, charts.element, takeaway.element);
 
-document
-  .getElementById('app')
-  ?.append(
-    top.element,
-    h('aside', {}, collectors.element, link.element),
-    h('main', {}, audit.element, story.element, notice.element, view),
-    ranges.element,
-  );
+const middle = h('main', { hidden: true }, audit.element, story.element, notice.element, view);
+
+document.getElementById('app')?.append(top.element, beside, middle, ranges.element);
 
 store.watch((state: State) => {
   const empty = shownId(state) === undefined;
+  // All at once, so that nothing moves when the last part of it is known.
+  const ready = state.lab !== undefined || state.connection.kind === 'away';
+  beside.hidden = !ready;
+  middle.hidden = !ready;
   view.hidden = empty || state.seriesError !== undefined;
   audit.element.hidden = empty;
   story.element.hidden = empty;

@@ -62,12 +62,12 @@ export function askSeries(
   ]);
 }
 
-/** Undefined where there is no lab. */
-export async function askLab(): Promise<LabAnswer | undefined> {
+/** null where there is no lab. */
+export async function askLab(): Promise<LabAnswer | null> {
   try {
     return await ask<LabAnswer>('/api/v1/lab');
   } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return undefined;
+    if (error instanceof ApiError && error.status === 404) return null;
     throw error;
   }
 }

@@ -22,8 +22,8 @@ export interface State {
   readonly collectors: readonly Collector[] | undefined;
   readonly audits: ReadonlyMap<string, Audit>;
   readonly gaps: GapsAnswer | undefined;
-  /** Undefined: there is no lab. */
-  readonly lab: LabAnswer | undefined;
+  /** Undefined: not known yet. null: there is none. */
+  readonly lab: LabAnswer | null | undefined;
   readonly held: { readonly collector: string; readonly data: Held } | undefined;
   /** Why there are no series. */
   readonly seriesError: string | undefined;
@@ -59,7 +59,7 @@ export class Store {
 
   setLink(link: Link): void {
     const { lab } = this.#state;
-    if (lab !== undefined) this.set({ lab: { ...lab, link } });
+    if (lab != null) this.set({ lab: { ...lab, link } });
   }
 }
 
@@ -71,7 +71,8 @@ export function shownId({
   return view.collector ?? collectors?.[0]?.collector;
 }
 
-export function shownCollector(state: State): Collector | undefined {
+export function shownCollector(state: State | undefined): Collector | undefined {
+  if (state === undefined) return undefined;
   const id = shownId(state);
   return state.collectors?.find(({ collector }) => collector === id);
 }

@@ -64,15 +64,17 @@ export class Chart {
 
   /** `cursor`: the time that is pointed at; the newest values are shown without one. */
   update(content: ChartContent, width: number, cursor: number | undefined): void {
+    const isNews = content.lines !== this.#content.lines;
     this.#content = content;
-    const { lines } = content;
+    const { lines, window } = content;
     setText(this.#empty, lines.length > 0 ? '' : (this.spec.empty ?? 'no values in this time'));
     this.#empty.hidden = lines.length > 0;
     const labels = JSON.stringify(lines.map(({ label }) => label));
     if (labels !== this.#labels || this.#uplot === undefined) this.#build(labels, width);
+    else if (isNews) this.#uplot.setData(this.#table(), false);
     if (this.#uplot?.width !== width) this.#uplot?.setSize({ width, height: HEIGHT });
-    this.#uplot?.setData(this.#table(), true);
-    this.#describe();
+    this.#uplot?.setScale('x', { min: window.from, max: window.to });
+    if (isNews) this.#describe();
     this.setCursor(cursor);
   }
 
@@ -86,10 +88,6 @@ export class Chart {
       setText(element, valueText(value, this.spec.unit));
       element.classList.toggle('late', place !== undefined && line.late[place] === true);
     }
-  }
-
-  redraw(): void {
-    this.#uplot?.redraw(false, true);
   }
 
   remove(): void {

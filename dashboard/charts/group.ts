@@ -5,7 +5,7 @@
  */
 
 import { serverNow } from '../clock.ts';
-import type { Column } from '../columns.ts';
+import type { Held } from '../columns.ts';
 import { h, setText } from '../dom.ts';
 import {
   between,
@@ -17,14 +17,17 @@ import {
   windowOf,
   zoom,
 } from '../range.ts';
-import { type State, shownCollector } from '../state.ts';
+import { type State, shownCollector, shownId } from '../state.ts';
 import { axisMarks, clockText, SECOND, timeOf, utcText } from '../time.ts';
 import { valueText } from '../units.ts';
 import { Chart, GUTTER, MARK_PIXELS } from './chart.ts';
 import { type Lane, Lanes } from './lanes.ts';
 import { watchPalette } from './palette.ts';
-import { faultSpans, gapSpans, lateSpans, type Span, stateSpans } from './spans.ts';
-import { type ChartSpec, chartsOf } from './specs.ts';
+import { type Prepared, type PreparedChart, prepare } from './prepared.ts';
+import { faultSpans, gapSpans, type Span } from './spans.ts';
+
+/** The parts of the state that are drawn. */
+const DRAWN = ['view', 'gaps', 'lab', 'firstCapturedAt'] as const;
 
 const PAN_SHARE = 0.25;
 const ZOOM = 0.5;
@@ -46,6 +49,10 @@ export class ChartGroup {
   readonly #marked = h('div', { class: 'marked', hidden: true });
   #shown: Chart[] = [];
   #state: State | undefined;
+  #held: Held | undefined;
+  #prepared: Prepared = prepare(undefined);
+  #width = 0;
+  #drawnAt = 0;
   #window: Window = { from: 0, to: 1 };
   #cursor: number | undefined;
   #dragFrom: number | undefined;
@@ -70,57 +77,55 @@ export class ChartGroup {
       ),
     );
     this.#listen(this.#line.parentElement ?? this.element);
-    new ResizeObserver(() => this.#redraw()).observe(this.element);
+    new ResizeObserver(() => this.#resize()).observe(this.element);
   }
 
   update(state: State): void {
+    const held = state.held?.collector === shownId(state) ? state.held?.data : undefined;
+    if (this.#state === undefined || held !== this.#held) this.#prepared = prepare(held);
+    const isNews =
+      this.#state === undefined ||
+      held !== this.#held ||
+      DRAWN.some((part) => state[part] !== this.#state?.[part]) ||
+      shownCollector(state)?.silent_since !== shownCollector(this.#state)?.silent_since;
     this.#state = state;
+    this.#held = held;
+    // Time alone moves what is shown by a pixel now and then.
+    const pixel = (this.#window.to - this.#window.from) / Math.max(1, this.#width);
+    if (isNews || serverNow() - this.#drawnAt >= pixel) this.#redraw();
+  }
+
+  #resize(): void {
+    this.#width = this.element.clientWidth;
     this.#redraw();
   }
 
   #redraw(): void {
-    const state = this.#state;
-    const width = this.element.clientWidth;
+    // The first time nobody has told of a size yet.
+    this.#width ||= this.element.clientWidth;
+    const [state, width] = [this.#state, this.#width];
     if (state === undefined || width <= GUTTER) return;
-    this.#window = windowOf(state.view.range, serverNow(), state.firstCapturedAt);
-    const collector = shownCollector(state);
-    const held = state.held?.collector === collector?.collector ? state.held?.data : undefined;
-    const columns = held?.columns ?? [];
-    const bucket = held?.width ?? SECOND;
-    const spans = this.#spansOf(state, columns, bucket);
-    this.#lanes.update(spans.lanes, this.#window, width - GUTTER);
-    const charts = this.#chartsFor(chartsOf(columns));
-    for (const chart of charts) {
-      const own = columns.filter(({ metric }) => chart.spec.metrics.includes(metric));
-      const content = {
-        lines: chart.spec.lines(own, bucket),
-        limit: chart.spec.limit?.(own),
-        spans: spans.backdrop,
-        window: this.#window,
-      };
-      chart.update(content, width, this.#cursor);
-    }
-    this.#drawAxes(width - GUTTER);
-    this.#showCursor();
-  }
-
-  #spansOf(
-    state: State,
-    columns: readonly Column[],
-    bucket: number,
-  ): { lanes: Lane[]; backdrop: Span[] } {
+    this.#drawnAt = serverNow();
+    this.#window = windowOf(state.view.range, this.#drawnAt, state.firstCapturedAt);
+    const { charts, states, late } = this.#prepared;
     const faults = faultSpans(state.lab?.faults ?? [], this.#window.to);
     const gaps = [...gapSpans(state.gaps, this.#window), ...this.#silence(state)];
-    const late = lateSpans(columns, bucket);
     const lanes: Lane[] = [
-      { name: 'Producer', spans: stateSpans(columns, bucket), empty: 'its state is not known' },
+      { name: 'Producer', spans: states, empty: 'its state is not known' },
       { name: 'Gaps', spans: gaps, empty: 'none' },
       { name: 'Late', spans: late, empty: 'all came in time' },
     ];
-    if (state.lab !== undefined) {
+    if (state.lab != null) {
       lanes.unshift({ name: 'Link', spans: faults, empty: 'whole all the time' });
     }
-    return { lanes, backdrop: [...faults, ...gaps, ...late] };
+    this.#lanes.update(lanes, this.#window, width - GUTTER);
+    const spans = [...faults, ...gaps, ...late];
+    for (const [i, chart] of this.#chartsFor(charts).entries()) {
+      const { lines, limit } = charts[i] ?? { lines: [], limit: undefined };
+      chart.update({ lines, limit, spans, window: this.#window }, width, this.#cursor);
+    }
+    this.#drawAxes(width - GUTTER);
+    this.#showCursor();
   }
 
   /** What a silent collector has captured since is not here yet. */
@@ -131,11 +136,11 @@ export class ChartGroup {
     return [{ from, to: serverNow(), kind: 'waiting', text: 'not heard: waits on its disk' }];
   }
 
-  #chartsFor(specs: readonly ChartSpec[]): readonly Chart[] {
-    const wanted = specs.map(({ id }) => id).join();
+  #chartsFor(charts: readonly PreparedChart[]): readonly Chart[] {
+    const wanted = charts.map(({ spec }) => spec.id).join();
     if (wanted === this.#shown.map(({ spec }) => spec.id).join()) return this.#shown;
     for (const chart of this.#shown) chart.remove();
-    this.#shown = specs.map((spec) => new Chart(spec, this.#palette));
+    this.#shown = charts.map(({ spec }) => new Chart(spec, this.#palette));
     this.#charts.replaceChildren(...this.#shown.map(({ element }) => element));
     return this.#shown;
   }
@@ -171,7 +176,7 @@ export class ChartGroup {
   #windowText(): string {
     const { from, to } = this.#window;
     const now = serverNow();
-    const width = this.#state?.held?.data.width;
+    const width = this.#held?.width;
     const bucket =
       width === undefined ? '' : `, a point for each ${valueText(width / SECOND, 's')}`;
     const follows = isLive(this.#state?.view.range ?? FIRST_RANGE) ? ', follows now' : '';
@@ -180,7 +185,7 @@ export class ChartGroup {
 
   #placeOf(time: number): number {
     const { from, to } = this.#window;
-    return GUTTER + ((time - from) / (to - from)) * (this.element.clientWidth - GUTTER);
+    return GUTTER + ((time - from) / (to - from)) * (this.#width - GUTTER);
   }
 
   #timeAt(event: PointerEvent, surface: HTMLElement): number {

@@ -74,8 +74,8 @@ export class LinkPanel {
   }
 
   update({ lab, connection }: State): void {
-    this.element.hidden = lab === undefined;
-    if (lab === undefined) return;
+    this.element.hidden = lab == null;
+    if (lab == null) return;
     const { state, since, details, error } = lab.link;
     setAttribute(this.#figure, 'data-state', state);
     setText(this.#word, WORDS[state]);

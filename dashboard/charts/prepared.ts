@@ -1,0 +1,30 @@
+/** All that an answer of the series gives to draw, reckoned once for each answer. Pure. */
+import type { Held } from '../columns.ts';
+import type { Line } from '../lines.ts';
+import { lateSpans, type Span, stateSpans } from './spans.ts';
+import { type ChartSpec, chartsOf } from './specs.ts';
+
+export interface PreparedChart {
+  readonly spec: ChartSpec;
+  readonly lines: readonly Line[];
+  readonly limit: number | undefined;
+}
+
+export interface Prepared {
+  readonly charts: readonly PreparedChart[];
+  readonly states: readonly Span[];
+  readonly late: readonly Span[];
+}
+
+/** Undefined: nothing is held yet; the charts are there, and empty. */
+export function prepare(held: Held | undefined): Prepared {
+  const { columns, width } = held ?? { columns: [], width: 1_000 };
+  return {
+    charts: chartsOf(columns).map((spec) => {
+      const own = columns.filter(({ metric }) => spec.metrics.includes(metric));
+      return { spec, lines: spec.lines(own, width), limit: spec.limit?.(own) };
+    }),
+    states: stateSpans(columns, width),
+    late: lateSpans(columns, width),
+  };
+}
