@@ -4,6 +4,7 @@
  */
 import type { Fault, Gap, GapsAnswer } from '../answers.ts';
 import type { Column } from '../columns.ts';
+import { detailsText } from '../link-details.ts';
 import type { Window } from '../range.ts';
 import { timeOf } from '../time.ts';
 import { LAG_METRIC, STATE_METRIC } from './specs.ts';
@@ -56,8 +57,13 @@ export function faultSpans(faults: readonly Fault[], now: number): Span[] {
     from: timeOf(from),
     to: to === null ? now : timeOf(to),
     kind: state === 'cut' ? 'bad' : 'warn',
-    text: [state === 'unknown' ? 'link not known' : state, ...details].join(' · '),
+    text: faultText(state, details),
   }));
+}
+
+function faultText(state: Fault['state'], details: readonly string[]): string {
+  const word = state === 'unknown' ? 'not known' : state;
+  return details.length === 0 ? word : `${word} · ${detailsText(details)}`;
 }
 
 /** Frames that are not stored: by when their stored neighbours were captured. */

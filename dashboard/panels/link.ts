@@ -5,6 +5,7 @@
 import type { Link, LinkAction, LinkState } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
+import { detailsText } from '../link-details.ts';
 import { ApiError, changeLink } from '../requests.ts';
 import type { State } from '../state.ts';
 import { clockText, timeOf } from '../time.ts';
@@ -80,8 +81,9 @@ export class LinkPanel {
     setAttribute(this.#figure, 'data-state', state);
     setText(this.#word, WORDS[state]);
     setAttribute(this.#figure, 'aria-label', `collector, link ${WORDS[state]}, server`);
-    const parts = [`${WORDS[state]} since ${clockText(timeOf(since), serverNow())}`, ...details];
-    setText(this.#details, error ?? parts.join(' · '));
+    const told = [`${WORDS[state]} since ${clockText(timeOf(since), serverNow())}`];
+    if (details.length > 0) told.push(detailsText(details));
+    setText(this.#details, error ?? told.join(' · '));
     for (const button of this.#buttons) button.disabled = this.#busy || connection.kind === 'away';
   }
 

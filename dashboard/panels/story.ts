@@ -115,11 +115,24 @@ function liveStory({ lab, held }: State, { newest, waiting }: Collector): Story 
   const late = held?.data.columns.some((column) => column.late.some((count) => count > 0));
   const filled =
     late === true ? ' What arrived late is drawn in colour, at the times of its capture.' : '';
-  const slow =
-    lab?.link.state === 'slow' ? ' The link is slow: frames come later, none is lost.' : '';
+  const state = lab?.link.state;
+  if (state === 'cut') {
+    return {
+      kind: 'silent',
+      head: 'The link is cut.',
+      text: 'The server has not noticed yet: it hears nothing, and counts the collector as silent within seconds.',
+    };
+  }
+  if (state === 'slow') {
+    return {
+      kind: 'quiet',
+      head: 'The link is slow.',
+      text: `Frames come later than they are captured; none is lost, for what is not through yet is on the collector’s disk.${filled}`,
+    };
+  }
   return {
     kind: 'quiet',
     head: 'All is well.',
-    text: `Frames come in as they are captured. When the link fails they wait on the collector’s disk, and fill in here later.${slow}${filled}`,
+    text: `Frames come in as they are captured. When the link fails they wait on the collector’s disk, and fill in here later.${filled}`,
   };
 }

@@ -1,5 +1,6 @@
 /** Numbers, units and times in the words of the page. */
 import { describe, expect, test } from 'vitest';
+import { detailsText } from '#dashboard/link-details.ts';
 import { axisMarks, clockText, countingText, durationText, utcText } from '#dashboard/time.ts';
 import { axisTexts, plural, shortCountText, valueText } from '#dashboard/units.ts';
 
@@ -90,4 +91,25 @@ describe('marks of an axis', () => {
     expect(axisMarks(noon, noon, 5)).toEqual([]);
     expect(axisMarks(noon, Number.NaN, 5)).toEqual([]);
   });
+});
+
+test.each([
+  [[], ''],
+  [['+250 ms to the server'], '+250 ms to the server'],
+  [
+    [
+      '+250 ms to the server',
+      '64 kB/s to the server',
+      '+250 ms to the collector',
+      '64 kB/s to the collector',
+    ],
+    '+250 ms both ways · 64 kB/s both ways',
+  ],
+  [
+    ['+250 ms to the server', '+100 ms to the collector'],
+    '+250 ms to the server · +100 ms to the collector',
+  ],
+  [['timeout 5000 ms', 'timeout 5000 ms'], 'timeout 5000 ms'],
+])('details of the link %j are %s', (details, text) => {
+  expect(detailsText(details)).toBe(text);
 });
