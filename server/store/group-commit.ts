@@ -21,6 +21,8 @@ const JOB_LIMITS = { weight: 4_194_304, items: 4_096 };
 const ITEM_WEIGHT = 512;
 const FRAME_WEIGHT = 64;
 
+const NOTHING = (): void => {};
+
 type Asked = Exclude<WriterItem, { kind: 'batches' }> | { kind: 'batch'; batch: StreamBatch };
 type Answered = ItemResult | CommitOutcome;
 
@@ -36,11 +38,18 @@ interface Answer {
   readonly reject: (error: StoreError) => void;
 }
 
+interface EndedJob {
+  /** Tells all who wait for it what became of it. */
+  readonly answer: () => void;
+  /** Has to end before the next job begins. */
+  readonly followUp: Promise<void> | undefined;
+}
+
 /** What a group commit works with; `run` rejects with StoreError alone. */
 export interface GroupCommitOptions {
   readonly run: (job: WriterJob) => Promise<JobResult>;
-  /** After each job that was committed, before the next one begins. */
-  readonly committed: (result: JobResult, frames: number) => Promise<void>;
+  /** After each job that was committed; what it still does ends before the next job begins. */
+  readonly committed: (result: JobResult, frames: number) => Promise<void> | undefined;
   readonly refused: (error: StoreError) => void;
 }
 
@@ -48,7 +57,7 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #waiting = new FairQueue<Waiting>();
   #running: Promise<void> | undefined;
-  #job: Promise<void> | undefined;
+  #job: Promise<unknown> | undefined;
 
   constructor(options: GroupCommitOptions) {
     this.#options = options;
@@ -73,41 +82,64 @@ export class GroupCommit {
     await this.#job;
   }
 
+  /**
+   * Where more waits than a job takes, the next one is begun before the one before is answered: what
+   * is made of answers takes a while, and so long the writer would wait. Where all of it was taken, the answers
+   * come first, and what they bring about is in the next one.
+   */
   async #runAll(): Promise<void> {
     // What arrives in this turn of the event loop belongs together.
     await new Promise<void>((resolve) => setImmediate(resolve));
+    let answer = NOTHING;
     while (!this.#waiting.empty) {
-      this.#job = this.#runNext();
-      await this.#job;
+      const job = this.#runNext();
+      const more = !this.#waiting.empty;
+      answer();
+      const ended = await job;
+      answer = ended.answer;
+      if (more && ended.followUp === undefined) continue;
+      answer();
+      answer = NOTHING;
+      await ended.followUp;
     }
+    answer();
     this.#job = undefined;
     this.#running = undefined;
   }
 
   /** While the job runs, of what was asked only who waits for it is kept: the frames may go. */
-  #runNext(): Promise<void> {
+  #runNext(): Promise<EndedJob> {
     const gathered = this.#waiting.take(JOB_LIMITS);
     const answers = gathered.map(({ answer }) => answer);
-    return this.#runOne(jobOf(gathered), answers);
+    const job = this.#runOne(jobOf(gathered), answers);
+    this.#job = job;
+    return job;
   }
 
-  async #runOne(job: WriterJob, answers: readonly Answer[]): Promise<void> {
+  async #runOne(job: WriterJob, answers: readonly Answer[]): Promise<EndedJob> {
     const frames = countOf(job.batches.frames);
     let result: JobResult;
     try {
       result = await this.#options.run(job);
     } catch (error) {
       this.#options.refused(error as StoreError);
-      for (const { reject } of answers) reject(error as StoreError);
-      return;
+      return { answer: () => refuseAll(answers, error as StoreError), followUp: undefined };
     }
-    const outcomes = new OutcomeUnpacker(result.outcomes);
-    const results = result.results.values();
-    for (const { of, resolve } of answers) {
-      resolve(of === 'batch' ? outcomes.take() : results.next().value);
-    }
-    await this.#options.committed(result, frames);
+    const followUp = this.#options.committed(result, frames);
+    return { answer: () => answerAll(answers, result), followUp };
   }
+}
+
+function answerAll(answers: readonly Answer[], result: JobResult): void {
+  const outcomes = new OutcomeUnpacker(result.outcomes);
+  const others = result.results.values();
+  for (const { of, resolve } of answers) {
+    resolve(of === 'batch' ? outcomes.take() : others.next().value);
+  }
+}
+
+function refuseAll(answers: readonly Answer[], error: StoreError): void {
+  for (const { reject } of answers) reject(error);
 }
 
 /** Signs of life and pruning come a little at a time, whatever else is waiting: a lane of their own. */

@@ -228,11 +228,14 @@ export class SqliteStore implements Store {
     clearTimeout(timer);
   }
 
-  async #committed(result: JobResult, frames: number): Promise<void> {
+  #committed(result: JobResult, frames: number): Promise<void> | undefined {
     this.#setStatus({ writable: true });
     const { durationMs, walBytes } = result;
     this.#options.onCommit?.({ durationMs, frames, walBytes });
-    if (walBytes <= WAL_BYTES) return;
+    return walBytes > WAL_BYTES ? this.#checkpoint() : undefined;
+  }
+
+  async #checkpoint(): Promise<void> {
     try {
       await this.#writer.call('checkpoint');
     } catch (error) {

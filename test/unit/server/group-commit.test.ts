@@ -12,6 +12,8 @@ class Rig {
   readonly jobs: WriterJob[] = [];
   readonly group: GroupCommit;
   committed = 0;
+  /** What is still done after a job. */
+  followUp: Promise<void> | undefined;
   #finish: ((error?: StoreError) => void) | undefined;
 
   constructor() {
@@ -30,8 +32,9 @@ class Rig {
             else resolve({ results, outcomes: outcomes.finish(), durationMs: 1, walBytes: 0 });
           };
         }),
-      committed: async () => {
+      committed: () => {
         this.committed += 1;
+        return this.followUp;
       },
       refused: () => {},
     });
@@ -44,11 +47,16 @@ class Rig {
     await setImmediate();
   }
 
-  /** A batch of one frame; answers how many transactions ended from now until it was on disk. */
+  /** A batch of one frame. */
+  ask(collector: string, stream: number, payload: string): Promise<unknown> {
+    const frames = [frameOf(EPOCH_A, 1, payload)];
+    return this.group.add({ kind: 'batch', batch: batchOf(stream, { collector, frames }) });
+  }
+
+  /** Likewise; answers how many transactions ended from now until it was on disk. */
   async add(collector: string, stream: number, payload: string): Promise<number> {
     const before = this.committed;
-    const frames = [frameOf(EPOCH_A, 1, payload)];
-    await this.group.add({ kind: 'batch', batch: batchOf(stream, { collector, frames }) });
+    await this.ask(collector, stream, payload);
     return this.committed - before;
   }
 }
@@ -100,6 +108,51 @@ test('a transaction is bounded, and takes an item that is larger than its bound'
   expect(rig.jobs.map(({ batches }) => batches.count)).toEqual([15, 15, 10, 1]);
 });
 
+test('where more waits than a job takes, the next is begun before that is answered', async () => {
+  const rig = new Rig();
+  const begun: number[] = [];
+  const all = Array.from({ length: 40 }, (_, index) =>
+    rig.ask(`c${index}`, index, LARGE).then(() => begun.push(rig.jobs.length)),
+  );
+  await setImmediate();
+  while (rig.jobs.length > rig.committed) await rig.finish();
+  await Promise.all(all);
+  expect(begun).toEqual([...Array(15).fill(2), ...Array(25).fill(3)]);
+});
+
+test('where nothing more waits, what an answer brings about is in the next job', async () => {
+  const rig = new Rig();
+  const first = rig.ask('a', 1, 'first').then(() => rig.ask('a', 1, 'brought about'));
+  await setImmediate();
+  const other = rig.add('b', 2, 'came meanwhile');
+  while (rig.jobs.length > rig.committed) await rig.finish();
+  await Promise.all([first, other]);
+  expect(rig.jobs.map(({ batches }) => batches.count)).toEqual([1, 2]);
+});
+
+test.each([1, 40])(
+  'what is done after a job holds up the next one, and no answer',
+  async (count) => {
+    const rig = new Rig();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    rig.followUp = promise;
+    let answered = 0;
+    const all = Array.from({ length: count }, async (_, index) => {
+      await rig.add(`c${index}`, index, LARGE);
+      answered += 1;
+    });
+    await setImmediate();
+    all.push(rig.add('late', count, 'late').then(() => {}));
+    await rig.finish();
+    expect([answered, rig.jobs.length]).toEqual([Math.min(count, 15), 1]);
+    rig.followUp = undefined;
+    resolve();
+    await setImmediate();
+    while (rig.jobs.length > rig.committed) await rig.finish();
+    await Promise.all(all);
+  },
+);
+
 test('what a collector brings keeps its order, its announcements included', async () => {
   const rig = new Rig();
   const order: string[] = [];
@@ -143,7 +196,7 @@ test('each of a transaction is answered by what became of it, whatever is beside
       }
       return { results, outcomes: outcomes.finish(), durationMs: 1, walBytes: 0 };
     },
-    committed: async () => {},
+    committed: () => undefined,
     refused: () => {},
   });
   const common = { instance: '', connection: '', epochs: [], complete: true };
