@@ -26,6 +26,7 @@ export class SettledTable {
   readonly #touching: StatementSync;
   readonly #within: StatementSync;
   readonly #insert: StatementSync;
+  readonly #change: StatementSync;
   readonly #delete: StatementSync;
 
   constructor(database: DatabaseSync) {
@@ -40,6 +41,9 @@ export class SettledTable {
     this.#within = database.prepare(`${overlapping} LIMIT ?4`);
     this.#insert = database.prepare(
       'INSERT INTO settled (stream_id, first, last, state, code) VALUES (?, ?, ?, ?, ?)',
+    );
+    this.#change = database.prepare(
+      'UPDATE settled SET last = ?3, state = ?4, code = ?5 WHERE stream_id = ?1 AND first = ?2',
     );
     this.#delete = database.prepare('DELETE FROM settled WHERE stream_id = ? AND first = ?');
   }
@@ -80,22 +84,26 @@ export class SettledTable {
     return after;
   }
 
+  /** Most often one range has become longer: its row is changed where it is. */
   #replace(
     stream: StreamId,
     before: readonly SettledRange[],
     after: readonly SettledRange[],
   ): void {
-    const kept = new Map(before.map((range) => [range.from, range]));
-    const inserted: SettledRange[] = [];
+    const gone = new Map(before.map((range) => [range.from, range]));
     for (const range of after) {
-      const old = kept.get(range.from);
-      const same = old?.to === range.to && old.state === range.state && old.code === range.code;
-      if (same) kept.delete(range.from);
-      else inserted.push(range);
+      const old = gone.get(range.from);
+      gone.delete(range.from);
+      if (old !== undefined && isSame(old, range)) continue;
+      const { from, to, state, code } = range;
+      const write = old === undefined ? this.#insert : this.#change;
+      write.run(stream, from, to, SETTLED_STATES.indexOf(state) + 1, code);
     }
-    for (const from of kept.keys()) this.#delete.run(stream, from);
-    for (const { from, to, state, code } of inserted) {
-      this.#insert.run(stream, from, to, SETTLED_STATES.indexOf(state) + 1, code);
-    }
+    for (const from of gone.keys()) this.#delete.run(stream, from);
   }
+}
+
+/** Both begin at the same seq. */
+function isSame(a: SettledRange, b: SettledRange): boolean {
+  return a.to === b.to && a.state === b.state && a.code === b.code;
 }

@@ -251,9 +251,7 @@ export class SqliteWriter {
     before: readonly SettledRange[],
   ): { conflicts: readonly number[]; duplicates: number } {
     const { stream, frames } = batch;
-    const [first, last] = [frames[0]?.seq ?? 0, frames.at(-1)?.seq ?? 0];
-    const anyPruned = before.some(({ state }) => state === 'pruned');
-    if (anyPruned || this.#anyFrameWithin.get(stream, first, last) !== undefined) {
+    if (frames.length < FRAMES_PER_STATEMENT || this.#mayBeThere(batch, before)) {
       return this.#takeOneByOne(batch, before);
     }
     const { receivedAt } = batch;
@@ -270,6 +268,13 @@ export class SqliteWriter {
       this.#insertFrame.run(stream, seq, capturedAt, receivedAt, crc, payload);
     }
     return { conflicts: [], duplicates: 0 };
+  }
+
+  /** Some of a batch's frames are stored, or were. */
+  #mayBeThere({ stream, frames }: UnpackedBatch, before: readonly SettledRange[]): boolean {
+    const [first, last] = [frames[0]?.seq ?? 0, frames.at(-1)?.seq ?? 0];
+    const anyPruned = before.some(({ state }) => state === 'pruned');
+    return anyPruned || this.#anyFrameWithin.get(stream, first, last) !== undefined;
   }
 
   #takeOneByOne(
