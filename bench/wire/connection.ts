@@ -11,11 +11,10 @@ import { connect, type Socket } from 'node:net';
 import { decodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
 import { Framer, type RawMessage } from '#protocol/framer.ts';
-import { type MacKey, macKeyOf, signHello, verifyWelcome } from '#protocol/handshake.ts';
 import { type Epoch, FrameCrc } from '#protocol/identity.ts';
-import { NONCE_BYTES, PROTOCOL_VERSION } from '#protocol/limits.ts';
 import type { Message, WireFrame } from '#protocol/messages.ts';
 import { capturedAtOf, type FramePlan, payloadOf } from '../source/frames.ts';
+import { Joining } from './joining.ts';
 
 export interface WireOptions {
   readonly port: number;
@@ -41,10 +40,8 @@ export class WireConnection {
   readonly #writer = new MessageWriter();
   readonly #framer = new Framer();
   readonly #crc: FrameCrc;
-  readonly #key: MacKey;
+  readonly #joining: Joining;
   readonly #joined = Promise.withResolvers<void>();
-  #greetingBody: Buffer | undefined;
-  #helloBody: Buffer | undefined;
   #windowBytes = 0;
   #made: MadeMessage[] = [];
   #seq = 0;
@@ -60,7 +57,8 @@ export class WireConnection {
   constructor(options: WireOptions) {
     this.#options = options;
     this.#crc = new FrameCrc(options.id);
-    this.#key = macKeyOf(Buffer.from(options.token));
+    const { token, collector, id } = options;
+    this.#joining = new Joining({ token, collector, instance: id, epoch: id });
     this.#socket = connect({ host: '127.0.0.1', port: options.port, noDelay: true });
     this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
     const end = (why: string) => this.#joined.reject(new Error(`a connection ended: ${why}`));
@@ -137,10 +135,10 @@ export class WireConnection {
   #onMessage(raw: RawMessage, message: Message): void {
     switch (message.kind) {
       case 'greeting':
-        return this.#hello(raw.body);
+        this.#socket.write(this.#joining.onGreeting(raw.body, this.#writer));
+        return;
       case 'welcome':
-        if (!this.#greetingBody || !this.#helloBody) break;
-        if (!verifyWelcome(this.#key, this.#greetingBody, this.#helloBody, raw.body)) break;
+        if (!this.#joining.isProven(raw.body)) break;
         this.#framer.liftLimit();
         this.#windowBytes = message.windowBytesMax;
         return this.#joined.resolve();
@@ -164,22 +162,5 @@ export class WireConnection {
     }
     this.#fill();
     if (this.#made.length === 0 && this.#ackedTo === this.#sentTo) this.#whenAcked?.();
-  }
-
-  #hello(greetingBody: Buffer): void {
-    const { collector, id } = this.#options;
-    this.#greetingBody = greetingBody;
-    const hello = signHello(this.#key, greetingBody, {
-      kind: 'hello',
-      version: PROTOCOL_VERSION,
-      collector,
-      instance: id,
-      nonce: Buffer.alloc(NONCE_BYTES, id),
-      more: false,
-      epochs: [{ epoch: id, lowest: 1, highest: 0, predecessor: undefined }],
-    });
-    const { bytes, body } = this.#writer.write(hello);
-    this.#helloBody = body;
-    this.#socket.write(bytes);
   }
 }
