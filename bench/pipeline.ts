@@ -89,7 +89,8 @@ export async function startPipeline(
   };
 }
 
-async function startLink(bench: Bench, directory: string, serverPort: number) {
+/** A Toxiproxy of its own before a port of this machine, open; `directory` is for its file. */
+export async function startLink(bench: Bench, directory: string, serverPort: number) {
   const [port, apiPort] = [await freePort(), await freePort()];
   const proxies = [
     {

@@ -13,6 +13,7 @@ import { PATHS } from '#lab/paths.ts';
 import { Child } from './child.ts';
 import { BenchError } from './errors.ts';
 import type { FleetCommand, FleetFacts } from './fleet/commands.ts';
+import type { RivalCommand, RivalFacts } from './rivals/commands.ts';
 import type { Command, Facts, SourceStart } from './source/commands.ts';
 import type { WireCommand, WireFacts } from './wire/commands.ts';
 
@@ -35,6 +36,12 @@ interface Killable extends Running {
 export interface RunningServer extends Killable {
   readonly port: number;
   readonly api: string;
+}
+
+export interface RunningMangler extends Running {
+  readonly port: number;
+  /** The URL of its control API. */
+  readonly control: string;
 }
 
 export class Programs {
@@ -112,6 +119,24 @@ export class Programs {
     return source;
   }
 
+  /** A rival that sends nothing yet. */
+  async rival(start: Omit<Extract<RivalCommand, { type: 'open' }>, 'type'>): Promise<RunningRival> {
+    const rival: RunningRival = this.#helper('bench/rivals/main.ts', { type: 'close' });
+    await rival.ask({ type: 'open', ...start });
+    return rival;
+  }
+
+  /** A relay to a port of this machine that can black-hole a connection (docs/mangler.md). */
+  async mangler(upstreamPort: number): Promise<RunningMangler> {
+    const child = this.#node('chaos/mangler/main.ts', [], {
+      HOLDFAST_MANGLER_UPSTREAM: `127.0.0.1:${upstreamPort}`,
+      HOLDFAST_MANGLER_PORT: '0',
+      HOLDFAST_MANGLER_CONTROL_PORT: '0',
+    });
+    const { port, control } = await logged(child, 'started');
+    return { ...running(child), port: Number(port), control: `http://127.0.0.1:${control}` };
+  }
+
   /** Joined connections that load a server. */
   async wire(start: Omit<Extract<WireCommand, { type: 'open' }>, 'type'>): Promise<RunningWire> {
     const wire: RunningWire = this.#helper('bench/wire/main.ts', { type: 'close' });
@@ -160,14 +185,16 @@ export class Programs {
 }
 
 /** A helper process and what to ask it. */
-export class RunningChild<C extends { readonly type: string }, F> implements Running {
+export class RunningChild<C extends { readonly type: string }, F> implements Killable {
   readonly pid: number;
+  readonly #process: ChildProcess;
   readonly #child: Child<C, F>;
   readonly #closing: C;
 
   /** `closing` is the command that ends it. */
   constructor(child: ChildProcess, closing: C) {
     this.pid = running(child).pid;
+    this.#process = child;
     const stderr = lastLines(child.stderr);
     child.stdout?.resume();
     this.#child = new Child(child, () => stderr.kept);
@@ -179,25 +206,34 @@ export class RunningChild<C extends { readonly type: string }, F> implements Run
     return this.#child.ask(command);
   }
 
-  stop(): Promise<void> {
-    return this.#child.close(this.#closing);
+  async stop(): Promise<void> {
+    if (!hasEnded(this.#process)) await this.#child.close(this.#closing);
+  }
+
+  kill(): Promise<void> {
+    return running(this.#process).kill();
   }
 }
 
 export type RunningSource = RunningChild<Command, Facts>;
 export type RunningFleet = RunningChild<FleetCommand, FleetFacts>;
+export type RunningRival = RunningChild<RivalCommand, RivalFacts>;
 export type RunningWire = RunningChild<WireCommand, WireFacts>;
 
 function running(child: ChildProcess): Killable {
   const { pid } = child;
   if (pid === undefined) throw new BenchError(`${child.spawnfile} could not be started`);
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (hasEnded(child)) return;
     const ended = once(child, 'exit');
     child.kill(signal);
     await ended;
   };
   return { pid, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 /** A line of the log, once it is there; the rest is read and dropped. */

@@ -6,6 +6,8 @@ import { measureAppend, measureLone } from './append.ts';
 import { measureDepth } from './depth.ts';
 import { measureDrain } from './drain.ts';
 import { measureExport } from './export.ts';
+import { measureFaults } from './faults.ts';
+import { FLAP_GROUPS, measureFlapping } from './flap.ts';
 import { measureFleet } from './fleet.ts';
 import { measureAcks, measureIngest } from './ingest.ts';
 import { measureLatency } from './latency.ts';
@@ -22,7 +24,19 @@ export interface Suite {
   readonly parts: Readonly<Record<string, (bench: Bench) => Promise<Result>>>;
 }
 
-type SuiteName = 'smoke' | 'heart' | 'ingest' | 'fleet' | 'thin' | 'depth' | 'api' | 'series';
+type SuiteName =
+  | 'flap'
+  | 'flap-full'
+  | 'smoke'
+  | 'heart'
+  | 'ingest'
+  | 'fleet'
+  | 'thin'
+  | 'depth'
+  | 'api'
+  | 'series';
+
+const FULL_ROUNDS = 3;
 
 export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   smoke: {
@@ -72,6 +86,21 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
     description:
       'ten million frames in the queue: opening, memory at rest and of a program that made them; about ten minutes',
     parts: { depth: measureDepth, receipts: measureReceipts },
+  },
+  flap: {
+    description:
+      'self-healing against producers that latch, side by side on links that flap; about four minutes',
+    parts: {
+      flapping: (bench) => measureFlapping(bench, FLAP_GROUPS.usual, 1),
+      faults: (bench) => measureFaults(bench, 1),
+    },
+  },
+  'flap-full': {
+    description: 'the same with all periods, three times; about twenty minutes',
+    parts: {
+      flapping: (bench) => measureFlapping(bench, FLAP_GROUPS.all, FULL_ROUNDS),
+      faults: (bench) => measureFaults(bench, FULL_ROUNDS),
+    },
   },
   api: {
     description: 'an export of a million frames beside a drain, and what it costs; four minutes',

@@ -5,7 +5,6 @@
  */
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
-import { formatTime } from '#protocol/identity.ts';
 import { BenchError } from './errors.ts';
 import { capturedAtOf, type FramePlan, indexOf, payloadOf } from './source/frames.ts';
 
@@ -26,18 +25,51 @@ export function holds({ lost, duplicated, altered, unexpected }: Verification): 
   return lost + duplicated + altered + unexpected === 0;
 }
 
-/** Reads the whole export of a server on which nothing but these frames 0 … sent − 1 came in. */
-export async function verify(api: string, plan: FramePlan, sent: number): Promise<Verification> {
-  const response = await fetch(`${api}/api/v1/export`);
+/** A row as the export gives it, times in microseconds since 1970 UTC. */
+export interface ExportedRow {
+  readonly seq: number;
+  readonly capturedAt: number;
+  readonly receivedAt: number;
+  readonly payload: Buffer;
+}
+
+/** The export of one collector, or of all where none is named, row by row. */
+export async function* exportedRows(api: string, collector?: string): AsyncGenerator<ExportedRow> {
+  const query = collector === undefined ? '' : `?collector=${collector}`;
+  const response = await fetch(`${api}/api/v1/export${query}`);
   if (response.status !== 200 || response.body === null) {
     throw new BenchError(`the export was answered ${response.status}`);
   }
+  for await (const line of createInterface({ input: Readable.fromWeb(response.body) })) {
+    const row = JSON.parse(line) as ExportedLine;
+    yield {
+      seq: row.seq,
+      capturedAt: parseTime(row.captured_at),
+      receivedAt: parseTime(row.received_at),
+      payload: Buffer.from(row.payload_base64, 'base64'),
+    };
+  }
+}
+
+interface ExportedLine {
+  readonly seq: number;
+  readonly captured_at: string;
+  readonly received_at: string;
+  readonly payload_base64: string;
+}
+
+/** Of a time with six digits behind the point; NaN of anything else, which equals no time. */
+function parseTime(text: string): number {
+  const parts = /^(.{19})\.(\d{6})Z$/.exec(text);
+  return Date.parse(`${parts?.[1]}Z`) * 1_000 + Number(parts?.[2]);
+}
+
+/** Reads the whole export of a server on which nothing but these frames 0 … sent − 1 came in. */
+export async function verify(api: string, plan: FramePlan, sent: number): Promise<Verification> {
   const seen = new Uint8Array(sent);
   const counts = { stored: 0, duplicated: 0, altered: 0, unexpected: 0 };
-  for await (const line of createInterface({ input: Readable.fromWeb(response.body) })) {
+  for await (const { payload, capturedAt } of exportedRows(api)) {
     counts.stored += 1;
-    const row = JSON.parse(line) as { captured_at: string; payload_base64: string };
-    const payload = Buffer.from(row.payload_base64, 'base64');
     const n = indexOf(payload);
     if (n === undefined || n >= sent) {
       counts.unexpected += 1;
@@ -45,8 +77,7 @@ export async function verify(api: string, plan: FramePlan, sent: number): Promis
     }
     if (seen[n] === 1) counts.duplicated += 1;
     seen[n] = 1;
-    const same =
-      payload.equals(payloadOf(plan, n)) && row.captured_at === formatTime(capturedAtOf(plan, n));
+    const same = payload.equals(payloadOf(plan, n)) && capturedAt === capturedAtOf(plan, n);
     if (!same) counts.altered += 1;
   }
   const lost = seen.reduce((sum, one) => sum + 1 - one, 0);

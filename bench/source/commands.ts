@@ -1,5 +1,5 @@
 /** What a benchmark and its source process say to each other; `../child.ts` carries it. */
-import type { ProducerStatus } from '#collector/producer/producer.ts';
+import type { ProducerStatus, WhenFull } from '#collector/producer/producer.ts';
 import type { FramePlan } from './frames.ts';
 
 /** How a source is started. */
@@ -9,6 +9,8 @@ export interface SourceStart {
   readonly collector: string;
   readonly queuePath: string;
   readonly queueLimitBytes: number;
+  /** What happens at that limit; the producer's own default when left out. */
+  readonly queueWhenFull?: WhenFull;
   readonly plan: FramePlan;
 }
 
@@ -30,6 +32,11 @@ export type Command =
       readonly perSecond: number;
       readonly probePath: string;
     }
+  /**
+   * Sends so many frames of another plan, each when its capture time has come; where the queue
+   * refuses one, it and those behind it wait. Answers at once. `sent` does not count these.
+   */
+  | { readonly type: 'timely-load'; readonly plan: FramePlan; readonly frames: number }
   /** Goes on sending at a steady rate. */
   | { readonly type: 'load'; readonly perSecond: number }
   /** Ends that; answers when all that was sent is durable. */

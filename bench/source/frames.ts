@@ -15,11 +15,12 @@ export interface FramePlan {
   readonly content?: 'noise' | 'json';
   /** Capture time of frame 0, in microseconds since 1970 UTC. */
   readonly startedAt: number;
+  /** How long after frame n − 1 frame n was captured, in microseconds; {@link STEP_US} when left out. */
+  readonly stepUs?: number;
 }
 
 const INDEX_BYTES = 8;
 
-/** Frame n was captured so long after frame n − 1, in microseconds. */
 const STEP_US = 1_001;
 
 /** The metrics of a JSON payload, beside its `n`. */
@@ -58,8 +59,13 @@ function noiseOf({ seed, payloadBytes }: FramePlan, n: number): Buffer {
   return payload;
 }
 
-export function capturedAtOf({ startedAt }: FramePlan, n: number): number {
-  return startedAt + n * STEP_US;
+export function capturedAtOf({ startedAt, stepUs = STEP_US }: FramePlan, n: number): number {
+  return startedAt + n * stepUs;
+}
+
+/** How many frames have a capture time that has come. */
+export function framesDue({ startedAt, stepUs = STEP_US }: FramePlan): number {
+  return Math.max(0, Math.floor((Date.now() * 1_000 - startedAt) / stepUs) + 1);
 }
 
 /** Which frame a payload is, as far as it says so; undefined where it is too short for that. */

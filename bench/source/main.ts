@@ -5,11 +5,12 @@
  * Reads nothing from the environment. Exit codes: 0 closed as told, 1 failed.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Producer, type ProducerEvent } from '#collector/producer/producer.ts';
+import { Producer, type ProducerEvent, QueueFullError } from '#collector/producer/producer.ts';
 import { answerCommands } from '../child.ts';
 import { type Command, type Facts, machineMs } from './commands.ts';
 import { capturedAtOf, type FramePlan, payloadOf } from './frames.ts';
 import { SyncProbe } from './sync-probe.ts';
+import { TimelyLoad } from './timely-load.ts';
 
 const EXIT_FAILED = 1;
 
@@ -57,6 +58,8 @@ class Source {
         return this.#lone(command.frames, command.probePath);
       case 'timed-load':
         return this.#timedLoad(command);
+      case 'timely-load':
+        return this.#startTimelyLoad(command);
       case 'load':
         return this.#startLoad(command.perSecond);
       case 'end-load':
@@ -169,6 +172,21 @@ class Source {
     this.#underWay = [];
   }
 
+  #startTimelyLoad({ plan, frames }: TimelyLoadCommand): void {
+    void new TimelyLoad(plan, frames, (n) => this.#offer(plan, n)).run();
+  }
+
+  /** Answers false where the queue is full and refuses. */
+  async #offer(plan: FramePlan, n: number): Promise<boolean> {
+    try {
+      await this.#producer.send(payloadOf(plan, n), { capturedAt: capturedAtOf(plan, n) });
+      return true;
+    } catch (error) {
+      if (!(error instanceof QueueFullError)) onFailed(error as Error);
+      return false;
+    }
+  }
+
   #send(): Promise<unknown> {
     const n = this.#sent;
     this.#sent += 1;
@@ -196,15 +214,9 @@ answerCommands(async (command: Command): Promise<Facts> => {
   return source.facts;
 });
 
-async function open({ token, collector, plan, ...rest }: OpenCommand): Promise<Source> {
-  const { server, queuePath, queueLimitBytes } = rest;
-  const producer = new Producer({
-    server,
-    token: Buffer.from(token),
-    collectorId: collector,
-    queuePath,
-    queueLimitBytes,
-  });
+async function open({ type: _, token, collector, plan, ...rest }: OpenCommand): Promise<Source> {
+  const options = { ...rest, token: Buffer.from(token), collectorId: collector };
+  const producer = new Producer(options);
   producer.on('stored', (event) => source?.onStored(event));
   producer.on('failed', ({ error }) => onFailed(error));
   await producer.opened();
@@ -217,4 +229,5 @@ function onFailed(error: Error): void {
 }
 
 type TimedLoadCommand = Extract<Command, { type: 'timed-load' }>;
+type TimelyLoadCommand = Extract<Command, { type: 'timely-load' }>;
 type OpenCommand = Extract<Command, { type: 'open' }>;

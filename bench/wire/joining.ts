@@ -4,7 +4,7 @@ import { type MacKey, macKeyOf, signHello, verifyWelcome } from '#protocol/hands
 import type { Epoch } from '#protocol/identity.ts';
 import { NONCE_BYTES, PROTOCOL_VERSION } from '#protocol/limits.ts';
 
-interface Joiner {
+export interface Joiner {
   readonly token: string;
   readonly collector: string;
   /** Of the process: its newest connection takes the place of the one before. */

@@ -28,7 +28,8 @@ async function serve(rows: readonly object[]): Promise<string> {
 function row(n: number, change: { payload?: Buffer; capturedAt?: number } = {}) {
   const { payload = payloadOf(PLAN, n), capturedAt = capturedAtOf(PLAN, n) } = change;
   const payload_base64 = payload.toString('base64');
-  return { seq: n + 1, captured_at: formatTime(capturedAt), payload_base64 };
+  const received_at = formatTime(capturedAt + 1_000);
+  return { seq: n + 1, captured_at: formatTime(capturedAt), received_at, payload_base64 };
 }
 
 const all = Array.from({ length: SENT }, (_, n) => row(n));
