@@ -26,6 +26,11 @@ const APPLICATION_ID = 0x484f4c44;
 const SQLITE_VERSION_MIN = [3, 51, 3] as const;
 const BUSY_TIMEOUT_MS = 2_000;
 
+/** Holds the ends of a thousand streams in both indexes; more only takes memory from the system's own cache. */
+const WRITER_CACHE_KIB = 8_192;
+/** Pages of frames are read once, one behind the other. */
+const READER_CACHE_KIB = 4_096;
+
 /** What has to be in the schema. */
 export const SCHEMA_NAMES = [
   'meta',
@@ -135,7 +140,7 @@ export function openForWriting(directory: string): DatabaseSync {
       ['foreign_keys', 1],
       ['trusted_schema', 0],
       ['cell_size_check', 1],
-      ['cache_size', -16_384],
+      ['cache_size', -WRITER_CACHE_KIB],
     ]);
     return database;
   } catch (error) {
@@ -147,7 +152,7 @@ export function openForWriting(directory: string): DatabaseSync {
 /** Opens a store that {@link openForWriting} has opened, for reading. */
 export function openForReading(directory: string): DatabaseSync {
   const database = open(join(directory, STORE_FILE), { readOnly: true });
-  setUp(database, [...READING, ['cache_size', -8_192]]);
+  setUp(database, [...READING, ['cache_size', -READER_CACHE_KIB]]);
   return database;
 }
 
