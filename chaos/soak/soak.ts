@@ -24,7 +24,8 @@ export function soakScenario(options: SoakOptions): Scenario {
   const { seed, minutes } = options;
   const seconds = minutes * 60;
   const share = Math.min(seconds * RESTARTS_SHARE, seconds - UNDISTURBED_SECONDS);
-  const scenario = swarmScenario({ ...options, pace: PACE, noRestartsAfter: Math.max(0, share) });
+  const noRestartsAfter = Math.max(0, share);
+  const scenario = swarmScenario({ ...options, pace: PACE, whole: true, noRestartsAfter });
   return {
     ...scenario,
     title: `a long run, seed ${seed}, ${minutes} min`,

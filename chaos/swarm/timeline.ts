@@ -26,6 +26,17 @@ interface Timeline {
   readonly seconds: number;
 }
 
+/** What the steps take at least: the time that they say, without what the plan counts on top. */
+export function leastSeconds(steps: readonly Step[]): number {
+  const spans = steps.map((step): number => {
+    const pauses = (step.pauses?.before ?? 0) + (step.pauses?.after ?? 0);
+    if (step.type === 'action' && step.background) return pauses;
+    const within = step.type === 'action' ? leastSeconds(step.method) : 0;
+    return pauses + (step.until?.seconds ?? 0) + within;
+  });
+  return spans.reduce((sum, seconds) => sum + seconds, 0);
+}
+
 export function timelineOf(steps: readonly Step[]): Timeline {
   const windows: Window[] = [];
   const end = walk(steps, { at: 0, outer: [], windows });

@@ -7,7 +7,7 @@ import { waitUntil } from '#chaos/observe/wait.ts';
 import { usageSampleSchema } from '#chaos/run/records.ts';
 import { soakScenario } from '#chaos/soak/soak.ts';
 import { sampleUsage } from '#chaos/soak/usage.ts';
-import { timelineOf } from '#chaos/swarm/timeline.ts';
+import { leastSeconds, timelineOf } from '#chaos/swarm/timeline.ts';
 import type { Service } from '#lab/ground/ground.ts';
 import { KINDS } from '../swarm/kinds.ts';
 
@@ -22,10 +22,11 @@ test('an hour has every kind of fault, restarts in its first third alone, and ca
   const { method, tags } = soakScenario({ seed: 11, minutes: 60, kinds: KINDS, ground: ABLE });
   const { windows, seconds } = timelineOf(method);
   expect(tags).toEqual(['soak']);
-  expect(seconds).toBeLessThanOrEqual(3_600);
+  // However soon what it waits for is there: the rest is a calm, so the sum is exact.
+  expect(leastSeconds(method)).toBeCloseTo(3_600, 0);
   expect(new Set(windows.map(({ action }) => action.fault)).size).toBe(KINDS.length);
   const kills = windows.filter(({ action }) => action.fault.startsWith('kill'));
-  expect(Math.max(...kills.map(({ from }) => from))).toBeLessThan(1_200 + 60);
+  expect(Math.max(...kills.map(({ from }) => from))).toBeLessThan(1_200 * 1.4 + 60);
   const trouble = windows.reduce((sum, { from, to }) => sum + to - from, 0);
   expect(trouble / seconds).toBeGreaterThan(0.25);
   expect(trouble / seconds).toBeLessThan(0.75);
