@@ -5,6 +5,7 @@ export class Repeated {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running = false;
   #wanted = false;
+  #stopped = false;
   #startedAt = Number.NEGATIVE_INFINITY;
 
   /** `run` tells of its errors by itself. */
@@ -13,16 +14,18 @@ export class Repeated {
     this.#everyMs = everyMs;
   }
 
-  /** As soon as it may be. */
+  /** As soon as it may be; not at all after `stop`. */
   soon(): void {
+    if (this.#stopped) return;
     this.#wanted = true;
     if (this.#running || this.#timer !== undefined) return;
     const waitMs = Math.max(0, this.#startedAt + this.#everyMs - performance.now());
     this.#timer = setTimeout(() => this.#start(), waitMs);
   }
 
-  /** Without waiting for its time, but still not twice at a time. */
+  /** Without waiting for its time, but still not twice at a time; after `stop`, too. */
   now(): void {
+    this.#stopped = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#startedAt = Number.NEGATIVE_INFINITY;
@@ -33,6 +36,7 @@ export class Repeated {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#wanted = false;
+    this.#stopped = true;
   }
 
   #start(): void {

@@ -71,6 +71,11 @@ export function shownId({
   return view.collector ?? collectors?.[0]?.collector;
 }
 
+/** What is held of the series of the shown collector. */
+export function shownHeld(state: State): Held | undefined {
+  return state.held?.collector === shownId(state) ? state.held?.data : undefined;
+}
+
 export function shownCollector(state: State | undefined): Collector | undefined {
   if (state === undefined) return undefined;
   const id = shownId(state);

@@ -17,7 +17,7 @@ import {
   windowOf,
   zoom,
 } from '../range.ts';
-import { type State, shownCollector, shownId } from '../state.ts';
+import { type State, shownCollector, shownHeld } from '../state.ts';
 import { axisMarks, clockText, SECOND, timeOf, utcText } from '../time.ts';
 import { valueText } from '../units.ts';
 import { Chart, GUTTER, MARK_PIXELS } from './chart.ts';
@@ -81,7 +81,7 @@ export class ChartGroup {
   }
 
   update(state: State): void {
-    const held = state.held?.collector === shownId(state) ? state.held?.data : undefined;
+    const held = shownHeld(state);
     if (this.#state === undefined || held !== this.#held) this.#prepared = prepare(held);
     const isNews =
       this.#state === undefined ||

@@ -82,6 +82,7 @@ export class CollectorList {
     const row: Row = { item: h('li', {}, link), link, state, lag, open };
     this.#rows.set(id, row);
     this.#list.append(row.item);
+    this.#filter();
     return row;
   }
 

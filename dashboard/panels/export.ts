@@ -4,7 +4,7 @@ import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
 import { windowOf } from '../range.ts';
 import { exportHref } from '../requests.ts';
-import { type State, shownId } from '../state.ts';
+import { type State, shownHeld, shownId } from '../state.ts';
 import { clockText } from '../time.ts';
 import { plural } from '../units.ts';
 
@@ -28,7 +28,7 @@ export class ExportLinks {
     this.element.hidden = collector === undefined;
     if (collector === undefined) return;
     const window = windowOf(state.view.range, serverNow(), state.firstCapturedAt);
-    const counts = state.held?.data.columns.map(({ count }) => count.reduce((a, b) => a + b, 0));
+    const counts = shownHeld(state)?.columns.map(({ count }) => count.reduce((a, b) => a + b, 0));
     const frames = Math.max(0, ...(counts ?? []));
     const now = serverNow();
     const text = `${frames > 0 ? `About ${plural(frames, 'frame')}` : 'The frames'} captured ${clockText(window.from, now)} – ${clockText(window.to, now)}: numbers, times of capture and receipt, payloads, checksums. JSON is an object a line.`;

@@ -24,6 +24,12 @@ export class RangeBar {
     this.#reset.addEventListener('click', onReset);
     this.#own.append(h('summary', {}, 'Own'), this.#form(onRange));
     this.#own.addEventListener('toggle', () => this.#fill());
+    this.#own.addEventListener('keydown', ({ key }) => {
+      if (key === 'Escape') this.#own.open = false;
+    });
+    document.addEventListener('pointerdown', ({ target }) => {
+      if (target instanceof Node && !this.#own.contains(target)) this.#own.open = false;
+    });
     this.element = h(
       'div',
       { class: 'range', role: 'toolbar', 'aria-label': 'Time range' },

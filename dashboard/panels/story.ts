@@ -5,7 +5,7 @@
 import type { Collector } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
-import { type State, shownCollector } from '../state.ts';
+import { type State, shownCollector, shownHeld } from '../state.ts';
 import { clockText, countingText, timeOf } from '../time.ts';
 import { plural, sentence } from '../units.ts';
 
@@ -102,7 +102,7 @@ function silentStory({ newest }: Collector, silentSince: string, pending: number
   };
 }
 
-function liveStory({ lab, held }: State, { newest, waiting }: Collector): Story {
+function liveStory(state: State, { newest, waiting }: Collector): Story {
   if (waiting.length > 0) {
     return {
       kind: 'trouble',
@@ -112,18 +112,18 @@ function liveStory({ lab, held }: State, { newest, waiting }: Collector): Story 
   }
   if (newest === null)
     return { kind: 'quiet', head: 'Connected.', text: 'No frame is stored yet.' };
-  const late = held?.data.columns.some((column) => column.late.some((count) => count > 0));
+  const late = shownHeld(state)?.columns.some((column) => column.late.some((count) => count > 0));
   const filled =
     late === true ? ' What arrived late is drawn in colour, at the times of its capture.' : '';
-  const state = lab?.link.state;
-  if (state === 'cut') {
+  const link = state.lab?.link.state;
+  if (link === 'cut') {
     return {
       kind: 'silent',
       head: 'The link is cut.',
       text: 'The server has not noticed yet: it hears nothing, and counts the collector as silent within seconds.',
     };
   }
-  if (state === 'slow') {
+  if (link === 'slow') {
     return {
       kind: 'quiet',
       head: 'The link is slow.',
