@@ -1,8 +1,10 @@
 /** The figures of a contest: each measure for ours and for every rival, and the ratios within a round. */
-import { type Name, type OfEach, RIVALS } from './contest.ts';
-import type { Aim, Figure } from './figures.ts';
-import type { Judgement } from './judge.ts';
+import { type Name, type OfEach, type Outcome, RIVALS } from './contest.ts';
+import { type Aim, type Figure, round } from './figures.ts';
 import type { Proof } from './result.ts';
+
+const LABEL_WIDTH = 32;
+const CELL_WIDTH = 9;
 
 type Rival = (typeof RIVALS)[number];
 
@@ -40,7 +42,7 @@ function figureOf<T>(
   return {
     name: `${of}, ${name}: ${what}`,
     unit,
-    samples: rounds.map((round) => pick(round[name])),
+    samples: rounds.map((one) => pick(one[name])),
     ...(name === 'ours' && aims !== undefined ? { aims } : {}),
     method: name === 'ours' ? method : 'as ours',
   };
@@ -56,14 +58,32 @@ function ratioOf<T>(
   return {
     name: `${of}, ours / ${rival}: ${what}`,
     unit: 'ratio',
-    samples: rounds.map((round) => pick(round.ours) / pick(round[rival])),
+    samples: rounds.map((one) => pick(one.ours) / pick(one[rival])),
     ...(aims === undefined ? {} : { aims }),
     method: 'of the same round: the same records, the same link, the same time',
   };
 }
 
+/** One round as a small table, a measure a line: for whoever watches, before the ratios come. */
+export function* summaryOf<T>(
+  of: string,
+  one: OfEach<T>,
+  measures: readonly Measure<T>[],
+): Generator<string> {
+  const names = ['ours', ...RIVALS] as const;
+  const line = (first: string, cells: readonly string[]) =>
+    [first.padEnd(LABEL_WIDTH), ...cells.map((cell) => cell.padStart(CELL_WIDTH))].join('');
+  yield line(of, names);
+  for (const { what, unit, of: pick } of measures) {
+    yield line(
+      `  ${what} [${unit}]`,
+      names.map((name) => round(pick(one[name]))),
+    );
+  }
+}
+
 /** What became of the records, for every candidate. */
-export function recordMeasures<T extends { readonly judgement: Judgement }>(): Measure<T>[] {
+export function recordMeasures<T extends Outcome>(): Measure<T>[] {
   const none = [{ of: 'max', at: 'most', value: 0 }] as const;
   return [
     {
@@ -91,14 +111,12 @@ export function recordMeasures<T extends { readonly judgement: Judgement }>(): M
 }
 
 /** Of ours alone: what a rival loses is a figure, and no failure of the benchmark. */
-export function proofsOf(
-  of: string,
-  rounds: readonly OfEach<{ readonly judgement: Judgement }>[],
-): Proof[] {
-  return rounds.map(({ ours }, i) => {
-    const { sent, stored, lost, duplicated, altered, unexpected } = ours.judgement;
+export function proofsOf(of: string, rounds: readonly OfEach<Outcome>[]): Proof[] {
+  return rounds.map(({ ours: { judgement, facts } }, i) => {
+    const { sent, stored, lost, duplicated, altered, unexpected } = judgement;
     const found = { sent, stored, lost, duplicated, altered, unexpected };
-    // What was in flight at a cut is sent again, rightly; nothing counts it here.
-    return { of: `${of}, round ${i + 1}`, ...found, resent: 0, resentMax: undefined };
+    // What was in flight at a cut is sent again, rightly.
+    const { resent } = facts;
+    return { of: `${of}, round ${i + 1}`, ...found, resent, resentMax: undefined };
   });
 }

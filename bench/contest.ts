@@ -29,7 +29,7 @@ export type Name = (typeof NAMES)[number];
 
 const QUEUE_LIMIT_BYTES = 1_024 ** 3;
 /** From the order to begin until the first record is due. */
-const LEAD_MS = 500;
+const LEAD_MS = 1_000;
 const POLL_MS = 250;
 
 /** What a contest is made of beside the bench and the server. */
@@ -47,8 +47,10 @@ export interface Facts {
   readonly taken: number;
   /** All of them are settled, or nothing more will happen by itself. */
   readonly atRest: boolean;
-  /** Only known of rivals. */
+  /** How often the connection ended under a request; told by rivals alone. */
   readonly cutsInFlight: number;
+  /** Frames that were sent more than once under their identity; told by ours alone. */
+  readonly resent: number;
 }
 
 export interface Candidate {
@@ -75,7 +77,8 @@ export type OfEach<T> = Readonly<Record<Name, T>>;
 /** What one candidate came to. */
 export interface Outcome {
   readonly judgement: Judgement;
-  readonly cutsInFlight: number;
+  /** What it said last. */
+  readonly facts: Facts;
 }
 
 /** What a process has needed so far. */
@@ -150,7 +153,8 @@ function oursOf(source: RunningSource, collector: string): Candidate {
     facts: async () => {
       const { counters, queue } = (await source.ask({ type: 'facts' })).status;
       const taken = counters.accepted;
-      return { taken, atRest: taken >= offered && queue.frames === 0, cutsInFlight: 0 };
+      const isAtRest = taken >= offered && queue.frames === 0;
+      return { taken, atRest: isAtRest, cutsInFlight: 0, resent: counters.resent };
     },
     stop: () => source.stop(),
     kill: () => source.kill(),
@@ -163,7 +167,7 @@ function rivalOf(rival: RunningRival, name: Kind, collector: string): Candidate 
     collector,
     pid: rival.pid,
     load: (plan, frames) => rival.ask({ type: 'load', plan, frames }),
-    facts: () => rival.ask({ type: 'facts' }),
+    facts: async () => ({ ...(await rival.ask({ type: 'facts' })), resent: 0 }),
     stop: () => rival.stop(),
     kill: () => rival.kill(),
   };
@@ -225,8 +229,9 @@ export async function outcomeOf(
   offered: number,
   facts?: Facts,
 ): Promise<Outcome> {
-  const { taken, cutsInFlight } = facts ?? (await candidate.facts());
+  const said = facts ?? (await candidate.facts());
   const watchedUntil = Date.now() * 1_000;
   const rows = await Array.fromAsync(exportedRows(server.api, candidate.collector));
-  return { judgement: judge(rows, { plan, offered, taken, watchedUntil }), cutsInFlight };
+  const { taken } = said;
+  return { judgement: judge(rows, { plan, offered, taken, watchedUntil }), facts: said };
 }

@@ -5,7 +5,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compare, type Measure, proofsOf, recordMeasures } from './comparison.ts';
+import { compare, type Measure, proofsOf, recordMeasures, summaryOf } from './comparison.ts';
 import {
   at,
   atRest,
@@ -24,7 +24,7 @@ import {
   startContest,
 } from './contest.ts';
 import { BenchError } from './errors.ts';
-import type { Figure } from './figures.ts';
+import { type Figure, quantileOf } from './figures.ts';
 import { loadNow } from './machine.ts';
 import type { Bench } from './pipeline.ts';
 import type { RunningMangler, RunningServer } from './programs.ts';
@@ -103,10 +103,23 @@ async function measureRound(bench: Bench, rounds: Rounds): Promise<void> {
     fillQueues(here, full).then((one) => rounds.full.push(one)),
     kill(here, killed).then((one) => rounds.killed.push(one)),
   ]);
+  tell(bench, NAMES.silent, rounds.silent, SILENT_MEASURES);
+  tell(bench, NAMES.full, rounds.full, FULL_MEASURES);
+  tell(bench, NAMES.killed, rounds.killed, KILLED_MEASURES);
   await Promise.all(contests.map((contest) => contest.stop()));
   await mangler.stop();
   await server.stop();
   await rm(directory, { recursive: true });
+}
+
+function tell<T>(
+  { progress }: Bench,
+  of: string,
+  rounds: readonly OfEach<T>[],
+  measures: readonly Measure<T>[],
+): void {
+  const last = rounds.at(-1);
+  for (const line of last === undefined ? [] : summaryOf(of, last, measures)) progress(line);
 }
 
 interface Here {
@@ -179,9 +192,9 @@ async function kill({ bench, server, plan }: Here, contest: Contest): Promise<Of
 
 function figuresOf({ silent, full, killed, loads }: Rounds): Figure[] {
   return [
-    ...compare(NAMES.silent, silent, [HOLE, ...recordMeasures<Silent>()]),
-    ...compare(NAMES.full, full, [...FULL_MEASURES, ...recordMeasures<Full>()]),
-    ...compare(NAMES.killed, killed, [WAITING, ...recordMeasures<Killed>()]),
+    ...compare(NAMES.silent, silent, SILENT_MEASURES),
+    ...compare(NAMES.full, full, FULL_MEASURES),
+    ...compare(NAMES.killed, killed, KILLED_MEASURES),
     {
       name: 'load of the machine, faults',
       unit: 'count',
@@ -193,13 +206,24 @@ function figuresOf({ silent, full, killed, loads }: Rounds): Figure[] {
 
 const LOAD = `${RATE_PER_S} records/s of ${PAYLOAD_BYTES} bytes on a link with ${LATENCY_MS} ms each way`;
 
-const HOLE: Measure<Silent> = {
-  what: 'hole',
-  unit: 's',
-  of: ({ judgement }) => judgement.longestHoleMs / 1_000,
-  ratios: {},
-  method: `the longest time without a first copy, after the connection had fallen silent for good without being closed, while new ones work; ${LOAD} for ${LASTS_MS / 1_000} s`,
-};
+const SILENT_MEASURES: readonly Measure<Silent>[] = [
+  {
+    what: 'hole',
+    unit: 's',
+    of: ({ judgement }) => judgement.longestHoleMs / 1_000,
+    ratios: {},
+    method: `the longest time without a first copy, after the connection had fallen silent for good without being closed, while new ones work; ${LOAD} for ${LASTS_MS / 1_000} s`,
+  },
+  {
+    what: 'latency, p99',
+    unit: 's',
+    of: ({ judgement }) => quantileOf(judgement.latenciesMs, 0.99) / 1_000,
+    ratios: {},
+    method:
+      'from when a record was due to be sent until the server had its first copy, of all that were due; one that never came counts until the end of the watch',
+  },
+  ...recordMeasures<Silent>(),
+];
 
 const FULL_MEASURES: readonly Measure<Full>[] = [
   {
@@ -223,14 +247,18 @@ const FULL_MEASURES: readonly Measure<Full>[] = [
     method:
       'from the end of the cut until the last record that was due before it was stored; until the end of the watch where one never was',
   },
+  ...recordMeasures<Full>(),
 ];
 
-const WAITING: Measure<Killed> = {
-  what: 'waiting at the kill',
-  unit: 'frames',
-  of: ({ waiting }) => waiting,
-  method: `records that the producer had taken and that were not stored when it was killed, cut off for ${(KILLED_AT_MS - CUT_AT_MS) / 1_000} s; ours is started again on its queue, the others have none; ${LOAD}`,
-};
+const KILLED_MEASURES: readonly Measure<Killed>[] = [
+  {
+    what: 'waiting at the kill',
+    unit: 'frames',
+    of: ({ waiting }) => waiting,
+    method: `records that the producer had taken and that were not stored when it was killed, cut off for ${(KILLED_AT_MS - CUT_AT_MS) / 1_000} s; ours is started again on its queue, the others have none; ${LOAD}`,
+  },
+  ...recordMeasures<Killed>(),
+];
 
 function allProofsOf({ silent, full, killed }: Rounds): Proof[] {
   return [

@@ -5,7 +5,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compare, type Measure, proofsOf, recordMeasures } from './comparison.ts';
+import { compare, type Measure, proofsOf, recordMeasures, summaryOf } from './comparison.ts';
 import {
   at,
   atRest,
@@ -104,14 +104,17 @@ async function measureGroup(bench: Bench, group: readonly Measurement[]): Promis
       const { periodMs, latencyMs } = about;
       const place = join(directory, `flap-${periodMs}-${latencyMs}`);
       const contest = await startContest(bench, server, { directory: place, latencyMs });
-      return { contest, periodMs, rounds };
+      return { contest, about, rounds };
     }),
   );
   const contests = running.map(({ contest }) => contest);
   const plan = await begin(bench, contests, OFFERED);
   await Promise.all(
-    running.map(async ({ contest, periodMs, rounds }) => {
-      rounds.push(await measureOne(bench, server, contest, plan, periodMs));
+    running.map(async ({ contest, about, rounds }) => {
+      const measured = await measureOne(bench, server, contest, plan, about.periodMs);
+      rounds.push(measured);
+      for (const line of summaryOf(nameOf(about), measured, measuresOf(about)))
+        bench.progress(line);
     }),
   );
   await Promise.all(contests.map((contest) => contest.stop()));
@@ -170,7 +173,7 @@ function figuresOf({ about, rounds }: Measurement): Figure[] {
       (rival): Figure => ({
         name: `${of}, ${rival}: cuts in flight`,
         unit: 'count',
-        samples: rounds.map((round) => round[rival].cutsInFlight),
+        samples: rounds.map((round) => round[rival].facts.cutsInFlight),
         method: 'how often the connection ended while a request was under way, all of them in all',
       }),
     ),
