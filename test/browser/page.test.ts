@@ -57,8 +57,8 @@ test('it is sent compressed, its files for good, and nothing moves while it come
       await page.addInitScript(
         'globalThis.shifts = []; new PerformanceObserver((list) => { for (const { value } of list.getEntries()) shifts.push(value); }).observe({ type: "layout-shift" });',
       );
-      page.on('response', async (response) => {
-        if (/\.(js|css)$/.test(response.url())) headers.push(await response.allHeaders());
+      page.on('response', (response) => {
+        if (/\.(js|css)$/.test(response.url())) headers.push(response.headers());
       });
     },
   });

@@ -90,6 +90,8 @@ export function useStage(): Stage {
     const hasFailed = task.result?.state === 'fail' || wrong.length > 0;
     for (const [index, one] of seen.entries()) {
       if (hasFailed) await keep(`failed-${slug(task.name)}-${index}`, one);
+      // What it asks for in this moment has nobody to answer it any more.
+      await one.page.unrouteAll({ behavior: 'ignoreErrors' });
       await one.page.context().close();
     }
     expect(wrong, 'what a page did and should not').toEqual([]);
