@@ -14,7 +14,7 @@ import type { Programs } from '#lab/process.ts';
 import type { Step } from '#lab/steps.ts';
 
 /** Of chaos only the programs that run in a container; who judges stays outside. */
-const FOLDERS = [
+export const STAGED_FOLDERS = [
   'protocol',
   'collector',
   'server',
@@ -25,7 +25,7 @@ const FOLDERS = [
   'lab/image',
 ];
 /** Of the lab what the server cuts the link by. */
-const FILES = [
+export const STAGED_FILES = [
   ...['package.json', 'Dockerfile', 'chaos/random.ts'],
   ...['lab/link.ts', 'lab/toxics.ts', 'lab/errors.ts'],
 ];
@@ -41,7 +41,7 @@ const packagesStamp = join(contextFolder, 'packages.stamp');
  */
 export function contentTag(folder: string, baseId: string, arch: string): string {
   const hash = createHash('sha256').update(`${baseId}\n${arch}\n`);
-  for (const path of [...FILES, 'package-lock.json', ...FOLDERS]) {
+  for (const path of [...STAGED_FILES, 'package-lock.json', ...STAGED_FOLDERS]) {
     addContent(hash, folder, filesIn(join(folder, path)));
   }
   return hash.digest('hex').slice(0, TAG_DIGITS);
@@ -57,7 +57,7 @@ export async function stage(
 ): Promise<string> {
   mkdirSync(contextFolder, { recursive: true });
   await stagePackages(arch, context);
-  for (const path of [...FOLDERS, ...FILES, 'package-lock.json']) {
+  for (const path of [...STAGED_FOLDERS, ...STAGED_FILES, 'package-lock.json']) {
     rmSync(join(contextFolder, path), { recursive: true, force: true });
     cpSync(join(PATHS.root, path), join(contextFolder, path), { recursive: true });
   }
