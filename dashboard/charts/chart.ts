@@ -24,6 +24,12 @@ export const MARK_PIXELS = 96;
 const HEADROOM = 1.03;
 
 const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
+/** Round in the unit that the axis comes to have. */
+const SECOND_STEPS = [
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500].map((milliseconds) => milliseconds / 1_000),
+  ...[1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800],
+  ...[1, 2, 6, 12, 24, 48, 120, 240].map((hours) => hours * 3_600),
+];
 
 const LOOKS = [
   { color: 'ink', width: 1.5, dash: [] },
@@ -177,6 +183,7 @@ export class Chart {
       ticks: { show: false },
       grid: { stroke: () => this.#palette().line, width: 1 },
       ...(unit.startsWith('By') ? { incrs: BINARY_STEPS } : {}),
+      ...(unit === 's' ? { incrs: SECOND_STEPS } : {}),
     };
   }
 
