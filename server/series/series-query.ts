@@ -226,13 +226,13 @@ const WRITERS: Readonly<Record<SeriesQuestion['form'], Writer>> = {
   },
 };
 
-/** null where no bucket has anything of its own to tell. */
+/** null where no bucket has anything of its own to tell; never where nothing is usual. */
 function columnOf(
   name: keyof Summary,
   buckets: readonly TimedSummary[],
-  isUsual: (summary: Summary) => boolean = () => false,
+  isUsual?: (summary: Summary) => boolean,
 ): string {
-  const tells = buckets.some(([, summary]) => !isUsual(summary));
+  const tells = isUsual === undefined || buckets.some(([, summary]) => !isUsual(summary));
   const values = tells ? `[${buckets.map(([, summary]) => summary[name]).join(',')}]` : 'null';
   return `"${name}":${values}`;
 }

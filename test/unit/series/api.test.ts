@@ -208,7 +208,9 @@ test('columns say the same as buckets, and are null where they say nothing', asy
     values.map((m, n) => (n === 5 ? { m } : { m, steady: 3 })),
   );
   await fill(server, 'b', ['no numbers']);
-  for (const query of ['?points=1', '?points=4', '?points=20', '?metric=none']) {
+  // In the last of these nothing of the series `steady` lies.
+  const sixth = `?from=${formatTime(BASE_US + 5 * SECOND)}&to=${formatTime(BASE_US + 6 * SECOND)}`;
+  for (const query of ['?points=1', '?points=4', '?points=20', '?metric=none', sixth]) {
     const columns = columnsResponse
       .strict()
       .parse((await get(server, `/api/v1/series${query}&form=columns`)).json());
