@@ -102,7 +102,7 @@ function silentStory({ newest }: Collector, silentSince: string, pending: number
   };
 }
 
-function liveStory(state: State, { newest, waiting }: Collector): Story {
+function liveStory(state: State, { collector, newest, waiting }: Collector): Story {
   if (waiting.length > 0) {
     return {
       kind: 'trouble',
@@ -128,6 +128,22 @@ function liveStory(state: State, { newest, waiting }: Collector): Story {
       kind: 'quiet',
       head: 'The link is slow.',
       text: `Frames come later than they are captured; none is lost, for what is not through yet is on the collector’s disk.${filled}`,
+    };
+  }
+  const totals = state.audits.get(collector)?.totals;
+  if (totals !== undefined && totals.missing > 0) {
+    return {
+      kind: 'trouble',
+      head: `${plural(totals.missing, 'frame')} missing: nobody has ${totals.missing === 1 ? 'it' : 'them'}.`,
+      text: `New ones come in as they are captured. Choose "missing" above for which they are.${filled}`,
+    };
+  }
+  const gone = (totals?.declared ?? 0) + (totals?.rejected ?? 0);
+  if (gone > 0) {
+    return {
+      kind: 'quiet',
+      head: 'Live.',
+      text: `Frames come in as they are captured; ${plural(gone, 'frame')} of before did not: choose the counts above for which, and why.${filled}`,
     };
   }
   return {
