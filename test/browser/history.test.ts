@@ -115,3 +115,18 @@ test('the shown range is taken away as CSV and as JSON', async () => {
     expect(text.trimEnd().split('\n').length).toBeGreaterThan(SAMPLES / 2);
   }
 });
+
+test('what comes in late fills in where it was captured, however far back', async () => {
+  const hour = hourOf(await template(), COLLECTORS.length);
+  const third = SAMPLES / 3;
+  await deliver(stage, 'late-1', [...hour.slice(0, third), ...hour.slice(2 * third)]);
+  const page = await stage.openPage({ at: '/?collector=late-1&range=1h' });
+  const cpu = chart(page, 'CPU');
+  await cpu.waitFor();
+  await until('two thirds are drawn', async () => (await pointsOf(cpu)).shown >= SAMPLES / 10);
+  const { shown } = await pointsOf(cpu);
+  await picture('hole', page);
+  await deliver(stage, 'late-1', hour.slice(third, 2 * third));
+  await until('the rest is, too', async () => (await pointsOf(cpu)).shown > 1.3 * shown);
+  await picture('hole-filled', page);
+});
