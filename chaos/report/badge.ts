@@ -1,6 +1,7 @@
 /** Outcomes in a word, a colour and a shape, so that none is told by its colour alone. */
+
+import { html, type Markup } from '#pages/html.ts';
 import type { Outcome } from './document.ts';
-import { html, type Markup } from './html.ts';
 
 export const WORDS: Readonly<Record<Outcome, { readonly word: string; readonly tone: string }>> = {
   pass: { word: 'Held', tone: 'good' },

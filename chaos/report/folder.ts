@@ -2,7 +2,7 @@
  * The files of a run's folder, read for the report. What is missing or damaged in a scenario's
  * folder is told in words and left out; only without run.json there is nothing to tell of.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -104,16 +104,6 @@ export async function readScenario(runFolder: string, folder: string): Promise<S
     exportPath: hasExport ? exportPath : undefined,
     problems,
   };
-}
-
-/** Whole or not at all, whenever the process is killed. */
-export function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text);
-  renameSync(`${path}.new`, path);
-}
-
-export function writeJson(path: string, document: unknown): void {
-  writeWhole(path, `${JSON.stringify(document, null, 1)}\n`);
 }
 
 /** Neither for a file that isn't there. */

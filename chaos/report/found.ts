@@ -1,7 +1,8 @@
 /** What was found: the counts, the offenders of each kind, and where each was last as it should be. */
+
+import { counted, duration, number } from '#pages/figures.ts';
+import { html, type Markup } from '#pages/html.ts';
 import type { RepeatReport } from './document.ts';
-import { counted, duration, number } from './figures.ts';
-import { html, type Markup } from './html.ts';
 
 /** All of them are in report.json. */
 const INTERVAL_CHARACTERS_MAX = 1_200;

@@ -3,9 +3,10 @@
  * is a failure, what could not be judged an error, what was not run is skipped. Valid against the
  * schema that Jenkins' xUnit plugin reads (junit-10.xsd).
  */
+
+import { html, type Markup } from '#pages/html.ts';
 import { commandFor } from './again.ts';
 import type { RepeatReport, Report, ScenarioReport } from './document.ts';
-import { html, type Markup } from './html.ts';
 
 export function junitOf(report: Report): string {
   const cases = report.scenarios.flatMap((scenario) =>

@@ -1,8 +1,9 @@
 /** All scenarios at a glance, a row each: the median over its repeats, and the worst of them. */
+
+import { duration, number, spreadOf } from '#pages/figures.ts';
+import { html, type Markup } from '#pages/html.ts';
 import { anchor, badge } from './badge.ts';
 import type { RepeatReport, Report, ScenarioReport } from './document.ts';
-import { duration, number, spreadOf } from './figures.ts';
-import { html, type Markup } from './html.ts';
 import { drainMs, recoverMs } from './summary.ts';
 
 export function overview({ scenarios }: Report): Markup {

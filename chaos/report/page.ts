@@ -1,15 +1,15 @@
 /**
- * `report.html`: one file that holds all it needs and asks the network for nothing. It opens on the
- * verdict; then all scenarios at a glance, then each with its picture, its figures, what was done
+ * `report.html`, on one page. It opens on the verdict; then all scenarios at a glance, then each with its picture, its figures, what was done
  * and what was found. It can be read without scripts, on a phone, in the dark and on paper.
  */
 import { readFileSync } from 'node:fs';
+import { counted, duration } from '#pages/figures.ts';
+import { html, type Markup } from '#pages/html.ts';
+import { page as pageOf } from '#pages/page.ts';
 import type { UsageSample } from '../run/records.ts';
 import { anchor, badge, WORDS } from './badge.ts';
 import type { RepeatReport, Report, ScenarioReport } from './document.ts';
-import { counted, duration } from './figures.ts';
 import { bystanderFigures, findings } from './found.ts';
-import { html, Markup } from './html.ts';
 import { overview } from './overview.ts';
 import { PATTERN_DEFINITIONS, picture } from './picture.ts';
 import { faultTable, type Step, stepTable } from './steps.ts';
@@ -35,18 +35,7 @@ const asset = (name: string) => readFileSync(new URL(name, import.meta.url), 'ut
 export function page(report: Report, views: readonly RepeatView[], folder: string): string {
   const viewOf = new Map(views.map((view) => [view.repeat, view]));
   const ran = report.scenarios.filter(({ outcome }) => outcome !== 'not_run');
-  const { text } = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<meta name="color-scheme" content="light dark">
-<title>${report.sentence}</title>
-<style>${new Markup(asset('page.css'))}</style>
-</head>
-<body>
-${PATTERN_DEFINITIONS}
+  const body = html`${PATTERN_DEFINITIONS}
 ${verdictSection(report, folder)}
 <main>
 ${overview(report)}
@@ -54,12 +43,9 @@ ${notRun(report)}
 ${ran.length > 0 && html`<h2>${report.kind === 'soak' ? 'The long run' : 'Scenario by scenario'}</h2>`}
 ${ran.map((scenario) => scenarioSection(scenario, viewOf))}
 </main>
-${footer(report)}
-<script>${new Markup(asset('page.js'))}</script>
-</body>
-</html>
-`;
-  return text;
+${footer(report)}`;
+  const [styles, script] = [asset('page.css'), asset('page.js')];
+  return pageOf({ title: report.sentence, styles, body, script });
 }
 
 function notRun({ scenarios, ground }: Report): Markup | null {

@@ -4,11 +4,22 @@
  * tells by colour tells by pattern or words as well. The values under the pointer are shown by
  * page.js, from data beside the picture.
  */
+
+import { compact, counted, duration, number } from '#pages/figures.ts';
+import { html, json, type Markup } from '#pages/html.ts';
+import {
+  type Line,
+  linear,
+  logarithmic,
+  maxOf,
+  percent,
+  plot,
+  roundMax,
+  scaleTick,
+  ticksOf,
+} from '#pages/plot.ts';
 import { type Bands, bandsOf, type Placed } from './bands.ts';
-import { compact, counted, duration, number } from './figures.ts';
-import { html, json, type Markup } from './html.ts';
-import { linear, logarithmic, maxOf, percent, plot, roundMax, scaleTick, ticksOf } from './plot.ts';
-import type { Line, Timeline } from './timeline.ts';
+import type { Timeline } from './timeline.ts';
 
 const TITLE = 20;
 const GAP = 14;

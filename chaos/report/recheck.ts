@@ -10,18 +10,12 @@
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, type ExitCode } from '#lab/errors.ts';
+import { writeJson } from '#pages/folder.ts';
 import { type EvidenceFiles, judgeFiles } from '../oracle/evidence.ts';
 import type { Result } from '../oracle/judge.ts';
 import type { RunRecord, ScenarioRecord } from '../run/records.ts';
 import { judgeGrowth, withGrowth } from '../soak/judge.ts';
-import {
-  aboutScenario,
-  FolderError,
-  messageOf,
-  readRun,
-  scenarioFolders,
-  writeJson,
-} from './folder.ts';
+import { aboutScenario, FolderError, messageOf, readRun, scenarioFolders } from './folder.ts';
 import { writeReport } from './write.ts';
 
 /**

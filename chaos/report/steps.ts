@@ -1,8 +1,9 @@
 /** What was done to the pipeline, when, what shows that it bit, and how fast it came back. */
+
+import { duration, number } from '#pages/figures.ts';
+import { html, type Markup } from '#pages/html.ts';
 import type { Observations } from '../oracle/observations.ts';
 import type { RepeatReport } from './document.ts';
-import { duration, number } from './figures.ts';
-import { html, type Markup } from './html.ts';
 
 /** Milliseconds from the first observation. */
 export interface Step {

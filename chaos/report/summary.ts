@@ -2,10 +2,11 @@
  * From a run's record and the files of its scenarios to `report.json`: outcomes, sums, spreads and
  * the sentence on top. Pure; nothing is judged here.
  */
+
+import { counted, number, spreadOf } from '#pages/figures.ts';
 import type { Observations } from '../oracle/observations.ts';
 import type { RunRecord, ScenarioRecord } from '../run/records.ts';
 import type { Outcome, RepeatReport, Report, ScenarioReport } from './document.ts';
-import { counted, number, spreadOf } from './figures.ts';
 import type { ScenarioFiles } from './folder.ts';
 import { sourceOf, startOf } from './timeline.ts';
 

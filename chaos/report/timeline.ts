@@ -5,12 +5,10 @@
  *
  * The delivery lag is told by capture time: how late what was captured at that moment was stored.
  */
+import type { Line } from '#pages/plot.ts';
 import { type LineSink, linesOf } from '../ledger/lines-of.ts';
 import type { Observations } from '../oracle/observations.ts';
 import { parseTime } from '../oracle/time.ts';
-
-/** One value for each bucket; null where nothing is known. */
-export type Line = readonly (number | null)[];
 
 interface Band {
   readonly from_ms: number;

@@ -2,11 +2,12 @@
  * What the programs took over a long run: resident memory, open files and disk, a line each, with
  * their restarts marked, and what was judged of their growth.
  */
+
+import { bytes, counted, duration, number } from '#pages/figures.ts';
+import { html, type Markup } from '#pages/html.ts';
+import { linear, maxOf, percent, plot, roundMax, scaleTick, ticksOf } from '#pages/plot.ts';
 import type { UsageSample } from '../run/records.ts';
 import type { GrowthLine } from './document.ts';
-import { bytes, counted, duration, number } from './figures.ts';
-import { html, type Markup } from './html.ts';
-import { linear, maxOf, percent, plot, roundMax, scaleTick, ticksOf } from './plot.ts';
 
 const MEASURES = [
   { measure: 'resident_bytes', what: 'memory', name: 'Resident memory', text: bytes },

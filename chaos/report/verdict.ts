@@ -1,12 +1,14 @@
 /**
  * The first screen: the verdict, what did not hold with what to do about it, and what was run.
  */
+
+import { bytes, counted, duration } from '#pages/figures.ts';
+import { html, type Markup } from '#pages/html.ts';
+import { timeText } from '#pages/page.ts';
 import { commandFor } from './again.ts';
 import { anchor, badge, shape, WORDS } from './badge.ts';
 import type { Outcome, RepeatReport, Report, ScenarioReport } from './document.ts';
-import { bytes, counted, duration } from './figures.ts';
 import { kindName, lastSeen } from './found.ts';
-import { html, type Markup } from './html.ts';
 
 const TROUBLES_MAX = 8;
 const REASONS_MAX = 3;
@@ -31,7 +33,7 @@ export function verdictSection(report: Report, folder: string): Markup {
     html`<dt>${name}</dt><dd class="wide">${value}</dd>`;
   const rest = report.sentence.slice(report.sentence.indexOf(': ') + 2);
   return html`<header>
-<p class="eyebrow">Holdfast ${product.version}${commit} · ${what[report.kind]} · ${time(report.started_at)}</p>
+<p class="eyebrow">Holdfast ${product.version}${commit} · ${what[report.kind]} · ${timeText(report.started_at)}</p>
 <h1 class="${tone}">${shape(outcome, 'mark')}${word}</h1>
 <p class="lede">${rest}.</p>
 ${troubles(report, folder)}
@@ -110,11 +112,4 @@ function reasonsOf({ outcome, reason, reasons }: RepeatReport): string[] {
 
 function cut(set: string): string {
   return set.length > INTERVAL_CHARACTERS_MAX ? `${set.slice(0, INTERVAL_CHARACTERS_MAX)} …` : set;
-}
-
-/** `2026-11-26 07:12 UTC`. */
-function time(text: string): string {
-  const date = new Date(text);
-  if (Number.isNaN(date.getTime())) return text;
-  return `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

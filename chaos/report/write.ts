@@ -3,8 +3,9 @@
  * alone. Nothing is judged here; that was done, or is done anew by `recheck.ts`.
  */
 import { basename, dirname, join, resolve } from 'node:path';
+import { writeJson, writeWhole } from '#pages/folder.ts';
 import type { RepeatReport, Report } from './document.ts';
-import { readRun, readScenario, wasInterrupted, writeJson, writeWhole } from './folder.ts';
+import { readRun, readScenario, wasInterrupted } from './folder.ts';
 import { junitOf } from './junit.ts';
 import { page, type RepeatView } from './page.ts';
 import { stepsOf } from './steps.ts';

@@ -6,6 +6,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
+import { folderName } from '#pages/folder.ts';
 import type { FaultKind } from '../faults/fault.ts';
 import { writeReport } from '../report/write.ts';
 import { faultsOf } from '../scenario/file.ts';
@@ -17,7 +18,7 @@ import { swarmScenario } from '../swarm/swarm.ts';
 import { type FoundLab, type LabOptions, withLab } from './lab.ts';
 import type { Progress } from './progress.ts';
 import type { RunRecord } from './records.ts';
-import { folderName, Run } from './runner.ts';
+import { Run } from './runner.ts';
 import { messageOf } from './within.ts';
 
 export interface CommandContext extends Omit<LabOptions, 'folder' | 'tracing'> {

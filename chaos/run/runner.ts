@@ -3,12 +3,13 @@
  * The lab is made whole before the first and after each of them. What is in the folder at any moment
  * is enough to tell how far it came.
  */
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Ground } from '#lab/ground/ground.ts';
 import { linkOf } from '#lab/ground/link-of-lab.ts';
 import type { Link } from '#lab/link.ts';
+import { pointTo, writeJson } from '#pages/folder.ts';
 import type { FaultKind } from '../faults/fault.ts';
 import type { Result } from '../oracle/judge.ts';
 import { randomOf } from '../random.ts';
@@ -91,7 +92,7 @@ export class Run {
       healed,
     };
     this.#write();
-    pointTo(folder);
+    pointTo(folder, 'latest');
   }
 
   get record(): RunRecord {
@@ -197,14 +198,6 @@ function cannotRun(
   return reasons.size === 0 ? null : [...reasons].join('; ');
 }
 
-/** The time of a run as the name of its folder, which sorts by time: 2026-01-31T08-15-00Z. */
-export function folderName(at: Date): string {
-  return at
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replaceAll(':', '-');
-}
-
 function titleOf({ name, scenario, repeat = 1, repeats = 1 }: Planned): string {
   return `${name}${repeats > 1 ? ` (${repeat} of ${repeats})` : ''}: ${scenario.title}`;
 }
@@ -218,25 +211,4 @@ function machine(): RunRecord['machine'] {
     node: process.version,
     os: `${type()} ${release()}`,
   };
-}
-
-/** `latest` beside the folder points to it; in one step, so that there is always one. */
-function pointTo(folder: string): void {
-  const link = join(dirname(folder), 'latest');
-  const made = `${link}.${process.pid}`;
-  try {
-    rmSync(made, { force: true });
-    symlinkSync(basename(folder), made);
-    renameSync(made, link);
-  } catch (error) {
-    // Where links can't be made the folder is there all the same, and its path is printed.
-    rmSync(made, { force: true });
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-  }
-}
-
-function writeJson(path: string, document: unknown): void {
-  const made = `${path}.${process.pid}`;
-  writeFileSync(made, `${JSON.stringify(document, null, 1)}\n`);
-  renameSync(made, path);
 }

@@ -15,6 +15,7 @@ const ROOMS = [
   'lab',
   'chaos',
   'bench',
+  'pages',
   'examples',
   'test',
 ] as const;
@@ -28,10 +29,11 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
   // Runs in browsers and knows the server by its API alone; none but tests import it.
   dashboard: [],
   lab: ['protocol'],
-  chaos: ['lab'],
-  bench: ['protocol', 'collector', 'lab'],
+  chaos: ['lab', 'pages'],
+  bench: ['protocol', 'collector', 'lab', 'pages'],
+  pages: [],
   examples: ['chaos'],
-  test: ['protocol', 'collector', 'server', 'dashboard', 'lab', 'chaos', 'bench'],
+  test: ['protocol', 'collector', 'server', 'dashboard', 'lab', 'chaos', 'bench', 'pages'],
 };
 
 /**
@@ -59,7 +61,7 @@ const PARTS: readonly { part: RegExp; may: RegExp }[] = [
   { part: /^examples\//, may: /^(#chaos\/ledger\/|\.\.?\/)/ },
   {
     part: /^bench\//,
-    may: /^(#protocol\/|#collector\/producer\/(producer|sender|link|queue\/queue)\.ts|#lab\/|\.\.?\/)/,
+    may: /^(#protocol\/|#collector\/producer\/(producer|sender|link|queue\/queue)\.ts|#lab\/|#pages\/|\.\.?\/)/,
   },
 ];
 

@@ -12,11 +12,11 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { type Report, reportSchema } from '#chaos/report/document.ts';
-import { duration } from '#chaos/report/figures.ts';
 import { FolderError } from '#chaos/report/folder.ts';
 import { recheck } from '#chaos/report/recheck.ts';
 import { writeReport } from '#chaos/report/write.ts';
 import type { RunRecord } from '#chaos/run/records.ts';
+import { duration } from '#pages/figures.ts';
 import { type ForgedFault, type ForgedScenario, forgeRun } from './forged-run.ts';
 
 const CUT: ForgedFault = { name: 'cut', target: 'link', from_s: 1, to_s: 3 };

@@ -3,7 +3,9 @@
  * strokes that don't stretch along. Whatever else a picture has is placed in percent.
  */
 import { html, type Markup } from './html.ts';
-import type { Line } from './timeline.ts';
+
+/** A value for each bucket; null where there is none. */
+export type Line = readonly (number | null)[];
 
 /** Height of the stretched view; y counts down from it. */
 const UNITS = 100;
