@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status logs queue store doctor cut slow restore kill freeze thaw \
   chaos chaos-list soak test test-unit test-ground test-library test-api test-simulation test-hostile \
-  test-browser test-integration check bench pack
+  test-browser test-integration check bench bench-compare pack
 
 # What `make slow` adds, in each direction: LATENCY_MS milliseconds, RATE_KBPS kilobytes a second.
 LATENCY_MS ?= 250
@@ -99,8 +99,13 @@ soak:
 check:
 	@./holdfast check
 
+# BENCH=name for one of them, BENCH=full for all at their large sizes
 bench:
 	@./holdfast bench
+
+# RUN=folder of another than the last, AGAINST=one of another than the committed
+bench-compare:
+	@./holdfast bench-compare
 
 pack:
 	@./holdfast pack

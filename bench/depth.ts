@@ -1,10 +1,9 @@
 /**
- * What the length of a backlog costs: how long opening ten million frames takes, and the memory of a
- * collector at rest on them beside one on ten thousand. The queues are made by the queue itself.
+ * What the length of a backlog costs: how long opening a queue takes, and the memory of a collector
+ * at rest on it, from ten thousand frames to ten million. The queues are made by the queue itself.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from '#collector/producer/queue/queue.ts';
@@ -14,32 +13,40 @@ import { residentBytes } from './machine.ts';
 import type { Bench } from './pipeline.ts';
 import type { Result } from './result.ts';
 
-const FEW = 10_000;
-const MANY = 10_000_000;
 const PAYLOAD_BYTES = 200;
-/** Room for all of them: a record is 264 bytes. */
+/** Room for the longest: a record is 264 bytes. */
 const LIMIT_BYTES = 4 * 1_024 ** 3;
 const BATCH = 4_096;
 const TELL_EVERY = 2_000_000;
-
 const OPENINGS = 5;
 const AIM_OPENING_S = 2;
-
-const PAIRS = 3;
 const REST_MS = 10_000;
-const LOOK_MS = 60_000;
-const LOOKS = 600;
+const LOOK_EVERY_MS = 100;
 const AIM_RATIO = 1.1;
 
+const PLANS = {
+  short: { frames: [10_000, 1_000_000], rounds: 1, lookMs: 20_000 },
+  full: { frames: [10_000, 1_000_000, 10_000_000], rounds: 3, lookMs: 60_000 },
+} as const;
+type Plan = (typeof PLANS)[keyof typeof PLANS];
+
+interface Backlog {
+  readonly frames: number;
+  readonly path: string;
+  readonly at: { readonly value: number; readonly unit: string };
+}
+
 export async function measureDepth(bench: Bench): Promise<Result> {
-  const directory = join(bench.directory, 'depth');
-  const [few, many] = [join(directory, 'few'), join(directory, 'many')];
-  mkdirSync(directory);
-  await fill(bench, few, FEW);
-  await fill(bench, many, MANY);
-  const openings = await measureOpenings(bench, many);
-  const memory = await measureMemoryAtRest(bench, few, many);
-  await rm(directory, { recursive: true });
+  const plan = PLANS[bench.size];
+  const backlogs: Backlog[] = [];
+  for (const frames of plan.frames) {
+    const path = join(bench.directory, `depth-${frames}`);
+    mkdirSync(path);
+    await fill(bench, path, frames);
+    backlogs.push({ frames, path, at: { value: frames, unit: 'frames queued' } });
+  }
+  const openings = await measureOpenings(bench, backlogs);
+  const memory = await measureMemoryAtRest(bench, backlogs, plan);
   return { figures: [...openings, ...memory], proofs: [] };
 }
 
@@ -58,46 +65,60 @@ async function fill(bench: Bench, path: string, frames: number): Promise<void> {
   await queue.close();
 }
 
-async function measureOpenings(bench: Bench, path: string): Promise<Figure[]> {
-  const whole: number[] = [];
-  const cold: number[] = [];
-  const warm: number[] = [];
-  bench.progress('depth: opening');
-  for (let i = 0; i < OPENINGS; i += 1) {
-    dropCached(path);
-    cold.push(await timeOpening(path));
-    warm.push(await timeOpening(path));
-  }
-  for (const name of readdirSync(path)) if (name.startsWith('index-')) rmSync(join(path, name));
-  whole.push(await timeOpening(path));
-  const method = `until the queue with ${MANY} frames of ${PAYLOAD_BYTES} bytes is open, its thread's start included`;
-  const aims = [{ of: 'median', at: 'most', value: AIM_OPENING_S }] as const;
-  return [
-    { name: 'opening', unit: 's', samples: warm, aims, method },
-    {
+async function measureOpenings(bench: Bench, backlogs: readonly Backlog[]): Promise<Figure[]> {
+  const [most] = backlogs.slice(-1);
+  const warm: Figure[] = [];
+  const cold: Figure[] = [];
+  for (const backlog of backlogs) {
+    bench.progress(`depth: opening ${backlog.frames}`);
+    const times: { warm: number[]; cold: number[] } = { warm: [], cold: [] };
+    for (let i = 0; i < OPENINGS; i += 1) {
+      dropCached(backlog.path);
+      times.cold.push(await timeOpening(backlog));
+      times.warm.push(await timeOpening(backlog));
+    }
+    const { at } = backlog;
+    const aims = [{ of: 'median', at: 'most', value: AIM_OPENING_S }] as const;
+    const about = {
+      unit: 's',
+      bound: 'processor',
+      at,
+      ...(backlog === most ? { aims } : {}),
+    } as const;
+    const method = `until the queue with frames of ${PAYLOAD_BYTES} bytes is open, its thread's start included`;
+    warm.push({ name: 'opening', ...about, samples: times.warm, method });
+    cold.push({
       name: 'opening, not in the page cache',
-      unit: 's',
-      samples: cold,
-      aims,
+      ...about,
+      samples: times.cold,
       method: `${method}; each file's pages were dropped before`,
-    },
-    {
-      name: 'opening without indexes',
-      unit: 's',
-      samples: whole,
-      method: `${method}; as after an upgrade: every byte is read, and the indexes are written`,
-    },
-  ];
+    });
+  }
+  return [...warm, ...cold, ...(most === undefined ? [] : [await openingWhole(most)])];
+}
+
+async function openingWhole(backlog: Backlog): Promise<Figure> {
+  for (const name of readdirSync(backlog.path)) {
+    if (name.startsWith('index-')) rmSync(join(backlog.path, name));
+  }
+  return {
+    name: 'opening without indexes',
+    unit: 's',
+    bound: 'processor',
+    at: backlog.at,
+    samples: [await timeOpening(backlog)],
+    method: 'as after an upgrade: every byte is read, and the indexes are written; once',
+  };
 }
 
 /** Seconds that an opening takes; all frames have to be there. */
-async function timeOpening(path: string): Promise<number> {
+async function timeOpening({ path, frames: expected }: Backlog): Promise<number> {
   const startedAt = performance.now();
   const queue = await Queue.open({ path, limitBytes: LIMIT_BYTES });
   const elapsed = performance.now() - startedAt;
   const { frames, damage } = queue.recovery;
   await queue.close();
-  if (frames !== MANY || damage.length > 0) throw new Error(`${frames} frames were found`);
+  if (frames !== expected || damage.length > 0) throw new Error(`${frames} frames were found`);
   return elapsed / 1_000;
 }
 
@@ -109,40 +130,58 @@ function dropCached(path: string): void {
   }
 }
 
-async function measureMemoryAtRest(bench: Bench, few: string, many: string): Promise<Figure[]> {
-  const samples: { few: number[]; many: number[] } = { few: [], many: [] };
-  for (let i = 1; i <= PAIRS; i += 1) {
-    bench.progress(`depth: memory, pair ${i} of ${PAIRS}`);
+async function measureMemoryAtRest(
+  bench: Bench,
+  backlogs: readonly Backlog[],
+  { rounds, lookMs }: Plan,
+): Promise<Figure[]> {
+  const samples = backlogs.map((): number[] => []);
+  for (let i = 1; i <= rounds; i += 1) {
+    bench.progress(`depth: memory, round ${i} of ${rounds}`);
     const nobody = await freePort();
-    const collectors = [
-      await bench.programs.cutOffCollector(few, nobody, LIMIT_BYTES),
-      await bench.programs.cutOffCollector(many, nobody, LIMIT_BYTES),
-    ] as const;
+    const collectors = [];
+    for (const { path } of backlogs) {
+      collectors.push(await bench.programs.cutOffCollector(path, nobody, LIMIT_BYTES));
+    }
     await delay(REST_MS, undefined, { signal: bench.signal });
-    const looks: [number[], number[]] = [[], []];
-    for (let look = 0; look < LOOKS; look += 1) {
-      looks[0].push(residentBytes(collectors[0].pid) / 1e6);
-      looks[1].push(residentBytes(collectors[1].pid) / 1e6);
-      await delay(LOOK_MS / LOOKS, undefined, { signal: bench.signal });
+    const looks = backlogs.map((): number[] => []);
+    for (let look = 0; look < lookMs / LOOK_EVERY_MS; look += 1) {
+      collectors.forEach(({ pid }, which) => {
+        looks[which]?.push(residentBytes(pid) / 1e6);
+      });
+      await delay(LOOK_EVERY_MS, undefined, { signal: bench.signal });
     }
     await Promise.all(collectors.map((collector) => collector.stop()));
-    samples.few.push(medianOf(looks[0]));
-    samples.many.push(medianOf(looks[1]));
+    looks.forEach((own, which) => {
+      samples[which]?.push(medianOf(own));
+    });
   }
-  return memoryFigures(samples.few, samples.many);
+  return memoryFigures(backlogs, samples, lookMs);
 }
 
-function memoryFigures(few: readonly number[], many: readonly number[]): Figure[] {
-  const method = `resident memory of the collector program at its usual sampling, cut off; median of ${LOOKS} looks in ${LOOK_MS / 1_000} s, from ${REST_MS / 1_000} s after start on, each sample a process of its own`;
+function memoryFigures(
+  backlogs: readonly Backlog[],
+  samples: readonly (readonly number[])[],
+  lookMs: number,
+): Figure[] {
+  const method = `resident memory of the collector program at its usual sampling, cut off; median of ${lookMs / LOOK_EVERY_MS} looks in ${lookMs / 1_000} s, from ${REST_MS / 1_000} s after start on, each sample a process of its own`;
+  const [few = [], most = []] = [samples[0], samples.at(-1)];
   return [
-    { name: `memory, ${FEW} frames queued`, unit: 'MB', samples: few, method },
-    { name: `memory, ${MANY} frames queued`, unit: 'MB', samples: many, method },
+    ...backlogs.map(
+      ({ at }, i): Figure => ({
+        name: 'memory',
+        unit: 'MB',
+        at,
+        samples: samples[i] ?? [],
+        method,
+      }),
+    ),
     {
-      name: 'memory, many / few',
+      name: 'memory, the longest backlog / the shortest',
       unit: 'ratio',
-      samples: many.map((bytes, i) => bytes / (few[i] ?? Number.NaN)),
+      samples: most.map((bytes, i) => bytes / (few[i] ?? Number.NaN)),
       aims: [{ of: 'median', at: 'most', value: AIM_RATIO }],
-      method: 'the two of a pair, which ran at the same time',
+      method: 'processes that ran at the same time',
     },
   ];
 }

@@ -11,6 +11,9 @@ import { type Bench, planOf, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
 import { verify } from './verification.ts';
 
+/** Of what one process does with the same messages, without a queue, a network and a proxy. */
+const AIM_OF_LIMIT = 0.5;
+
 export interface DrainPlan {
   readonly frames: number;
   readonly payloadBytes: number;
@@ -109,6 +112,8 @@ function figuresOf(rounds: readonly Round[], drain: DrainPlan): Figure[] {
     {
       name: 'drain, its first ack',
       unit: 'ms',
+      // Chance, mostly: when the next dial falls.
+      better: 'neither',
       samples: of(({ firstAckMs }) => firstAckMs),
       method: 'the part of the drain that is waiting for the next dial, and the handshake',
     },
@@ -122,6 +127,7 @@ function figuresOf(rounds: readonly Round[], drain: DrainPlan): Figure[] {
       (who): Figure => ({
         name: `drain, CPU of the ${who}`,
         unit: 's',
+        bound: 'processor',
         samples: of(({ cpuS }) => cpuS[who]),
         method: 'all threads, user and system, for the whole backlog, in steps of 10 ms',
       }),
@@ -162,6 +168,7 @@ function limitFiguresOf(rounds: readonly Round[]): Figure[] {
       name: 'drain / ingest limit',
       unit: 'ratio',
       samples: of((round) => round.drainPerS / round.ingestLimitPerS),
+      aims: [{ of: 'median', at: 'least', value: AIM_OF_LIMIT }],
       method: 'each drain over the probe just before it',
     },
   ];

@@ -3,6 +3,12 @@
  * a loss: both are results (`figures.ts`).
  */
 export class BenchError extends Error {
-  override readonly name = 'BenchError';
-  readonly code = 'bench_failed';
+  override readonly name: string = 'BenchError';
+  readonly code: string = 'bench_failed';
+}
+
+/** A run's document that isn't there, or isn't one. */
+export class DocumentError extends BenchError {
+  override readonly name = 'DocumentError';
+  override readonly code = 'no_bench_document';
 }

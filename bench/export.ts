@@ -14,10 +14,10 @@ import type { Result } from './result.ts';
 import { machineMs } from './source/commands.ts';
 import { verify } from './verification.ts';
 
-const STORED = 1_000_000;
-const BACKLOG = 300_000;
+const STORED = { short: 300_000, full: 1_000_000 } as const;
+const BACKLOG = { short: 100_000, full: 300_000 } as const;
 const PAYLOAD_BYTES = 300;
-const ROUNDS = 2;
+const ROUNDS = { short: 1, full: 2 } as const;
 const WATCH_MS = 20;
 
 interface Exported {
@@ -39,8 +39,9 @@ export async function measureExport(bench: Bench): Promise<Result> {
   const pipeline = await startPipeline(bench, name, plan);
   const { source, server } = pipeline;
   const store = join(bench.directory, name, 'store');
-  bench.progress(`storing ${STORED} frames`);
-  await drain(pipeline, store, STORED);
+  const stored = STORED[bench.size];
+  bench.progress(`storing ${stored} frames`);
+  await drain(pipeline, store, stored);
   const newest = await newestOf(server.api);
   const url = `${server.api}/api/v1/export?to=${encodeURIComponent(newest)}`;
 
@@ -49,8 +50,8 @@ export async function measureExport(bench: Bench): Promise<Result> {
   const first = await exported(url, bench.signal);
   const exportMb = (peakResidentBytes(server.pid) - residentBefore) / 1e6;
   const rounds: Round[] = [];
-  for (let i = 1; i <= ROUNDS; i += 1) {
-    bench.progress(`drains ${i} of ${ROUNDS}`);
+  for (let i = 1; i <= ROUNDS[bench.size]; i += 1) {
+    bench.progress(`drains ${i} of ${ROUNDS[bench.size]}`);
     rounds.push(await round(bench, pipeline, store, url));
   }
   const { sent, status } = await source.ask({ type: 'facts' });
@@ -59,11 +60,12 @@ export async function measureExport(bench: Bench): Promise<Result> {
   await rm(join(bench.directory, name), { recursive: true });
   const { resent } = status.counters;
   const proof = { of: name, ...verification, resent, resentMax: 0 };
-  return { figures: figuresOf(first, exportMb, rounds), proofs: [proof] };
+  return { figures: figuresOf(bench, first, exportMb, rounds), proofs: [proof] };
 }
 
 async function round(bench: Bench, pipeline: Pipeline, store: string, url: string): Promise<Round> {
-  const alone = await drain(pipeline, store, BACKLOG);
+  const backlog = BACKLOG[bench.size];
+  const alone = await drain(pipeline, store, backlog);
   const ended = new AbortController();
   const signal = AbortSignal.any([bench.signal, ended.signal]);
   const beside: Exported[] = [];
@@ -71,14 +73,14 @@ async function round(bench: Bench, pipeline: Pipeline, store: string, url: strin
     // One after the other for as long as the drain takes.
     while (!signal.aborted) beside.push(await exported(url, signal));
   })();
-  const drained = await drain(pipeline, store, BACKLOG);
+  const drained = await drain(pipeline, store, backlog);
   ended.abort();
   await exporting;
   const frames = beside.reduce((sum, one) => sum + one.frames, 0);
   const elapsedMs = beside.reduce((sum, one) => sum + one.elapsedMs, 0);
   return {
-    alonePerS: perSecond(BACKLOG, alone.elapsedMs),
-    besidePerS: perSecond(BACKLOG, drained.elapsedMs),
+    alonePerS: perSecond(backlog, alone.elapsedMs),
+    besidePerS: perSecond(backlog, drained.elapsedMs),
     exportPerS: perSecond(frames, elapsedMs),
     aloneWalMb: alone.walMb,
     besideWalMb: drained.walMb,
@@ -131,15 +133,21 @@ async function newestOf(api: string): Promise<string> {
   return newest.captured_at;
 }
 
-function figuresOf(first: Exported, exportMb: number, rounds: readonly Round[]): Figure[] {
+function figuresOf(
+  { size }: Bench,
+  first: Exported,
+  exportMb: number,
+  rounds: readonly Round[],
+): Figure[] {
   const of = (pick: (round: Round) => number) => rounds.map(pick);
-  const backlog = `${BACKLOG} frames of ${PAYLOAD_BYTES} bytes, from the first ack on`;
+  const stored = STORED[size];
+  const backlog = `${BACKLOG[size]} frames of ${PAYLOAD_BYTES} bytes, from the first ack on`;
   return [
     {
       name: 'export, alone',
       unit: 'frames/s',
       samples: [perSecond(first.frames, first.elapsedMs)],
-      method: `${STORED} stored frames as NDJSON to a reader that counts lines, nothing else going on`,
+      method: `${stored} stored frames as NDJSON to a reader that counts lines, nothing else going on`,
     },
     {
       name: 'export, memory on top',
@@ -158,7 +166,7 @@ function figuresOf(first: Exported, exportMb: number, rounds: readonly Round[]):
       name: 'drain, beside an export',
       unit: 'frames/s',
       samples: of(({ besidePerS }) => besidePerS),
-      method: `the same, with one export of ${STORED} after the other under way all the time`,
+      method: `the same, with one export of ${stored} after the other under way all the time`,
     },
     {
       name: 'drain beside an export / alone',

@@ -18,7 +18,9 @@ export interface Figure {
     | 'frames/s'
     | 's'
     | 'ms'
+    | 'µs'
     | 'MB'
+    | '%'
     | 'frames'
     | 'count'
     | 'ratio'
@@ -28,21 +30,68 @@ export interface Figure {
   readonly aims?: readonly Aim[];
   /** How it was measured, in a sentence or two. */
   readonly method: string;
+  /** Where the same is measured at several sizes: which of them this is. */
+  readonly at?: { readonly value: number; readonly unit: string };
+  /** Which way is the better one; follows from its aims or its unit when left out. */
+  readonly better?: Better;
+  /** What of the machine it follows; by its unit when left out. */
+  readonly bound?: Bound;
+}
+
+export type Better = 'more' | 'less' | 'neither';
+/** By which probe two runs' figures are made comparable; `none` for what no machine changes much. */
+export type Bound = 'processor' | 'disk' | 'none';
+
+/** How a unit is read where a figure doesn't say it. Of the rest neither way is better. */
+const READ_BY_UNIT: Readonly<Partial<Record<Figure['unit'], { better: Better; bound: Bound }>>> = {
+  'frames/s': { better: 'more', bound: 'processor' },
+  ms: { better: 'less', bound: 'processor' },
+  µs: { better: 'less', bound: 'processor' },
+  // Timers of the protocol, mostly.
+  s: { better: 'less', bound: 'none' },
+  MB: { better: 'less', bound: 'none' },
+  bytes: { better: 'less', bound: 'none' },
+  'B/frame': { better: 'less', bound: 'none' },
+};
+
+/** Which way is better, and what of the machine it follows. */
+export function readingOf(figure: Figure): { readonly better: Better; readonly bound: Bound } {
+  const read = READ_BY_UNIT[figure.unit];
+  const [aim] = figure.aims ?? [];
+  const byAim = aim && (aim.at === 'least' ? 'more' : 'less');
+  // What only tells of the machine is no better or worse.
+  const byName = /^(limit: |load of the machine)/.test(figure.name) ? 'neither' : undefined;
+  return {
+    better: figure.better ?? byName ?? byAim ?? read?.better ?? 'neither',
+    bound: figure.bound ?? read?.bound ?? 'none',
+  };
+}
+
+/** Its name, with its size where there are several. */
+export function titleOf({
+  name,
+  at,
+}: Pick<Figure, 'name'> & { readonly at?: Figure['at'] | null }): string {
+  return at ? `${name}, ${at.value.toLocaleString('en-US')} ${at.unit}` : name;
 }
 
 export interface Summary {
   readonly n: number;
+  readonly p25: number;
   readonly median: number;
+  readonly p75: number;
   readonly p95: number;
   readonly min: number;
   readonly max: number;
 }
 
-export function summaryOf({ samples }: Figure): Summary {
+export function summaryOf({ samples }: Pick<Figure, 'samples'>): Summary {
   const sorted = samples.toSorted((a, b) => a - b);
   return {
     n: sorted.length,
+    p25: quantile(sorted, 0.25),
     median: quantile(sorted, 0.5),
+    p75: quantile(sorted, 0.75),
     p95: quantile(sorted, 0.95),
     min: quantile(sorted, 0),
     max: quantile(sorted, 1),

@@ -26,7 +26,7 @@ const STEADY_S = 10;
 /** The load goes on for so long around each restart. */
 const RESTART_LOAD_S = 10;
 const BEFORE_RESTART_MS = 1_000;
-const RESTARTS = 2;
+const RESTARTS = { short: 1, full: 2 } as const;
 
 const AIM_MEMORY_MB = 200;
 const AIM_READY_S = 5;
@@ -62,13 +62,13 @@ export async function measureFleet(bench: Bench): Promise<Result> {
   const peakMb = peakResidentBytes(server.pid) / 1e6;
 
   const restarts: Restart[] = [];
-  for (let i = 1; i <= RESTARTS; i += 1) {
-    bench.progress(`fleet: restart ${i} of ${RESTARTS}`);
+  for (let i = 1; i <= RESTARTS[bench.size]; i += 1) {
+    bench.progress(`fleet: restart ${i} of ${RESTARTS[bench.size]}`);
     const restarted = await restart(bench, fleet, server, storePath, i % 2 === 1);
     server = restarted.server;
     restarts.push(restarted.restart);
   }
-  const sent = MEMBERS * PER_SECOND_EACH * (STEADY_S + RESTARTS * RESTART_LOAD_S);
+  const sent = MEMBERS * PER_SECOND_EACH * (STEADY_S + restarts.length * RESTART_LOAD_S);
   const { resent } = await fleet.ask({ type: 'ready' });
   const verification = await verify(server.api, plan, sent);
   await fleet.stop();

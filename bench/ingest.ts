@@ -18,15 +18,15 @@ import { verify } from './verification.ts';
 
 const CONNECTIONS = 8;
 const PAYLOAD_BYTES = 300;
-const FRAMES_EACH = 60_000;
+const FRAMES_EACH = { short: 30_000, full: 60_000 } as const;
 /** As large as a message of a collector with a backlog is. */
 const FRAMES_PER_MESSAGE = 800;
-const ROUNDS = 5;
+const ROUNDS = { short: 3, full: 5 } as const;
 const AIM_PER_S = 150_000;
 const AIM_OF_LIMIT = 0.7;
 
 const STEADY_PER_S = 1_000;
-const STEADY_FRAMES = 10_000;
+const STEADY_FRAMES = { short: 4_000, full: 10_000 } as const;
 const STEADY_ROUNDS = 3;
 const AIM_ACK_P99_MS = 10;
 const SYNC_PROBES = 500;
@@ -43,11 +43,14 @@ interface Round {
 
 export async function measureIngest(bench: Bench): Promise<Result> {
   const rounds: Round[] = [];
-  for (let i = 1; i <= ROUNDS; i += 1) {
-    bench.progress(`ingest ${i} of ${ROUNDS}`);
+  for (let i = 1; i <= ROUNDS[bench.size]; i += 1) {
+    bench.progress(`ingest ${i} of ${ROUNDS[bench.size]}`);
     rounds.push(await ingest(bench, `ingest-${i}`));
   }
-  return { figures: figuresOf(rounds), proofs: rounds.map(({ proof }) => proof) };
+  return {
+    figures: figuresOf(rounds, FRAMES_EACH[bench.size]),
+    proofs: rounds.map(({ proof }) => proof),
+  };
 }
 
 async function ingest(bench: Bench, name: string): Promise<Round> {
@@ -55,17 +58,18 @@ async function ingest(bench: Bench, name: string): Promise<Round> {
   const directory = join(bench.directory, name);
   await mkdir(directory);
   const load = loadNow();
-  const frames = CONNECTIONS * FRAMES_EACH;
+  const framesEach = FRAMES_EACH[bench.size];
+  const frames = CONNECTIONS * framesEach;
   const limit = ingestLimit(directory, plan, frames);
   const server = await bench.programs.server(join(directory, 'store'));
   const wire = await bench.programs.wire({
     port: server.port,
     token: TOKEN,
     connections: CONNECTIONS,
-    framesEach: FRAMES_EACH,
+    framesEach,
     plan,
   });
-  const messages = { framesEach: FRAMES_EACH, framesPerMessage: FRAMES_PER_MESSAGE };
+  const messages = { framesEach, framesPerMessage: FRAMES_PER_MESSAGE };
   await wire.ask({ type: 'make', ...messages });
   const cpu = () => ({ server: cpuSeconds(server.pid), connections: cpuSeconds(wire.pid) });
   const before = cpu();
@@ -89,7 +93,7 @@ async function ingest(bench: Bench, name: string): Promise<Round> {
   };
 }
 
-function figuresOf(rounds: readonly Round[]): Figure[] {
+function figuresOf(rounds: readonly Round[], framesEach: number): Figure[] {
   const of = (pick: (round: Round) => number) => rounds.map(pick);
   return [
     {
@@ -97,7 +101,7 @@ function figuresOf(rounds: readonly Round[]): Figure[] {
       unit: 'frames/s',
       samples: of(({ framesPerS }) => framesPerS),
       aims: [{ of: 'max', at: 'least', value: AIM_PER_S }],
-      method: `${CONNECTIONS} connections with ${FRAMES_EACH} frames of ${PAYLOAD_BYTES} incompressible bytes each, ${FRAMES_PER_MESSAGE} a message, from the first write to the last ack of a committed row; the messages are made beforehand`,
+      method: `${CONNECTIONS} connections with ${framesEach} frames of ${PAYLOAD_BYTES} incompressible bytes each, ${FRAMES_PER_MESSAGE} a message, from the first write to the last ack of a committed row; the messages are made beforehand`,
     },
     {
       name: 'limit: ingest',
@@ -123,6 +127,7 @@ function figuresOf(rounds: readonly Round[]): Figure[] {
       (who): Figure => ({
         name: `ingest, CPU of the ${who}`,
         unit: 's',
+        bound: 'processor',
         samples: of(({ cpuS }) => cpuS[who]),
         method: 'all threads, user and system, for all frames, in steps of 10 ms',
       }),
@@ -150,7 +155,10 @@ export async function measureAcks(bench: Bench): Promise<Result> {
     bench.progress(`acks ${i} of ${STEADY_ROUNDS}`);
     rounds.push(await steady(bench, `acks-${i}`));
   }
-  return { figures: ackFiguresOf(rounds), proofs: rounds.map(({ proof }) => proof) };
+  return {
+    figures: ackFiguresOf(rounds, STEADY_FRAMES[bench.size]),
+    proofs: rounds.map(({ proof }) => proof),
+  };
 }
 
 async function steady(bench: Bench, name: string): Promise<SteadyRound> {
@@ -162,25 +170,26 @@ async function steady(bench: Bench, name: string): Promise<SteadyRound> {
   const syncMs = Array.from({ length: SYNC_PROBES }, () => probe.measure(Buffer.alloc(4_096, 1)));
   probe.close();
   const server = await bench.programs.server(join(directory, 'store'));
-  const framesEach = STEADY_FRAMES / CONNECTIONS;
+  const frames = STEADY_FRAMES[bench.size];
+  const framesEach = frames / CONNECTIONS;
   const start = { port: server.port, token: TOKEN, connections: CONNECTIONS, framesEach, plan };
   const wire = await bench.programs.wire(start);
   const { ackMs } = await wire.ask({
     type: 'steady',
-    frames: STEADY_FRAMES,
+    frames,
     perSecond: STEADY_PER_S,
   });
   await wire.stop();
-  const verification = await verify(server.api, plan, STEADY_FRAMES);
+  const verification = await verify(server.api, plan, frames);
   await server.stop();
   await rm(directory, { recursive: true });
   const proof = { of: name, ...verification, resent: 0, resentMax: 0 };
   return { load, ackMs, syncMs, proof };
 }
 
-function ackFiguresOf(rounds: readonly SteadyRound[]): Figure[] {
+function ackFiguresOf(rounds: readonly SteadyRound[], frames: number): Figure[] {
   const quantile = (q: number) => rounds.map(({ ackMs }) => quantileOf(ackMs, q));
-  const load = `${STEADY_FRAMES} single frames of ${PAYLOAD_BYTES} bytes at ${STEADY_PER_S}/s over ${CONNECTIONS} connections in each round, the first ones included`;
+  const load = `${frames} single frames of ${PAYLOAD_BYTES} bytes at ${STEADY_PER_S}/s over ${CONNECTIONS} connections in each round, the first ones included`;
   return [
     {
       name: 'write to ack, p50',

@@ -12,7 +12,7 @@ import { verify } from './verification.ts';
 const PAYLOAD_BYTES = 200;
 const RATE_PER_S = 200;
 const FRAMES = 2_000;
-const ROUNDS = 5;
+const ROUNDS = { short: 3, full: 5 } as const;
 const AIM_P50_MS = 1.5;
 const AIM_P99_MS = 3;
 
@@ -26,8 +26,8 @@ interface Round {
 
 export async function measureLatency(bench: Bench): Promise<Result> {
   const rounds: Round[] = [];
-  for (let i = 1; i <= ROUNDS; i += 1) {
-    bench.progress(`latency ${i} of ${ROUNDS}`);
+  for (let i = 1; i <= ROUNDS[bench.size]; i += 1) {
+    bench.progress(`latency ${i} of ${ROUNDS[bench.size]}`);
     rounds.push(await round(bench, `latency-${i}`));
   }
   return { figures: figuresOf(rounds), proofs: rounds.map(({ proof }) => proof) };

@@ -1,10 +1,9 @@
 /**
- * What a figure was measured on: printed with it, because it means nothing without.
+ * What a figure was measured on: printed with it, because it means nothing without. And what
+ * processes take of it.
  */
-import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { medianOf } from './figures.ts';
 
 export interface Machine {
   readonly cores: number;
@@ -14,17 +13,12 @@ export interface Machine {
   readonly kernel: string;
   /** Of the last minute, before anything was measured: over the number of cores nothing is quiet. */
   readonly load: number;
-  /** Median of writing 4 KiB behind a file's end and syncing them, on the disk of the benchmark. */
-  readonly fdatasync_ms: number;
 }
 
-const SYNCS = 200;
-const SYNC_BYTES = 4_096;
 /** What Linux counts CPU time in towards programs, on every architecture. */
 const TICKS_PER_S = 100;
 
-/** `directory` is on the disk that is measured. */
-export function machine(directory: string): Machine {
+export function machine(): Machine {
   return {
     cores: availableParallelism(),
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -32,29 +26,12 @@ export function machine(directory: string): Machine {
     node: process.version,
     kernel: `${process.platform} ${release()}`,
     load: loadNow(),
-    fdatasync_ms: Math.round(fdatasyncMs(directory) * 1_000) / 1_000,
   };
 }
 
 /** Load of the last minute: over the number of cores nothing is quiet. */
 export function loadNow(): number {
   return loadavg()[0] ?? 0;
-}
-
-function fdatasyncMs(directory: string): number {
-  const path = join(directory, 'sync-probe');
-  const file = openSync(path, 'wx');
-  const bytes = Buffer.alloc(SYNC_BYTES, 1);
-  const times: number[] = [];
-  for (let i = 0; i < SYNCS; i += 1) {
-    const startedAt = performance.now();
-    writeSync(file, bytes);
-    fdatasyncSync(file);
-    times.push(performance.now() - startedAt);
-  }
-  closeSync(file);
-  rmSync(path);
-  return medianOf(times);
 }
 
 /** Resident memory of a process, in bytes. Linux alone tells; Toxiproxy's program needs it anyway. */

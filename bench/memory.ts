@@ -13,7 +13,7 @@ import type { Result } from './result.ts';
 
 const BACKLOG_FRAMES = 200_000;
 const PAYLOAD_BYTES = 300;
-const PAIRS = 3;
+const PAIRS = { short: 1, full: 3 } as const;
 /** How long a collector is left alone before it counts as at rest, and how long it is looked at. */
 const REST_MS = 4_000;
 const LOOK_MS = 5_000;
@@ -28,8 +28,8 @@ export async function measureMemory(bench: Bench): Promise<Result> {
   await stop();
   const full: number[] = [];
   const empty: number[] = [];
-  for (let i = 1; i <= PAIRS; i += 1) {
-    bench.progress(`memory: pair ${i} of ${PAIRS}`);
+  for (let i = 1; i <= PAIRS[bench.size]; i += 1) {
+    bench.progress(`memory: pair ${i} of ${PAIRS[bench.size]}`);
     const pair = await measurePair(bench, backlog, i);
     full.push(pair.full);
     empty.push(pair.empty);

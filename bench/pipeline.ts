@@ -4,6 +4,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Docker } from '#lab/docker.ts';
 import { Link } from '#lab/link.ts';
 import { freePort } from '#lab/ports.ts';
 import { BenchError } from './errors.ts';
@@ -22,14 +23,20 @@ const QUEUE_LIMIT_BYTES = 4 * 1_024 ** 3;
 const TOXIPROXY_WITHIN_MS = 10_000;
 const POLL_MS = 20;
 
+export type Size = 'short' | 'full';
+
 /** What every measurement is given. */
 export interface Bench {
   readonly programs: Programs;
   /** Toxiproxy's program. */
   readonly toxiproxy: string;
+  /** For what concerns images; there may be no engine. */
+  readonly docker: Docker;
   /** An empty directory for queues, stores and probes. */
   readonly directory: string;
   readonly seed: number;
+  /** How much is measured: `short` in minutes, `full` at large sizes with many repeats. */
+  readonly size: Size;
   /** Aborted when the benchmark is interrupted. */
   readonly signal: AbortSignal;
   /** Says where a long measurement is. */

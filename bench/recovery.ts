@@ -12,10 +12,10 @@ import { verify } from './verification.ts';
 
 const PAYLOAD_BYTES = 300;
 const RATE_PER_S = 200;
-const CUTS = 50;
+const CUTS = { short: 12, full: 50 } as const;
 const CUT_MS_MIN = 200;
 const CUT_MS_MAX = 5_000;
-const OUTAGES = 3;
+const OUTAGES = { short: 1, full: 3 } as const;
 const OUTAGE_MS = 20_000;
 const TELL_EVERY = 10;
 const RANDOM_RANGE = 0x1_0000_0000;
@@ -30,7 +30,7 @@ interface Recovery {
 export async function measureCuts(bench: Bench): Promise<Result> {
   const random = randomFrom(bench.seed);
   const lengths = Array.from(
-    { length: CUTS },
+    { length: CUTS[bench.size] },
     () => CUT_MS_MIN + random() * (CUT_MS_MAX - CUT_MS_MIN),
   );
   const { recoveries, proof } = await underLoad(bench, 'cuts', lengths);
@@ -45,7 +45,7 @@ export async function measureCuts(bench: Bench): Promise<Result> {
           { of: 'median', at: 'most', value: 0.6 },
           { of: 'max', at: 'most', value: 1.5 },
         ],
-        method: `${CUTS} cuts of ${CUT_MS_MIN / 1_000} to ${CUT_MS_MAX / 1_000} s (uniform, seed ${bench.seed}) at ${load}: from restoring to the first ack of a committed row`,
+        method: `${lengths.length} cuts of ${CUT_MS_MIN / 1_000} to ${CUT_MS_MAX / 1_000} s (uniform, seed ${bench.seed}) at ${load}: from restoring to the first ack of a committed row`,
       },
       emptyFigure('restore to empty queue, short cuts', recoveries),
     ],
@@ -54,7 +54,7 @@ export async function measureCuts(bench: Bench): Promise<Result> {
 }
 
 export async function measureOutages(bench: Bench): Promise<Result> {
-  const lengths = Array.from({ length: OUTAGES }, () => OUTAGE_MS);
+  const lengths = Array.from({ length: OUTAGES[bench.size] }, () => OUTAGE_MS);
   const { recoveries, proof } = await underLoad(bench, 'outages', lengths);
   const aims = [{ of: 'median', at: 'most', value: 0.7 }] as const;
   return {

@@ -1,95 +1,78 @@
-/**
- * The table for people and the JSON for programs, of the same run.
- */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describeAim, type Figure, missed, round, summaryOf } from './figures.ts';
-import type { Machine } from './machine.ts';
-import type { Proof, Result } from './result.ts';
-import { holds } from './verification.ts';
+/** A run as lines of text: the machine, the table of figures, the proofs, and how each was measured. */
+import type { BenchDocument, FigureDocument, PartDocument } from './document.ts';
+import { medianOf, round, titleOf } from './figures.ts';
 
-export interface Run {
-  readonly command: string;
-  /** RFC 3339. */
-  readonly startedAt: string;
-  readonly seed: number;
-  readonly machine: Machine;
-  readonly results: readonly Result[];
-}
-
-/** True when nothing was lost, doubled or changed, and nothing was sent again without a reason. */
-export function nothingLost(run: Run): boolean {
-  return run.results.every(({ proofs }) => proofs.every(isGood));
-}
-
-export function lines(run: Run): string[] {
-  const { machine: m, seed, command } = run;
-  const figures = run.results.flatMap((result) => result.figures);
-  const proofs = run.results.flatMap((result) => result.proofs);
+export function lines(run: BenchDocument): string[] {
+  const { machine: m, seed, command, parts } = run;
+  const disk = medianOf(parts.map(({ probes }) => probes.fdatasync_ms.median));
   return [
     command,
     `${m.cores} cores (${m.cpu}), ${m.memory_gb} GB, Node ${m.node}, ${m.kernel}`,
-    `fdatasync of 4 KiB: ${m.fdatasync_ms} ms; load before the run: ${m.load.toFixed(2)}; seed ${seed}`,
+    `fdatasync of 4 KiB: ${round(disk)} ms; load before the run: ${m.load.toFixed(2)}; seed ${seed}`,
     '',
-    ...table(figures),
+    ...table(parts),
     '',
-    ...proofs.map(describeProof),
+    ...parts.flatMap(({ proofs }) => proofs.map(describeProof)),
+    ...troubles(run),
     '',
     'How each was measured:',
-    ...figures.map(({ name, method }) => `  ${name}: ${method}.`),
+    ...parts.flatMap(({ figures }) =>
+      figures.map((figure) => `  ${titleOf(figure)}: ${figure.method}.`),
+    ),
   ];
 }
 
-/** Writes the JSON and answers where. */
-export function writeJson(run: Run, directory: string): string {
-  mkdirSync(directory, { recursive: true });
-  const path = join(directory, `bench-${run.startedAt.replaceAll(/[-:]|\.\d+/g, '')}.json`);
-  const { startedAt, results, ...rest } = run;
-  const figures = results.flatMap((result) => result.figures);
-  const document = {
-    ...rest,
-    started_at: startedAt,
-    figures: figures.map((figure) => ({
-      ...figure,
-      ...summaryOf(figure),
-      missed: (figure.aims ?? []).flatMap((aim) => missed(figure, aim) ?? []),
-    })),
-    proofs: results.flatMap((result) => result.proofs),
-    held: nothingLost(run),
-  };
-  writeFileSync(path, `${JSON.stringify(document, null, 2)}\n`);
-  return path;
-}
-
-function table(figures: readonly Figure[]): string[] {
-  const rows = figures.map((figure) => {
-    const { n, median, p95, min, max } = summaryOf(figure);
-    return [`${figure.name} [${figure.unit}]`, String(n), ...[median, p95, min, max].map(round)];
-  });
-  const head = ['figure', 'n', 'median', 'p95', 'min', 'max'];
-  const widths = head.map((title, i) =>
-    Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)));
+/** What has no figures, and why; nothing where all was measured. */
+export function troubles({ parts, left_out }: BenchDocument): string[] {
   return [
-    `${line(head).join('  ')}  aim`,
-    ...rows.map((row, i) => `${line(row).join('  ')}  ${verdict(figures[i])}`.trimEnd()),
+    ...parts
+      .filter(({ error }) => error !== null)
+      .map(({ suite, name, error }) => `✗ ${suite} ${name}: ${error}`),
+    ...left_out.map(({ suite, part, reason }) => `  ${suite} ${part} was not measured: ${reason}`),
   ];
 }
 
-function verdict(figure: Figure | undefined): string {
-  if (figure?.aims === undefined) return '';
-  return figure.aims.map((aim) => missed(figure, aim) ?? `${describeAim(aim)}: met`).join('; ');
+const HEAD = ['figure', 'n', 'median', 'p25', 'p75', 'p95', 'min', 'max'];
+
+/** One table for all, a title for each part where there are several. */
+function table(parts: readonly PartDocument[]): string[] {
+  const rows = parts.flatMap((part) => [
+    ...(parts.length > 1 ? [{ title: `— ${part.suite} ${part.name}`, figure: undefined }] : []),
+    ...part.figures.map((figure) => ({ title: undefined, figure })),
+  ]);
+  const cells = rows.map(({ figure }) => (figure === undefined ? undefined : cellsOf(figure)));
+  const widths = HEAD.map((title, i) =>
+    Math.max(title.length, ...cells.map((row) => row?.[i]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+      .join('  ');
+  return [
+    `${line(HEAD)}  aim`,
+    ...rows.map(({ title, figure }, i) =>
+      figure === undefined
+        ? (title ?? '')
+        : `${line(cells[i] ?? [])}  ${verdictOf(figure)}`.trimEnd(),
+    ),
+  ];
 }
 
-function isGood(proof: Proof): boolean {
-  const { resent, resentMax = resent } = proof;
-  return holds(proof) && resent <= resentMax;
+function cellsOf(figure: FigureDocument): string[] {
+  const { n, median, p25, p75, p95, min, max } = figure;
+  return [
+    `${titleOf(figure)} [${figure.unit}]`,
+    String(n),
+    ...[median, p25, p75, p95, min, max].map(round),
+  ];
 }
 
-function describeProof(proof: Proof): string {
-  const { of, sent, stored, lost, duplicated, altered, unexpected, resent } = proof;
+function verdictOf({ aims }: FigureDocument): string {
+  return aims.map(({ text }) => text).join('; ');
+}
+
+function describeProof(proof: PartDocument['proofs'][number]): string {
+  const { of, sent, stored, lost, duplicated, altered, unexpected, resent, held } = proof;
   const defects = `${lost} lost, ${duplicated} duplicated, ${altered} altered, ${unexpected} unexpected`;
-  return `${isGood(proof) ? '✓' : '✗'} ${of}: ${sent} sent, ${stored} stored; ${defects}; ${resent} sent again`;
+  return `${held ? '✓' : '✗'} ${of}: ${sent} sent, ${stored} stored; ${defects}; ${resent} sent again`;
 }

@@ -1,6 +1,6 @@
 /** What one measurement brings: its figures, and the proof that nothing was lost while measuring. */
 import type { Figure } from './figures.ts';
-import type { Verification } from './verification.ts';
+import { holds, type Verification } from './verification.ts';
 
 export interface Proof extends Verification {
   /** Which run it is of. */
@@ -14,4 +14,10 @@ export interface Proof extends Verification {
 export interface Result {
   readonly figures: readonly Figure[];
   readonly proofs: readonly Proof[];
+}
+
+/** Nothing was lost, doubled or changed, and nothing was sent again without a reason. */
+export function isGood(proof: Proof): boolean {
+  const { resent, resentMax = resent } = proof;
+  return holds(proof) && resent <= resentMax;
 }

@@ -16,15 +16,15 @@ import { capturedAtOf, type FramePlan, METRICS } from './source/frames.ts';
 import { verify } from './verification.ts';
 
 const PAYLOAD_BYTES = 300;
-const FRAMES = 1_000_000;
+const FRAMES = { short: 200_000, full: 1_000_000 } as const;
 /** The larger store's frames over the smaller one's. */
 const GROWTH = 5;
 const QUESTIONS = 50;
 const POINTS = 1_000;
-/** As long as the million frames last, in whole seconds: a thousand buckets of one second. */
-const RANGE_US = 1_000_000_000;
+/** A frame for each, and so about as long as the frames last: a whole number of buckets. */
+const STEP_US = 1_000;
 const FOLLOWING_FRAMES = 200_000;
-const PAIRS = 3;
+const PAIRS = { short: 1, full: 3 } as const;
 const POLL_MS = 50;
 const QUESTION_MS_MAX = 200;
 const RATIO_MAX = 1.2;
@@ -36,22 +36,23 @@ interface Answer {
 
 export async function measureQuestions(bench: Bench): Promise<Result> {
   const plan: FramePlan = { ...planOf(bench, PAYLOAD_BYTES), content: 'json' };
-  bench.progress(`questions: storing ${FRAMES} frames`);
+  const frames = FRAMES[bench.size];
+  bench.progress(`questions: storing ${frames} frames`);
   const pipeline = await startPipeline(bench, 'questions', plan);
   const { server } = pipeline;
-  const followedMs = [await storeAndFollow(bench, pipeline, FRAMES)];
+  const followedMs = [await storeAndFollow(bench, pipeline, frames)];
   bench.progress('questions: asking');
-  const first = await ask(server.api, plan, POINTS);
-  const bytes = await bytesOf(join(bench.directory, 'questions', 'store'), FRAMES);
-  bench.progress(`questions: storing ${FRAMES * (GROWTH - 1)} frames more`);
+  const first = await ask(server.api, plan, frames);
+  const bytes = await bytesOf(join(bench.directory, 'questions', 'store'), frames);
+  bench.progress(`questions: storing ${frames * (GROWTH - 1)} frames more`);
   await pipeline.link.cut();
-  followedMs.push(await storeAndFollow(bench, pipeline, FRAMES * GROWTH));
+  followedMs.push(await storeAndFollow(bench, pipeline, frames * GROWTH));
   bench.progress('questions: asking again');
-  const second = await ask(server.api, plan, POINTS);
+  const second = await ask(server.api, plan, frames);
   await pipeline.stop();
   await rm(join(bench.directory, 'questions'), { recursive: true });
   // Each answer was held to the number of points that there are: that is the proof here.
-  return { figures: questionFigures(first, second, followedMs, bytes), proofs: [] };
+  return { figures: questionFigures(frames, first, second, followedMs, bytes), proofs: [] };
 }
 
 /** Drains the next frames, up to so many in all. Answers the time from the last ack until all are charted. */
@@ -70,21 +71,25 @@ async function storeAndFollow(bench: Bench, pipeline: Pipeline, upTo: number): P
   }
 }
 
-/** Asks for a thousand seconds of one metric again and again. Answers the times, in milliseconds. */
-async function ask(api: string, plan: FramePlan, points: number): Promise<number[]> {
-  const from = Math.ceil(capturedAtOf(plan, 0) / 1e6) * 1e6;
+/** Asks for so many frames of one metric again and again. Answers the times, in milliseconds. */
+async function ask(api: string, plan: FramePlan, frames: number): Promise<number[]> {
+  const rangeUs = frames * STEP_US;
+  // Frames last 1.001 ms each, so the first whole bucket and the 999 behind it are full of them.
+  const bucketUs = rangeUs / POINTS;
+  const from = Math.ceil(capturedAtOf(plan, 0) / bucketUs) * bucketUs;
   const [metric] = METRICS;
-  const query = { metric, from: formatTime(from), to: formatTime(from + RANGE_US), points };
+  const [start, end] = [formatTime(from), formatTime(from + rangeUs)];
+  const query = { metric, from: start, to: end, points: String(POINTS) };
   const times: number[] = [];
   for (let n = 0; n < QUESTIONS; n += 1) {
     const startedAt = performance.now();
-    const { series } = await get(api, { ...query, points: String(points) });
+    const { series } = await get(api, query);
     times.push(performance.now() - startedAt);
     const buckets = series[0]?.buckets ?? [];
     const counted = buckets.reduce((sum, { count }) => sum + count, 0);
     // Frames are 1,001 µs apart.
-    const expected = Math.floor(RANGE_US / 1_001);
-    if (buckets.length !== points || Math.abs(counted - expected) > 1) {
+    const expected = Math.floor(rangeUs / 1_001);
+    if (buckets.length !== POINTS || Math.abs(counted - expected) > 1) {
       throw new BenchError(`${buckets.length} buckets with ${counted} of ${expected} points`);
     }
   }
@@ -107,22 +112,25 @@ async function bytesOf(store: string, frames: number) {
 }
 
 function questionFigures(
+  frames: number,
   first: readonly number[],
   second: readonly number[],
   followedMs: readonly number[],
   bytes: { readonly charts: number; readonly store: number },
 ): Figure[] {
-  const asked = `${POINTS} s of one of three series, ${FRAMES} points, to ${POINTS} buckets, over HTTP, the answer parsed; each bucket counted`;
+  const asked = `one of three series, ${frames} points, to ${POINTS} buckets, over HTTP, the answer parsed; each bucket counted`;
   return [
     {
-      name: `series, store of ${FRAMES}`,
+      name: 'series',
+      at: { value: frames, unit: 'frames stored' },
       unit: 'ms',
       samples: first,
       aims: [{ of: 'max', at: 'most', value: QUESTION_MS_MAX }],
       method: asked,
     },
     {
-      name: `series, store of ${FRAMES * GROWTH}`,
+      name: 'series',
+      at: { value: frames * GROWTH, unit: 'frames stored' },
       unit: 'ms',
       samples: second,
       method: 'the same question to the same server, with more frames behind these',
@@ -137,14 +145,15 @@ function questionFigures(
     {
       name: 'series, behind the last ack',
       unit: 's',
+      bound: 'processor',
       samples: followedMs.map((ms) => ms / 1_000),
-      method: `until all of ${FRAMES}, and of ${FRAMES * (GROWTH - 1)} more, was charted`,
+      method: `until all of ${frames}, and of ${frames * (GROWTH - 1)} more, was charted`,
     },
     {
       name: 'series, bytes of series.db',
       unit: 'B/frame',
       samples: [bytes.charts],
-      method: `with its log, after ${FRAMES} frames 1 ms apart, with three numbers each`,
+      method: `with its log, after ${frames} frames 1 ms apart, with three numbers each`,
     },
     {
       name: 'series, bytes of the store',
@@ -159,8 +168,8 @@ function questionFigures(
 export async function measureFollowing(bench: Bench): Promise<Result> {
   const rates: Record<'on' | 'off', number[]> = { on: [], off: [] };
   const proofs: Proof[] = [];
-  for (let i = 1; i <= PAIRS; i += 1) {
-    bench.progress(`following: pair ${i} of ${PAIRS}`);
+  for (let i = 1; i <= PAIRS[bench.size]; i += 1) {
+    bench.progress(`following: pair ${i} of ${PAIRS[bench.size]}`);
     for (const series of i % 2 === 1 ? (['on', 'off'] as const) : (['off', 'on'] as const)) {
       const { perSecond, proof } = await drain(bench, `following-${i}-${series}`, series);
       rates[series].push(perSecond);

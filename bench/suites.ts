@@ -1,6 +1,6 @@
 /**
- * The benchmarks by name: which measurements belong to each, in their order, at what size and held
- * to which aims.
+ * The benchmarks by name, and which measurements belong to each. What of them runs without a name,
+ * and for how long, is in `sets.ts`.
  */
 import { measureAppend, measureLone } from './append.ts';
 import { measureDepth } from './depth.ts';
@@ -19,14 +19,13 @@ import type { Result } from './result.ts';
 import { measureFollowing, measureQuestions } from './series.ts';
 import { measureShort, measureThin } from './thin.ts';
 
-export interface Suite {
+interface Suite {
   readonly description: string;
   readonly parts: Readonly<Record<string, (bench: Bench) => Promise<Result>>>;
 }
 
-type SuiteName =
+export type SuiteName =
   | 'flap'
-  | 'flap-full'
   | 'smoke'
   | 'heart'
   | 'ingest'
@@ -36,11 +35,11 @@ type SuiteName =
   | 'api'
   | 'series';
 
-const FULL_ROUNDS = 3;
+const FLAP_ROUNDS = { short: 1, full: 3 } as const;
 
 export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   smoke: {
-    description: 'a drain, memory and recovery; about six minutes',
+    description: 'a drain, memory and recovery; three minutes, in full six',
     parts: {
       drain: (bench) =>
         measureDrain(bench, {
@@ -55,14 +54,15 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
     },
   },
   heart: {
-    description: 'append, drain and latency at full strength, best of several; about six minutes',
+    description:
+      'append, drain and latency at full strength, best of several; three minutes, in full six',
     parts: {
       append: measureAppend,
       lone: measureLone,
       latency: measureLatency,
       drain: (bench) =>
         measureDrain(bench, {
-          frames: 1_000_000,
+          frames: bench.size === 'full' ? 1_000_000 : 300_000,
           payloadBytes: 200,
           rounds: 3,
           aim: { of: 'max', at: 'least', value: 160_000 },
@@ -70,7 +70,7 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
     },
   },
   ingest: {
-    description: 'what the server takes in, and how soon it acknowledges; about two minutes',
+    description: 'what the server takes in, and how soon it acknowledges; a minute, in full two',
     parts: { ingest: measureIngest, acks: measureAcks },
   },
   fleet: {
@@ -79,36 +79,33 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   },
   thin: {
     description:
-      'links that carry little, by rate and by bytes per connection; about three minutes',
+      'links that carry little, by rate and by bytes per connection; two minutes, in full four',
     parts: { short: measureShort, rate: measureThin },
   },
   depth: {
     description:
-      'ten million frames in the queue: opening, memory at rest and of a program that made them; about ten minutes',
+      'a million frames in the queue, in full ten million: opening, memory at rest and of a program that made them; two minutes, in full twelve',
     parts: { depth: measureDepth, receipts: measureReceipts },
   },
   flap: {
     description:
-      'self-healing against producers that latch, side by side on links that flap; about four minutes',
+      'self-healing against producers that latch, side by side on links that flap; three minutes, in full twenty',
     parts: {
-      flapping: (bench) => measureFlapping(bench, FLAP_GROUPS.usual, 1),
-      faults: (bench) => measureFaults(bench, 1),
-    },
-  },
-  'flap-full': {
-    description: 'the same with all periods, three times; about twenty minutes',
-    parts: {
-      flapping: (bench) => measureFlapping(bench, FLAP_GROUPS.all, FULL_ROUNDS),
-      faults: (bench) => measureFaults(bench, FULL_ROUNDS),
+      flapping: (bench) => {
+        const { all, usual } = FLAP_GROUPS;
+        const groups = bench.size === 'full' ? all : usual.slice(0, 1);
+        return measureFlapping(bench, groups, FLAP_ROUNDS[bench.size]);
+      },
+      faults: (bench) => measureFaults(bench, FLAP_ROUNDS[bench.size]),
     },
   },
   api: {
-    description: 'an export of a million frames beside a drain, and what it costs; four minutes',
+    description: 'an export beside a drain, and what it costs; a minute, in full four',
     parts: { export: measureExport },
   },
   series: {
     description:
-      'charts: a million points to a thousand, five million beside it, what following costs ingest; about four minutes',
+      'charts: many points to a thousand, five times as many beside them, what following costs ingest; two minutes, in full five',
     parts: { following: measureFollowing, questions: measureQuestions },
   },
 };

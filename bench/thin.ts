@@ -19,7 +19,7 @@ const PAYLOAD_BYTES = 200;
 /** 40 KB/s of payloads. */
 const RATE_PER_S = 200;
 const HAMPERED_MS = 30_000;
-const ROUNDS = 3;
+const ROUNDS = { short: 1, full: 3 } as const;
 const CONNECTION_BYTES = 2_000;
 const THIN_KBPS = 4;
 
@@ -68,8 +68,8 @@ export function measureThin(bench: Bench): Promise<Result> {
 async function measure(bench: Bench, about: Case): Promise<Result> {
   const plan = planOf(bench, PAYLOAD_BYTES);
   const rounds: Round[] = [];
-  for (let i = 1; i <= ROUNDS; i += 1) {
-    bench.progress(`${about.name} ${i} of ${ROUNDS}`);
+  for (let i = 1; i <= ROUNDS[bench.size]; i += 1) {
+    bench.progress(`${about.name} ${i} of ${ROUNDS[bench.size]}`);
     rounds.push(await round(bench, plan, about, i));
   }
   return { figures: figuresOf(rounds, about), proofs: rounds.map(({ proof }) => proof) };

@@ -34,14 +34,30 @@ export function strip({ name, about, label, values, spread, limit, text, reach }
 <p><strong>${name}</strong> <span class="quiet">${about}</span></p>
 <svg width="100%" height="30" role="img" aria-label="${spoken}">
 <line class="ground" x1="0" x2="100%" y1="20" y2="20"/>
-<rect class="reach" x="${at(min)}" width="${at(max - min)}" y="18" height="4"/>
 ${limit !== null && html`<line class="limit" x1="${at(limit.value)}" x2="${at(limit.value)}" y1="6" y2="30"/><text class="tick" x="${at(limit.value)}" dx="${dx}" y="9" text-anchor="${anchor}">${limit.word}</text>`}
-${values.map((value) => html`<circle class="dot" cx="${at(value)}" cy="20" r="4"><title>${text(value)}</title></circle>`)}
-<line class="median" x1="${at(median)}" x2="${at(median)}" y1="11" y2="29"/>
-<line class="p95" x1="${at(p95)}" x2="${at(p95)}" y1="13" y2="27"/>
+${marks({ values, spread, at: (value) => value / whole, y: 20, text })}
 </svg>
 <dl class="spread"><div><dt>min</dt><dd>${text(min)}</dd></div><div><dt>median</dt><dd>${text(median)}</dd></div><div><dt>p95</dt><dd>${text(p95)}</dd></div><div><dt>max</dt><dd>${text(max)}</dd></div>${
     limit !== null && html`<div><dt>${limit.word}</dt><dd>${text(limit.value)}</dd></div>`
   }</dl>
 </div>`;
+}
+
+export interface Marks {
+  readonly values: readonly number[];
+  readonly spread: Spread;
+  /** Where a value lies, 0 to 1. */
+  readonly at: (value: number) => number;
+  /** Of the line that the dots stand on. */
+  readonly y: number;
+  readonly text: (value: number) => string;
+}
+
+/** The dots, how far they reach, their median and their 95th percentile. */
+export function marks({ values, spread: { min, median, p95, max }, at, y, text }: Marks): Markup {
+  const x = (value: number) => percent(at(value), 1);
+  return html`<rect class="reach" x="${x(min)}" width="${percent(at(max) - at(min), 1)}" y="${y - 2}" height="4"/>
+${values.map((value) => html`<circle class="dot" cx="${x(value)}" cy="${y}" r="4"><title>${text(value)}</title></circle>`)}
+<line class="median" x1="${x(median)}" x2="${x(median)}" y1="${y - 9}" y2="${y + 9}"/>
+<line class="p95" x1="${x(p95)}" x2="${x(p95)}" y1="${y - 7}" y2="${y + 7}"/>`;
 }

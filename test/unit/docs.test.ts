@@ -15,6 +15,7 @@ import { LAB_SETTINGS } from '#lab/config.ts';
 import { settingsMarkdown } from '#protocol/settings.ts';
 import { SERVER_SETTINGS } from '#server/config.ts';
 import { hostileInputPage } from '../hostile/page.ts';
+import { benchReportPage } from './bench/page.ts';
 import { reportPage } from './chaos/report/page.ts';
 
 const CONFIGURATION = new URL('../../docs/configuration.md', import.meta.url);
@@ -87,6 +88,13 @@ test('docs/hostile-input.md is the tables that the tests play', () => {
 test('docs/chaos-report.md has the schema of report.json', () => {
   const page = new URL('../../docs/chaos-report.md', import.meta.url);
   const made = reportPage();
+  if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(page, made);
+  expect(readFileSync(page, 'utf8')).toBe(made);
+});
+
+test('docs/bench-report.md has the schema of bench.json', () => {
+  const page = new URL('../../docs/bench-report.md', import.meta.url);
+  const made = benchReportPage();
   if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(page, made);
   expect(readFileSync(page, 'utf8')).toBe(made);
 });

@@ -16,6 +16,7 @@ const PROGRAMS = [
   'collector',
   'server',
   'bench',
+  'bench-compare',
   'chaos',
   'chaos-list',
   'soak',

@@ -1,23 +1,8 @@
 /** docs/chaos-report.md, made from the schema of report.json. */
-import { z } from 'zod';
 import { reportSchema } from '#chaos/report/document.ts';
-
-interface Node {
-  readonly type?: string | readonly string[];
-  readonly description?: string;
-  readonly enum?: readonly string[];
-  readonly const?: unknown;
-  readonly anyOf?: readonly Node[];
-  readonly items?: Node;
-  readonly properties?: Readonly<Record<string, Node>>;
-  readonly additionalProperties?: Node | boolean;
-}
+import { schemaTable } from '../../schema-table.ts';
 
 export function reportPage(): string {
-  const schema = z.toJSONSchema(reportSchema, { io: 'output' }) as Node;
-  const rows = rowsOf(schema, '').map(
-    ({ path, type, text }) => `| \`${path}\` | ${type} | ${text} |`,
-  );
   return `# The report of a chaos run
 
 Every run leaves a folder \`reports/<time>/\` (\`reports/latest\` points to the newest) with three forms of one report, made from the raw files
@@ -59,35 +44,6 @@ what was hit worked again until the first frame was stored, and until everything
 \`version\` is 1; a change that breaks readers gives it another number. Units stand last in a name. An unknown time is null. This table is made
 from the schema (\`chaos/report/document.ts\`).
 
-| field | type | |
-|---|---|---|
-${rows.join('\n')}
+${schemaTable(reportSchema)}
 `;
-}
-
-function rowsOf(node: Node, path: string): { path: string; type: string; text: string }[] {
-  const { description = '' } = node;
-  const own = path === '' ? [] : [{ path, type: typeOf(node), text: description }];
-  const inner = (node.anyOf ?? [node]).flatMap((one) => {
-    const { properties = {}, items, additionalProperties } = one;
-    return [
-      ...Object.entries(properties).flatMap(([name, child]) =>
-        rowsOf(child, path === '' ? name : `${path}.${name}`),
-      ),
-      ...(items?.properties === undefined ? [] : rowsOf(items, `${path}[]`).slice(1)),
-      ...(typeof additionalProperties === 'object' && additionalProperties.items !== undefined
-        ? rowsOf(additionalProperties.items, `${path}.*[]`).slice(1)
-        : []),
-    ];
-  });
-  return [...own, ...inner];
-}
-
-function typeOf(node: Node): string {
-  if (node.anyOf !== undefined) return node.anyOf.map(typeOf).join(' or ');
-  if (node.const !== undefined) return JSON.stringify(node.const);
-  if (node.enum !== undefined) return node.enum.join(', ');
-  if (node.type === 'array') return `list of ${typeOf(node.items ?? {})}`;
-  if (node.type === 'object') return node.properties === undefined ? 'object by name' : 'object';
-  return [node.type].flat().join(' or ');
 }

@@ -1,0 +1,53 @@
+/**
+ * Which parts a run without a name measures, in which order, and how long each takes about: `short`
+ * for everyday use, `full` at the large sizes with many repeats. A set has a time that it keeps to:
+ * a part that would not fit any more is left out, and named.
+ */
+import type { Size } from './pipeline.ts';
+import { SUITES, type SuiteName } from './suites.ts';
+
+export interface Entry {
+  readonly suite: SuiteName;
+  readonly part: string;
+  /** About, on two cores; what it took on a slower machine doesn't matter but for the set's end. */
+  readonly seconds: number;
+}
+
+/** What a set may take, in minutes. */
+export const MINUTES_MAX: Readonly<Record<Size, number>> = { short: 15, full: 90 };
+
+/** By suite and part: seconds in the short and in the full set; null where it is not part of it. */
+const PARTS: readonly (readonly [SuiteName, string, number | null, number | null])[] = [
+  ['flap', 'flapping', 110, 1_000],
+  ['flap', 'faults', 80, 240],
+  ['heart', 'append', 30, 60],
+  ['heart', 'lone', 20, 40],
+  ['heart', 'latency', 40, 100],
+  ['heart', 'drain', 50, 200],
+  ['ingest', 'ingest', 40, 90],
+  ['ingest', 'acks', 20, 60],
+  ['thin', 'short', 45, 120],
+  ['thin', 'rate', 45, 120],
+  ['depth', 'depth', 60, 600],
+  ['fleet', 'fleet', 50, 90],
+  ['smoke', 'memory', null, 60],
+  ['smoke', 'outages', null, 90],
+  ['depth', 'receipts', null, 120],
+  ['api', 'export', null, 240],
+  ['series', 'following', null, 90],
+  ['series', 'questions', null, 240],
+];
+
+export function setOf(size: Size): Entry[] {
+  return PARTS.flatMap(([suite, part, short, full]) => {
+    const seconds = size === 'short' ? short : full;
+    return seconds === null ? [] : [{ suite, part, seconds }];
+  });
+}
+
+/** Parts of one suite, all when none is named; without an end to keep to. */
+export function partsOf(suite: SuiteName, parts: readonly string[]): Entry[] {
+  return Object.keys(SUITES[suite].parts)
+    .filter((part) => parts.length === 0 || parts.includes(part))
+    .map((part) => ({ suite, part, seconds: 0 }));
+}
