@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Figure } from './figures.ts';
 import { type Bench, type Pipeline, planOf, startPipeline } from './pipeline.ts';
+import { randomOf } from './random.ts';
 import type { Proof, Result } from './result.ts';
 import { verify } from './verification.ts';
 
@@ -18,7 +19,6 @@ const CUT_MS_MAX = 5_000;
 const OUTAGES = { short: 1, full: 3 } as const;
 const OUTAGE_MS = 20_000;
 const TELL_EVERY = 10;
-const RANDOM_RANGE = 0x1_0000_0000;
 
 /** One restore. Times run from the moment at which restoring was begun. */
 interface Recovery {
@@ -28,7 +28,7 @@ interface Recovery {
 }
 
 export async function measureCuts(bench: Bench): Promise<Result> {
-  const random = randomFrom(bench.seed);
+  const random = randomOf(bench.seed);
   const lengths = Array.from(
     { length: CUTS[bench.size] },
     () => CUT_MS_MIN + random() * (CUT_MS_MAX - CUT_MS_MIN),
@@ -116,15 +116,4 @@ async function cut(
   const acked = await source.ask({ type: 'acked-past', frames: before.status.counters.acked });
   const empty = await source.ask({ type: 'empty' });
   return { cutMs, firstAckMs: acked.at - restoredAt, emptyMs: empty.at - restoredAt };
-}
-
-/** Numbers from 0 to below 1 that follow from a seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b_79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / RANDOM_RANGE;
-  };
 }

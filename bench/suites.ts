@@ -14,6 +14,7 @@ import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
 import type { Bench } from './pipeline.ts';
 import { measureReceipts } from './receipts.ts';
+import { measureRecover } from './recover.ts';
 import { measureCuts, measureOutages } from './recovery.ts';
 import type { Result } from './result.ts';
 import { measureFollowing, measureQuestions } from './series.ts';
@@ -29,6 +30,7 @@ export type SuiteName =
   | 'smoke'
   | 'heart'
   | 'ingest'
+  | 'recover'
   | 'fleet'
   | 'thin'
   | 'depth'
@@ -76,6 +78,11 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   fleet: {
     description: 'a thousand collectors, and a restart of the server under them; about a minute',
     parts: { fleet: measureFleet },
+  },
+  recover: {
+    description:
+      'faults of four kinds, many of each: until noticed, recovered, drained; three minutes, in full twenty',
+    parts: { recover: measureRecover },
   },
   thin: {
     description:

@@ -43,6 +43,8 @@ export type Command =
   | { readonly type: 'end-load' }
   /** Answers once more than so many frames are acknowledged. */
   | { readonly type: 'acked-past'; readonly frames: number }
+  /** Answers once the link is not Ready. */
+  | { readonly type: 'not-ready' }
   /** Answers once nothing waits in the queue. */
   | { readonly type: 'empty' }
   | { readonly type: 'facts' }

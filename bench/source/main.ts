@@ -66,6 +66,8 @@ class Source {
         return this.#endLoad();
       case 'acked-past':
         return this.#until((status) => status.counters.acked > command.frames);
+      case 'not-ready':
+        return this.#until((status) => status.state !== 'Ready');
       case 'empty':
         return this.#until((status) => status.queue.frames === 0);
       case 'facts':
