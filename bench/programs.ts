@@ -137,10 +137,10 @@ export class Programs {
     return { ...running(child), port: Number(port), control: `http://127.0.0.1:${control}` };
   }
 
-  /** Joined connections that load a server. */
-  async wire(start: Omit<Extract<WireCommand, { type: 'open' }>, 'type'>): Promise<RunningWire> {
+  /** Connections that load a server, joined as `start` says; none when it is left out. */
+  async wire(start?: Omit<Extract<WireCommand, { type: 'open' }>, 'type'>): Promise<RunningWire> {
     const wire: RunningWire = this.#helper('bench/wire/main.ts', { type: 'close' });
-    await wire.ask({ type: 'open', ...start });
+    if (start !== undefined) await wire.ask({ type: 'open', ...start });
     return wire;
   }
 

@@ -28,6 +28,8 @@ const PARTS: readonly (readonly [SuiteName, string, number | null, number | null
   ['ingest', 'acks', 20, 60],
   ['thin', 'short', 45, 120],
   ['thin', 'rate', 45, 120],
+  ['encode', 'loopback', 30, 240],
+  ['encode', 'latency', 40, 150],
   ['recover', 'recover', 150, 1_200],
   ['depth', 'depth', 60, 600],
   ['fleet', 'fleet', 50, 90],

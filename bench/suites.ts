@@ -5,6 +5,7 @@
 import { measureAppend, measureLone } from './append.ts';
 import { measureDepth } from './depth.ts';
 import { measureDrain } from './drain.ts';
+import { measureEncodeOnLoopback, measureEncodeWithLatency } from './encode.ts';
 import { measureExport } from './export.ts';
 import { measureFaults } from './faults.ts';
 import { FLAP_GROUPS, measureFlapping } from './flap.ts';
@@ -30,6 +31,7 @@ export type SuiteName =
   | 'smoke'
   | 'heart'
   | 'ingest'
+  | 'encode'
   | 'recover'
   | 'fleet'
   | 'thin'
@@ -78,6 +80,10 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   fleet: {
     description: 'a thousand collectors, and a restart of the server under them; about a minute',
     parts: { fleet: measureFleet },
+  },
+  encode: {
+    description: 'encoding once and one connection against their opposites; a minute, in full five',
+    parts: { loopback: measureEncodeOnLoopback, latency: measureEncodeWithLatency },
   },
   recover: {
     description:

@@ -11,9 +11,8 @@ import { connect, type Socket } from 'node:net';
 import { decodeBody } from '#protocol/codec.ts';
 import { MessageWriter } from '#protocol/envelope.ts';
 import { Framer, type RawMessage } from '#protocol/framer.ts';
-import { type Epoch, FrameCrc } from '#protocol/identity.ts';
+import type { Epoch } from '#protocol/identity.ts';
 import type { Message, WireFrame } from '#protocol/messages.ts';
-import { capturedAtOf, type FramePlan, payloadOf } from '../source/frames.ts';
 import { Joining } from './joining.ts';
 
 export interface WireOptions {
@@ -22,9 +21,9 @@ export interface WireOptions {
   readonly collector: string;
   /** A UUID; it is the epoch's and the process's. */
   readonly id: Epoch;
-  readonly plan: FramePlan;
-  /** Its frame with seq 1 is frame so-and-so of the plan. */
-  readonly firstFrame: number;
+  readonly frameOf: (seq: number) => WireFrame;
+  /** All up to this seq was stored over earlier connections; 0 when left out. */
+  readonly storedTo?: number;
 }
 
 /** A FRAMES message that is ready to leave. */
@@ -39,7 +38,6 @@ export class WireConnection {
   readonly #socket: Socket;
   readonly #writer = new MessageWriter();
   readonly #framer = new Framer();
-  readonly #crc: FrameCrc;
   readonly #joining: Joining;
   readonly #joined = Promise.withResolvers<void>();
   #windowBytes = 0;
@@ -50,18 +48,25 @@ export class WireConnection {
   #ackedTo = 0;
   #inFlight: MadeMessage[] = [];
   #inFlightBytes = 0;
-  #whenAcked: (() => void) | undefined;
+  /** Who waits for an ack, and of what. */
+  #acked: (PromiseWithResolvers<void> & { readonly to: number }) | undefined;
   /** Told of each ACK: seqs up to here are on the server's disk. */
   onAcked: (to: number) => void = () => {};
 
   constructor(options: WireOptions) {
     this.#options = options;
-    this.#crc = new FrameCrc(options.id);
-    const { token, collector, id } = options;
-    this.#joining = new Joining({ token, collector, instance: id, epoch: id });
+    const { token, collector, id, storedTo = 0 } = options;
+    this.#joining = new Joining({ token, collector, instance: id, epoch: id, storedTo });
+    this.#seq = storedTo;
+    this.#sentTo = storedTo;
+    this.#ackedTo = storedTo;
     this.#socket = connect({ host: '127.0.0.1', port: options.port, noDelay: true });
     this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
-    const end = (why: string) => this.#joined.reject(new Error(`a connection ended: ${why}`));
+    const end = (why: string) => {
+      const error = new Error(`a connection ended: ${why}`);
+      this.#joined.reject(error);
+      this.#acked?.reject(error);
+    };
     this.#socket.on('error', (error) => end(error.message));
     this.#socket.on('close', () => end('closed'));
   }
@@ -80,11 +85,17 @@ export class WireConnection {
 
   /** Sends all that was made, as far as the window allows; resolves when it is acknowledged. */
   async drain(): Promise<void> {
-    const acked = Promise.withResolvers<void>();
-    this.#whenAcked = acked.resolve;
+    const to = this.#made.at(-1)?.to ?? this.#sentTo;
     this.#made.reverse();
     this.#fill();
-    await acked.promise;
+    await this.ackedTo(to);
+  }
+
+  /** Resolves when all up to this seq is acknowledged; rejects when the connection ends before. */
+  ackedTo(to: number): Promise<void> {
+    if (this.#ackedTo >= to) return Promise.resolve();
+    this.#acked = { ...Promise.withResolvers<void>(), to };
+    return this.#acked.promise;
   }
 
   /** Makes one frame into a message and sends it. Answers its seq. */
@@ -95,6 +106,7 @@ export class WireConnection {
     return message.to;
   }
 
+  /** Without a BYE, as a program does that is done with it. */
   async close(): Promise<void> {
     if (this.#socket.destroyed) return;
     this.#socket.destroy();
@@ -102,12 +114,9 @@ export class WireConnection {
   }
 
   #message(count: number): MadeMessage {
-    const { plan, firstFrame } = this.#options;
-    const frames = Array.from({ length: count }, (): WireFrame => {
-      const n = firstFrame + this.#seq;
+    const frames = Array.from({ length: count }, () => {
       this.#seq += 1;
-      const [seq, capturedAt, payload] = [this.#seq, capturedAtOf(plan, n), payloadOf(plan, n)];
-      return { seq, capturedAt, payload, crc: this.#crc.of(seq, capturedAt, payload) };
+      return this.#options.frameOf(this.#seq);
     });
     const { bytes } = this.#writer.write({ kind: 'frames', epochIndex: 0, frames });
     return { bytes, to: this.#seq };
@@ -161,6 +170,6 @@ export class WireConnection {
       this.#inFlightBytes -= first.bytes.length;
     }
     this.#fill();
-    if (this.#made.length === 0 && this.#ackedTo === this.#sentTo) this.#whenAcked?.();
+    if (this.#acked !== undefined && this.#ackedTo >= this.#acked.to) this.#acked.resolve();
   }
 }

@@ -9,8 +9,10 @@ export interface Joiner {
   readonly collector: string;
   /** Of the process: its newest connection takes the place of the one before. */
   readonly instance: string;
-  /** The only one that is announced: new, without a frame. */
+  /** The only one that is announced, without a frame that is still to be stored. */
   readonly epoch: Epoch;
+  /** All of it up to this seq was stored over earlier connections; 0 when left out: a new one. */
+  readonly storedTo?: number;
 }
 
 export class Joining {
@@ -26,7 +28,7 @@ export class Joining {
 
   /** HELLO, to be written at once. */
   onGreeting(greetingBody: Buffer, writer: MessageWriter): Buffer {
-    const { collector, instance, epoch } = this.#joiner;
+    const { collector, instance, epoch, storedTo = 0 } = this.#joiner;
     const hello = signHello(this.#key, greetingBody, {
       kind: 'hello',
       version: PROTOCOL_VERSION,
@@ -34,7 +36,7 @@ export class Joining {
       instance,
       nonce: Buffer.alloc(NONCE_BYTES, epoch),
       more: false,
-      epochs: [{ epoch, lowest: 1, highest: 0, predecessor: undefined }],
+      epochs: [{ epoch, lowest: storedTo + 1, highest: storedTo, predecessor: undefined }],
     });
     const { bytes, body } = writer.write(hello);
     this.#greetingBody = greetingBody;

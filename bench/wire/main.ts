@@ -4,26 +4,23 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { FrameCrc } from '#protocol/identity.ts';
 import { answerCommands } from '../child.ts';
+import { capturedAtOf, payloadOf } from '../source/frames.ts';
 import type { WireCommand, WireFacts } from './commands.ts';
-import { WireConnection } from './connection.ts';
+import { WireConnection, type WireOptions } from './connection.ts';
+import { sendQueue } from './queue.ts';
 
 let connections: WireConnection[] = [];
 
-const NOTHING: WireFacts = { elapsedMs: 0, ackMs: [] };
+const NOTHING: WireFacts = { elapsedMs: 0, ackMs: [], encodedMs: 0 };
 
 answerCommands(async (command: WireCommand): Promise<WireFacts> => {
   switch (command.type) {
     case 'open':
       connections = Array.from(
         { length: command.connections },
-        (_, i) =>
-          new WireConnection({
-            ...command,
-            collector: `wire-${i}`,
-            id: randomUUID(),
-            firstFrame: i * command.framesEach,
-          }),
+        (_, i) => new WireConnection(wireOptions(command, i)),
       );
       await Promise.all(connections.map((connection) => connection.joined()));
       return NOTHING;
@@ -39,11 +36,24 @@ answerCommands(async (command: WireCommand): Promise<WireFacts> => {
     }
     case 'steady':
       return { ...NOTHING, ackMs: await steady(command.frames, command.perSecond) };
+    case 'queue':
+      return { ...NOTHING, ...(await sendQueue(command)) };
     case 'close':
       await Promise.all(connections.map((connection) => connection.close()));
       return NOTHING;
   }
 });
+
+function wireOptions({ port, token, plan, framesEach }: OpenCommand, i: number): WireOptions {
+  const id = randomUUID();
+  const crc = new FrameCrc(id);
+  const frameOf = (seq: number) => {
+    const n = i * framesEach + seq - 1;
+    const [capturedAt, payload] = [capturedAtOf(plan, n), payloadOf(plan, n)];
+    return { seq, capturedAt, payload, crc: crc.of(seq, capturedAt, payload) };
+  };
+  return { port, token, collector: `wire-${i}`, id, frameOf };
+}
 
 /** Keeps to the rate on the whole: a tick that comes late sends all that is due. */
 async function steady(frames: number, perSecond: number): Promise<number[]> {
@@ -75,3 +85,5 @@ async function steady(frames: number, perSecond: number): Promise<number[]> {
   await done.promise;
   return ackMs;
 }
+
+type OpenCommand = Extract<WireCommand, { type: 'open' }>;
