@@ -141,7 +141,11 @@ async function measureMemoryAtRest(
     const nobody = await freePort();
     const collectors = [];
     for (const { path } of backlogs) {
-      collectors.push(await bench.programs.cutOffCollector(path, nobody, LIMIT_BYTES));
+      collectors.push(
+        await bench.programs.collector(path, nobody, {
+          HOLDFAST_QUEUE_LIMIT_BYTES: String(LIMIT_BYTES),
+        }),
+      );
     }
     await delay(REST_MS, undefined, { signal: bench.signal });
     const looks = backlogs.map((): number[] => []);

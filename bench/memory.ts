@@ -46,8 +46,8 @@ async function measurePair(bench: Bench, backlog: string, number: number) {
   await cp(backlog, fullQueue, { recursive: true });
   const nobody = await freePort();
   const collectors = [
-    await bench.programs.cutOffCollector(fullQueue, nobody),
-    await bench.programs.cutOffCollector(emptyQueue, nobody),
+    await bench.programs.collector(fullQueue, nobody),
+    await bench.programs.collector(emptyQueue, nobody),
   ];
   await delay(REST_MS, undefined, { signal: bench.signal });
   const looks: number[][] = collectors.map(() => []);

@@ -33,6 +33,11 @@ interface Killable extends Running {
   kill(): Promise<void>;
 }
 
+export interface RunningCollector extends Running {
+  /** Where it tells of itself. */
+  readonly status: string;
+}
+
 export interface RunningServer extends Killable {
   readonly port: number;
   readonly api: string;
@@ -92,25 +97,23 @@ export class Programs {
   }
 
   /**
-   * The collector as a user runs it, with a server that isn't there.
-   * @param queueLimitBytes Its own default, when left out.
+   * The collector as a user runs it; resolves when its status is served, before its queue is open.
+   * `settings` are variables of its own beside the usual ones.
    */
-  async cutOffCollector(
+  async collector(
     queuePath: string,
     serverPort: number,
-    queueLimitBytes?: number,
-  ): Promise<Running> {
-    const limit =
-      queueLimitBytes === undefined ? {} : { HOLDFAST_QUEUE_LIMIT_BYTES: String(queueLimitBytes) };
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<RunningCollector> {
     const child = this.#node('collector/main.ts', [], {
       HOLDFAST_TOKEN: TOKEN,
       HOLDFAST_SERVER: `127.0.0.1:${serverPort}`,
       HOLDFAST_QUEUE_PATH: queuePath,
       HOLDFAST_STATUS_PORT: '0',
-      ...limit,
+      ...settings,
     });
-    await logged(child, 'status_listening');
-    return running(child);
+    const { port } = await logged(child, 'status_listening');
+    return { ...running(child), status: `http://127.0.0.1:${port}/status` };
   }
 
   async source(start: SourceStart): Promise<RunningSource> {

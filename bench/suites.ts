@@ -10,6 +10,7 @@ import { measureExport } from './export.ts';
 import { measureFaults } from './faults.ts';
 import { FLAP_GROUPS, measureFlapping } from './flap.ts';
 import { measureFleet } from './fleet.ts';
+import { measureImages, measureRest, measureStart } from './footprint.ts';
 import { measureAcks, measureIngest } from './ingest.ts';
 import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
@@ -33,6 +34,7 @@ export type SuiteName =
   | 'ingest'
   | 'encode'
   | 'recover'
+  | 'footprint'
   | 'fleet'
   | 'thin'
   | 'depth'
@@ -76,6 +78,10 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   ingest: {
     description: 'what the server takes in, and how soon it acknowledges; a minute, in full two',
     parts: { ingest: measureIngest, acks: measureAcks },
+  },
+  footprint: {
+    description: 'images, starts, and what each process needs at rest; two minutes, in full five',
+    parts: { images: measureImages, start: measureStart, rest: measureRest },
   },
   fleet: {
     description: 'a thousand collectors, and a restart of the server under them; about a minute',

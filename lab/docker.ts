@@ -131,6 +131,12 @@ export class Docker {
     return result.exitCode === 0 ? result.stdout.trim() : null;
   }
 
+  /** What an image takes on the engine's disk, its base included; null where it isn't held. */
+  async imageBytes(reference: string): Promise<number | null> {
+    const result = await this.#docker(['image', 'inspect', '--format', '{{.Size}}', reference]);
+    return result.exitCode === 0 ? Number(result.stdout.trim()) : null;
+  }
+
   /** One label of an image that the engine holds; null without the image or the label. */
   async imageLabel(reference: string, label: string): Promise<string | null> {
     const format = `{{index .Config.Labels "${label}"}}`;
