@@ -22,8 +22,8 @@ import { documentPath, makeFolder, writePage, writeRun } from './folder.ts';
 import type { Size } from './pipeline.ts';
 import { Programs } from './programs.ts';
 import { lines } from './report.ts';
-import { measure } from './run.ts';
-import { type Entry, MINUTES_MAX, partsOf, setOf } from './sets.ts';
+import { measure, type PartToMeasure } from './run.ts';
+import { MINUTES_MAX, partsOf, setOf } from './sets.ts';
 import { SUITES, type SuiteName } from './suites.ts';
 
 const SEED_MAX = 0xffff_ffff;
@@ -43,7 +43,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 interface Asked {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly PartToMeasure[];
   readonly size: Size;
   /** What to type to have it again, without its seed. */
   readonly command: string;

@@ -13,11 +13,17 @@ import { loadNow, machine } from './machine.ts';
 import type { Bench } from './pipeline.ts';
 import { probe } from './probes.ts';
 import type { Result } from './result.ts';
-import type { Entry } from './sets.ts';
-import { SUITES } from './suites.ts';
+
+export interface PartToMeasure {
+  readonly suite: string;
+  readonly part: string;
+  /** About how long it takes; 0 where there is no end to keep to. */
+  readonly seconds: number;
+  readonly measure: (bench: Bench) => Promise<Result>;
+}
 
 export interface RunOptions {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly PartToMeasure[];
   /** Its directory is where each part gets one of its own. */
   readonly bench: Bench;
   readonly command: string;
@@ -41,13 +47,14 @@ export async function measure(options: RunOptions): Promise<MeasuredRun> {
   const soFar = (endedAt: Date | null): MeasuredRun => {
     return { ...about, endedAt, elapsedS: elapsedS(), machine: host, parts, leftOut };
   };
-  for (const { suite, part, seconds } of entries) {
+  for (const entry of entries) {
+    const { suite, part, seconds } = entry;
     if (elapsedS() + seconds > limitS) {
       const reason = `it takes about ${seconds} s, and ${Math.round(limitS / 60)} min are all there is`;
       leftOut.push({ suite, part, reason });
       continue;
     }
-    parts.push(await measurePart(bench, suite, part));
+    parts.push(await measurePart(bench, entry));
     onPart(soFar(null));
   }
   return soFar(new Date());
@@ -55,8 +62,7 @@ export async function measure(options: RunOptions): Promise<MeasuredRun> {
 
 async function measurePart(
   bench: Bench,
-  suite: Entry['suite'],
-  name: string,
+  { suite, part: name, measure: measureIt }: PartToMeasure,
 ): Promise<MeasuredPart> {
   const directory = mkdtempSync(join(bench.directory, `${name}-`));
   const load = loadNow();
@@ -65,9 +71,7 @@ async function measurePart(
   let result: Result = { figures: [], proofs: [] };
   let error: string | null = null;
   try {
-    const run = SUITES[suite].parts[name];
-    if (run === undefined) throw new BenchError(`${suite} has no part ${name}`);
-    result = checked(await run({ ...bench, directory }));
+    result = checked(await measureIt({ ...bench, directory }));
   } catch (failure) {
     bench.signal.throwIfAborted();
     if (!(failure instanceof BenchError || failure instanceof LabError)) throw failure;

@@ -3,20 +3,18 @@
  * for everyday use, `full` at the large sizes with many repeats. A set has a time that it keeps to:
  * a part that would not fit any more is left out, and named.
  */
+import { strict as assert } from 'node:assert';
 import type { Size } from './pipeline.ts';
+import type { PartToMeasure } from './run.ts';
 import { SUITES, type SuiteName } from './suites.ts';
-
-export interface Entry {
-  readonly suite: SuiteName;
-  readonly part: string;
-  /** About, on two cores; what it took on a slower machine doesn't matter but for the set's end. */
-  readonly seconds: number;
-}
 
 /** What a set may take, in minutes. */
 export const MINUTES_MAX: Readonly<Record<Size, number>> = { short: 15, full: 90 };
 
-/** By suite and part: seconds in the short and in the full set; null where it is not part of it. */
+/**
+ * By suite and part: about how many seconds it takes in the short and in the full set on two cores;
+ * null where it is not part of it.
+ */
 const PARTS: readonly (readonly [SuiteName, string, number | null, number | null])[] = [
   ['flap', 'flapping', 110, 1_000],
   ['flap', 'faults', 80, 240],
@@ -30,7 +28,7 @@ const PARTS: readonly (readonly [SuiteName, string, number | null, number | null
   ['thin', 'rate', 45, 120],
   ['encode', 'loopback', 30, 240],
   ['encode', 'latency', 40, 150],
-  ['recover', 'recover', 150, 1_200],
+  ['recover', 'recover', 120, 950],
   ['footprint', 'images', 1, 1],
   ['footprint', 'start', 20, 70],
   ['footprint', 'rest', 80, 240],
@@ -44,16 +42,18 @@ const PARTS: readonly (readonly [SuiteName, string, number | null, number | null
   ['series', 'questions', null, 240],
 ];
 
-export function setOf(size: Size): Entry[] {
+export function setOf(size: Size): PartToMeasure[] {
   return PARTS.flatMap(([suite, part, short, full]) => {
     const seconds = size === 'short' ? short : full;
-    return seconds === null ? [] : [{ suite, part, seconds }];
+    const measure = SUITES[suite].parts[part];
+    assert(measure !== undefined, `${suite} has no part ${part}`);
+    return seconds === null ? [] : [{ suite, part, seconds, measure }];
   });
 }
 
 /** Parts of one suite, all when none is named; without an end to keep to. */
-export function partsOf(suite: SuiteName, parts: readonly string[]): Entry[] {
-  return Object.keys(SUITES[suite].parts)
-    .filter((part) => parts.length === 0 || parts.includes(part))
-    .map((part) => ({ suite, part, seconds: 0 }));
+export function partsOf(suite: SuiteName, parts: readonly string[]): PartToMeasure[] {
+  return Object.entries(SUITES[suite].parts)
+    .filter(([part]) => parts.length === 0 || parts.includes(part))
+    .map(([part, measure]) => ({ suite, part, seconds: 0, measure }));
 }
