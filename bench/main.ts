@@ -15,12 +15,12 @@ import { EXIT, explain, LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
 import { Programs as LabPrograms } from '#lab/process.ts';
 import { toxiproxyProgram } from '#lab/toxiproxy-program.ts';
-import { compare, comparisonLines } from './regression.ts';
 import { type BenchDocument, documentOf, readDocument } from './document.ts';
 import { BenchError, DocumentError } from './errors.ts';
 import { documentPath, makeFolder, writePage, writeRun } from './folder.ts';
 import type { Size } from './pipeline.ts';
 import { Programs } from './programs.ts';
+import { compare, comparisonLines } from './regression.ts';
 import { lines } from './report.ts';
 import { measure, type PartToMeasure } from './run.ts';
 import { MINUTES_MAX, partsOf, setOf } from './sets.ts';
@@ -72,6 +72,7 @@ async function run({ entries, size, command, limitS }: Asked, options: RunOption
     const again = `${command} --seed ${seed}`;
     print(`seed ${seed} (again: ${again})`);
     const folder = makeFolder(REPORTS, new Date());
+    print(`report, as it comes: ${folder}`);
     const bench = { programs, toxiproxy, docker, directory, seed, size, signal, progress: print };
     const measured = await measure({
       entries,

@@ -1,8 +1,8 @@
 /** What one run has lost against another, told from what chance and the machines do. */
 import { expect, test } from 'vitest';
-import { compare, comparisonLines } from '#bench/regression.ts';
 import { documentOf, type MeasuredPart } from '#bench/document.ts';
 import { type Figure, summaryOf } from '#bench/figures.ts';
+import { compare, comparisonLines } from '#bench/regression.ts';
 import { figureOf, partOf, runOf } from './made-up.ts';
 
 function document(figures: readonly Figure[], about: Partial<MeasuredPart> = {}) {
