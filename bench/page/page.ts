@@ -82,7 +82,8 @@ function sentence({ parts }: BenchDocument): string {
   );
   const found =
     bad === 0 ? 'each stored once, bit for bit' : `${counted(bad, 'defect')} among them`;
-  return `${counted(figures, 'figure')}; ${met} of ${counted(all.length, 'aim')} met; ${counted(
+  const reached = all.length === 0 ? '' : `${met} of ${counted(all.length, 'aim')} met; `;
+  return `${counted(figures, 'figure')}; ${reached}${counted(
     sum(({ sent }) => sent),
     'frame',
   )} sent, ${found}.`;
