@@ -10,6 +10,7 @@ import { measureExport } from './export.ts';
 import { measureFaults } from './faults.ts';
 import { FLAP_GROUPS, measureFlapping } from './flap.ts';
 import { measureFleet } from './fleet.ts';
+import { measureFleetGrowth } from './fleet-growth.ts';
 import { measureImages, measureRest, measureStart } from './footprint.ts';
 import { measureAcks, measureIngest } from './ingest.ts';
 import { measureLatency } from './latency.ts';
@@ -84,8 +85,9 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
     parts: { images: measureImages, start: measureStart, rest: measureRest },
   },
   fleet: {
-    description: 'a thousand collectors, and a restart of the server under them; about a minute',
-    parts: { fleet: measureFleet },
+    description:
+      'from one collector to thousands, and a restart of the server under a thousand; two minutes, in full four',
+    parts: { growth: measureFleetGrowth, fleet: measureFleet },
   },
   encode: {
     description: 'encoding once and one connection against their opposites; a minute, in full five',
