@@ -40,9 +40,12 @@ export interface Comparison {
   readonly withinNoise: number;
   /** Aims that the other run met and this one misses, in words. */
   readonly aimsMissed: readonly string[];
-  /** Figures that one of the runs lacks. */
+  /** Figures that one of the runs lacks, of parts that both have. */
   readonly onlyBase: readonly string[];
   readonly onlyRun: readonly string[];
+  /** Parts that one of the runs lacks. */
+  readonly partsOnlyBase: readonly string[];
+  readonly partsOnlyRun: readonly string[];
   /** In which ways the machines, or how much was measured, are not the same; in words. */
   readonly differences: readonly string[];
 }
@@ -71,8 +74,10 @@ export function compare(run: BenchDocument, base: BenchDocument): Comparison {
     better,
     withinNoise: changes.length - worse.length - better.length,
     aimsMissed,
-    onlyBase: keysMissing(inBase, inRun),
-    onlyRun: keysMissing(inRun, inBase),
+    onlyBase: figuresMissing(inBase, inRun, run),
+    onlyRun: figuresMissing(inRun, inBase, base),
+    partsOnlyBase: partsMissing(base, run),
+    partsOnlyRun: partsMissing(run, base),
     differences: differencesOf(run, base),
   };
 }
@@ -81,16 +86,30 @@ export function compare(run: BenchDocument, base: BenchDocument): Comparison {
 function placedOf({ parts }: BenchDocument): Map<string, Placed> {
   return new Map(
     parts.flatMap((part) =>
-      part.figures.map((figure) => [
-        `${part.suite} ${part.name}: ${titleOf(figure)}`,
-        { part, figure },
-      ]),
+      part.figures.map((figure) => [`${nameOf(part)}: ${titleOf(figure)}`, { part, figure }]),
     ),
   );
 }
 
-function keysMissing(of: Map<string, Placed>, from: Map<string, Placed>): string[] {
-  return [...of.keys()].filter((key) => !from.has(key));
+/** Of the one, what the other has not, though it has the part. */
+function figuresMissing(
+  of: Map<string, Placed>,
+  other: Map<string, Placed>,
+  otherRun: BenchDocument,
+): string[] {
+  const parts = new Set(otherRun.parts.map(nameOf));
+  return [...of].flatMap(([key, { part }]) =>
+    !other.has(key) && parts.has(nameOf(part)) ? [key] : [],
+  );
+}
+
+function partsMissing(of: BenchDocument, from: BenchDocument): string[] {
+  const there = new Set(from.parts.map(nameOf));
+  return of.parts.map(nameOf).filter((name) => !there.has(name));
+}
+
+function nameOf({ suite, name }: PartDocument): string {
+  return `${suite} ${name}`;
 }
 
 /** Undefined for what can't be better or worse. */
@@ -182,6 +201,7 @@ export function comparisonLines(
   { run, base }: { readonly run: string; readonly base: string },
 ): string[] {
   const { worse, better, withinNoise, aimsMissed, onlyBase, onlyRun, differences } = comparison;
+  const { partsOnlyBase, partsOnlyRun } = comparison;
   return [
     `${run}`,
     `  against ${base}`,
@@ -195,10 +215,15 @@ export function comparisonLines(
     ...section('✗ Worse by more than noise', worse.map(describe)),
     ...section('✓ Better by more than noise', better.map(describe)),
     ...section('Aims that were met there and are missed here', aimsMissed),
-    ...section('Measured there alone', onlyBase),
-    ...section('Measured here alone', onlyRun),
+    ...section('Measured there alone', [...inOneLine(partsOnlyBase), ...onlyBase]),
+    ...section('Measured here alone', [...inOneLine(partsOnlyRun), ...onlyRun]),
     `${withinNoise} figures within noise, ${better.length} better, ${worse.length} worse.`,
   ];
+}
+
+/** Whole parts are many where a single benchmark was run. */
+function inOneLine(parts: readonly string[]): string[] {
+  return parts.length === 0 ? [] : [`all of ${parts.join(', ')}`];
 }
 
 function section(title: string, rows: readonly string[]): string[] {

@@ -131,6 +131,17 @@ test('sizes of a figure are told apart, and what one run lacks is named', () => 
   expect(comparison.onlyBase).toEqual(['suite part: memory, 5,000 frames']);
 });
 
+test('parts that one run lacks are named as such, not by each of their figures', () => {
+  const [one, other] = [
+    partOf([figureOf('a', tight), figureOf('b', tight)], { name: 'one' }),
+    partOf([figureOf('c', tight), figureOf('d', tight)], { name: 'other' }),
+  ];
+  const comparison = compare(documentOf(runOf([one])), documentOf(runOf([one, other])));
+  expect(comparison).toMatchObject({ onlyBase: [], partsOnlyBase: ['suite other'] });
+  const text = comparisonLines(comparison, { run: 'here', base: 'there' }).join('\n');
+  expect(text).toContain('Measured there alone:\n  all of suite other');
+});
+
 test('what was nothing and is something got worse; what is below nothing is not compared', () => {
   const one = (value: number) =>
     document([figureOf('a', [value, value, value], { better: 'less' })]);
