@@ -32,6 +32,8 @@ const LATE = 10 * SECOND;
 /** Something is new, and no event has told of it for so long. */
 const DEAF_MS = 10 * SECOND;
 const LATE_REFRESH_MS = 10 * SECOND;
+/** An answer tells until when it is complete: its own time, but for what our clock is wrong by. */
+const CHARTING = 2 * SECOND;
 
 export class Feed {
   readonly #store: Store;
@@ -236,6 +238,7 @@ export class Feed {
 
   async #askSeries(): Promise<void> {
     const { view } = this.#store.state;
+    const askedAt = serverNow();
     const collector = shownId(this.#store.state);
     if (collector === undefined) return;
     const metrics = await this.#metricsOf(collector);
@@ -246,8 +249,11 @@ export class Feed {
     }
     // The view has changed meanwhile: this was the answer to another question.
     if (view !== this.#store.state.view) return this.onView();
-    const completeTo = this.#store.state.held?.data.completeTo;
-    if (completeTo === undefined) this.#series.soon();
+    const { completeTo = Number.NEGATIVE_INFINITY } = this.#store.state.held?.data ?? {};
+    if (completeTo >= askedAt - CHARTING) return;
+    // The server is still charting what it has stored, and that may lie anywhere.
+    this.#staleFrom = Number.NEGATIVE_INFINITY;
+    this.#series.soon();
   }
 
   /** Answers whether that was enough. */

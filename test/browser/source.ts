@@ -6,7 +6,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Producer } from '#collector/producer/producer.ts';
-import { until } from '../ground/until.ts';
 import type { Stage } from './stage.ts';
 
 const STORED_MS = 60_000;
@@ -18,7 +17,10 @@ export interface Sent {
   readonly payload: unknown;
 }
 
-/** Brings these frames into the store, as a collector of that name; resolves when all are there and charted. */
+/**
+ * Brings these frames into the store, as a collector of that name; resolves when all are there, which
+ * is before the server has charted them: a page that is opened now has to see that through.
+ */
 export async function deliver(stage: Stage, collector: string, frames: readonly Sent[]) {
   const queuePath = mkdtempSync(join(tmpdir(), 'holdfast-source-'));
   const producer = new Producer({
@@ -36,11 +38,5 @@ export async function deliver(stage: Stage, collector: string, frames: readonly 
   }
   const { pending } = await producer.close({ deadlineMs: STORED_MS });
   rmSync(queuePath, { recursive: true });
-  const delivered = Date.now();
   if (pending > 0) throw new Error(`${pending} frames of ${collector} were not stored in time`);
-  await until('they are charted', async () => {
-    const answer = await fetch(`${stage.url}api/v1/series/metrics?collector=${collector}`);
-    const { complete_to } = (await answer.json()) as { complete_to: string | null };
-    return complete_to !== null && Date.parse(complete_to) >= delivered;
-  });
 }
