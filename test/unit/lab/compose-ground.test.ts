@@ -241,7 +241,7 @@ exit 0
     });
     await told(2);
     const [first] = service.exits;
-    expect(first?.at.wall_us).toBe(Math.floor(JSON.parse(event).timeNano / 1_000));
+    expect(first?.at.wall_us).toBe(Number(BigInt(JSON.parse(event).timeNano) / 1_000n));
     expect(first?.at.monotonic_ms).toBeLessThan(performance.now());
     expect(first?.at.monotonic_ms).toBeGreaterThan(before - 60_000);
   });
