@@ -40,8 +40,8 @@ type Counts = Readonly<Record<Transport, number>>;
 const COUNTS: Readonly<Record<'loopback' | 'latency', Record<Bench['size'], Counts>>> = {
   loopback: {
     short: {
-      'a connection each': 1_000,
-      'one by one': 2_000,
+      'a connection each': 300,
+      'one by one': 1_000,
       singly: QUEUE_FRAMES,
       'in batches': QUEUE_FRAMES,
     },

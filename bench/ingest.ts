@@ -18,7 +18,7 @@ import { verify } from './verification.ts';
 
 const CONNECTIONS = 8;
 const PAYLOAD_BYTES = 300;
-const FRAMES_EACH = { short: 30_000, full: 60_000 } as const;
+const FRAMES_EACH = { short: 20_000, full: 60_000 } as const;
 /** As large as a message of a collector with a backlog is. */
 const FRAMES_PER_MESSAGE = 800;
 const ROUNDS = { short: 3, full: 5 } as const;

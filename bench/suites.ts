@@ -69,7 +69,7 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
       latency: measureLatency,
       drain: (bench) =>
         measureDrain(bench, {
-          frames: bench.size === 'full' ? 1_000_000 : 300_000,
+          frames: bench.size === 'full' ? 1_000_000 : 200_000,
           payloadBytes: 200,
           rounds: 3,
           aim: { of: 'max', at: 'least', value: 160_000 },
