@@ -28,7 +28,9 @@ export const RANGES: readonly { readonly name: string; readonly range: Range }[]
 export const FIRST_RANGE: Range = { kind: 'last', span: 5 * MINUTE };
 
 const SPAN_MIN = 10 * SECOND;
-const SPAN_MAX = 10 * 365 * DAY;
+export const SPAN_MAX = 10 * 365 * DAY;
+/** The times that the API tells apart: from 1970 on, in microseconds that are exact. */
+const TIME_MAX = Math.floor(Number.MAX_SAFE_INTEGER / 1_000);
 
 export function isLive(range: Range): boolean {
   return range.kind !== 'between';
@@ -46,11 +48,15 @@ export function windowOf(range: Range, now: number, first: number | undefined): 
   }
 }
 
-/** A stretch that somebody marked, in either direction; not shorter than can be read. */
+/** A stretch that somebody marked, in either direction; not shorter than can be read, nor beyond what can be asked for. */
 export function between(a: number, b: number): Range {
   const [from, to] = a < b ? [a, b] : [b, a];
   const lacking = Math.max(0, SPAN_MIN - (to - from)) / 2;
-  return { kind: 'between', from: Math.round(from - lacking), to: Math.round(to + lacking) };
+  return {
+    kind: 'between',
+    from: clamp(from - lacking, 0, TIME_MAX - SPAN_MIN),
+    to: clamp(to + lacking, SPAN_MIN, TIME_MAX),
+  };
 }
 
 /** `factor` below 1 shows less. A range that follows now goes on doing so. */
@@ -69,6 +75,15 @@ export function pan(window: Window, share: number, now: number): Range {
   return between(to - span, to);
 }
 
+/** What the API can be asked for. */
+export function isAskable({ from, to }: Window): boolean {
+  return from >= 0 && from < to && to <= TIME_MAX;
+}
+
 export function isSameRange(a: Range, b: Range): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function clamp(time: number, least: number, greatest: number): number {
+  return Math.round(Math.min(greatest, Math.max(least, time)));
 }

@@ -2,7 +2,7 @@
  * The view as the address carries it, so that a link shows the same: `?collector=web-3&range=15m`,
  * or `from` and `to` in place of `range`. Pure. What makes no sense is as if it was not there.
  */
-import { FIRST_RANGE, isSameRange, type Range } from './range.ts';
+import { FIRST_RANGE, isAskable, isSameRange, type Range, SPAN_MAX } from './range.ts';
 import { DAY, HOUR, MINUTE, rfc3339, SECOND, timeOf } from './time.ts';
 
 export interface View {
@@ -41,13 +41,14 @@ export function searchOf({ collector, range }: View): string {
 
 function rangeOf(query: URLSearchParams): Range {
   const [from, to] = [timeOf(query.get('from') ?? ''), timeOf(query.get('to') ?? '')];
-  if (from < to) return { kind: 'between', from, to };
+  if (isAskable({ from, to })) return { kind: 'between', from, to };
   const text = query.get('range') ?? '';
   if (text === 'all') return { kind: 'all' };
   const [, count, unit] = SPAN.exec(text) ?? [];
   const size = UNITS.find(({ name }) => name === unit)?.size;
   if (count === undefined || size === undefined) return FIRST_RANGE;
-  return { kind: 'last', span: Number(count) * size };
+  const span = Number(count) * size;
+  return span > SPAN_MAX ? FIRST_RANGE : { kind: 'last', span };
 }
 
 function spanText(span: number): string {

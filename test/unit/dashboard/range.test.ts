@@ -1,6 +1,15 @@
 /** Ranges and windows: what is shown, and what dragging and keys make of it. */
 import { describe, expect, test } from 'vitest';
-import { between, isLive, isSameRange, pan, type Range, windowOf, zoom } from '#dashboard/range.ts';
+import {
+  between,
+  isAskable,
+  isLive,
+  isSameRange,
+  pan,
+  type Range,
+  windowOf,
+  zoom,
+} from '#dashboard/range.ts';
 
 const NOW = Date.UTC(2026, 10, 26, 12);
 const MINUTE = 60_000;
@@ -38,6 +47,16 @@ describe('between', () => {
       to: NOW + 5_500,
     });
   });
+});
+
+test.each([
+  [-MINUTE, MINUTE],
+  [-2 * MINUTE, -MINUTE],
+  [NOW, 8.64e15],
+  [8.63e15, 8.64e15],
+])('between %s and %s is what can be asked for', (from, to) => {
+  const range = between(from, to);
+  expect(range.kind === 'between' && isAskable(range)).toBe(true);
 });
 
 describe('zoom', () => {
