@@ -186,6 +186,8 @@ export class Feed {
       );
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      // It is there, and does not take this question: what it has said stays true.
+      if (error.status === 400) return this.#store.set({ seriesError: error.message });
       const { connection } = this.#store.state;
       const since = connection.kind === 'away' ? connection.since : Date.now();
       this.#connection({ kind: 'away', since, reason: error.message });
@@ -196,16 +198,16 @@ export class Feed {
   async #askCollectors(): Promise<void> {
     const answer = await askCollectors();
     setClock(timeOf(answer.as_of));
-    const before = shownId(this.#store.state);
-    const seqBefore = shownCollector(this.#store.state)?.newest?.seq;
+    const before = shownCollector(this.#store.state);
     this.#store.set({ asOf: timeOf(answer.as_of), collectors: answer.collectors });
-    if (shownId(this.#store.state) !== before) return this.onView();
-    const isNews = shownCollector(this.#store.state)?.newest?.seq !== seqBefore;
+    const now = shownCollector(this.#store.state);
+    if (now?.collector !== before?.collector) return this.onView();
+    const isNews = now?.newest?.seq !== before?.newest?.seq;
     if (isNews && this.#eventsOpen && Date.now() - this.#heardAt > DEAF_MS) this.#reopen();
   }
 
   async #askAudit(): Promise<void> {
-    const id = shownId(this.#store.state);
+    const id = this.#knownId();
     if (id === undefined) return;
     const { collectors } = await askAudit(id);
     const { audits } = this.#store.state;
@@ -223,11 +225,10 @@ export class Feed {
   }
 
   async #askGaps(): Promise<void> {
-    const { state } = this.#store;
-    const collector = shownId(state);
+    const collector = this.#knownId();
     if (collector === undefined) return;
     const gaps = await orUndefined(askGaps(collector, this.#window()));
-    if (shownId(this.#store.state) === collector) this.#store.set({ gaps });
+    if (this.#knownId() === collector) this.#store.set({ gaps });
   }
 
   async #askLab(): Promise<void> {
@@ -239,7 +240,7 @@ export class Feed {
   async #askSeries(): Promise<void> {
     const { view } = this.#store.state;
     const askedAt = serverNow();
-    const collector = shownId(this.#store.state);
+    const collector = this.#knownId();
     if (collector === undefined) return;
     const metrics = await this.#metricsOf(collector);
     if (metrics === undefined) return;
@@ -314,6 +315,11 @@ export class Feed {
     const first = one?.first_captured_at;
     this.#store.set({ firstCapturedAt: typeof first === 'string' ? timeOf(first) : undefined });
     return names;
+  }
+
+  /** Of whom there is nothing, nothing is asked: the address may name anybody. */
+  #knownId(): string | undefined {
+    return shownCollector(this.#store.state)?.collector;
   }
 
   #window(): Window {

@@ -19,17 +19,22 @@ import { searchOf, type View, viewOf } from './url-state.ts';
 /** Time goes by where nothing else happens: what is counted, and what follows now. */
 const TICK_MS = 1_000;
 
+/** Of a collector that was not shown before. */
+const NOTHING_KNOWN = {
+  gaps: undefined,
+  held: undefined,
+  seriesError: undefined,
+  firstCapturedAt: undefined,
+} as const;
+
 const store = new Store({
   view: viewOf(location.search),
   connection: { kind: 'connecting' },
   asOf: undefined,
   collectors: undefined,
   audits: new Map(),
-  gaps: undefined,
   lab: undefined,
-  held: undefined,
-  seriesError: undefined,
-  firstCapturedAt: undefined,
+  ...NOTHING_KNOWN,
 });
 const feed = new Feed(store);
 
@@ -42,7 +47,9 @@ function show(view: View): void {
 }
 
 function look(view: View): void {
+  const before = shownId(store.state);
   store.set({ view });
+  if (shownId(store.state) !== before) store.set(NOTHING_KNOWN);
   feed.onView();
 }
 
@@ -58,10 +65,7 @@ function chooseRange(range: Range): void {
 const reset = () => showRange(home);
 
 const top = new Top();
-const collectors = new CollectorList((collector) => {
-  store.set({ gaps: undefined, firstCapturedAt: undefined });
-  show({ ...store.state.view, collector });
-});
+const collectors = new CollectorList((collector) => show({ ...store.state.view, collector }));
 const link = new LinkPanel((changed) => feed.onLinkChanged(changed));
 const ranges = new RangesDialog();
 const audit = new AuditBar((fate) => ranges.open(fate));

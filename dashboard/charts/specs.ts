@@ -122,11 +122,25 @@ const SPECS: readonly ChartSpec[] = [
   },
 ];
 
-/** Which of these metrics are to be asked for. At most 32, which is what one question may have. */
-export function metricsOf(available: readonly string[]): string[] {
-  const wanted = new Set([STATE_METRIC, ...SPECS.flatMap(({ metrics }) => metrics)]);
-  const known = [...new Set(available)];
-  return [...known.filter((metric) => wanted.has(metric)), ...othersOf(known)];
+/** What one answer has at most: with more it is refused as a whole. */
+const SERIES_MAX = 500;
+
+/**
+ * Which metrics are to be asked for: at most 32, which is what one question may have. Those that have
+ * too many series to go into one answer with the ones before them are left out.
+ * @param series the metric of each series that there is.
+ */
+export function metricsOf(series: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const metric of series) counts.set(metric, (counts.get(metric) ?? 0) + 1);
+  const ours = new Set([STATE_METRIC, ...SPECS.flatMap(({ metrics }) => metrics)]);
+  let room = SERIES_MAX;
+  return [...ours, ...othersOf([...counts.keys()])].filter((metric) => {
+    const count = counts.get(metric) ?? 0;
+    if (count === 0 || count > room) return false;
+    room -= count;
+    return true;
+  });
 }
 
 /** The charts for what is there, each with its own columns. */
