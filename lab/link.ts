@@ -24,6 +24,8 @@ import {
 
 const PROXY = 'link';
 const CALL_TIMEOUT_MS = 5_000;
+/** Its version Toxiproxy tells without waiting for anything. */
+const LIFE_TIMEOUT_MS = 2_000;
 /** A proxy whose deletion was not answered in time is gone within this, or stays. */
 const DELETED_MS_MAX = 30_000;
 const DELETED_POLL_MS = 100;
@@ -294,7 +296,7 @@ export class Link {
       await this.#makeAnew({ ...before, toxics: staying });
     } else {
       await this.#takeOff(going, before).catch(async (error) => {
-        if (!isLate(error)) throw error;
+        if (!isLate(error) || !(await this.#lives())) throw error;
         await this.#makeAnew({ ...before, toxics: staying });
       });
     }
@@ -367,8 +369,19 @@ export class Link {
 
   /** For a proxy that an earlier order hangs in, so that it doesn't even tell how it stands. */
   async #unstick(error: unknown): Promise<ProxyAnswer> {
-    if (!isLate(error) || this.#known === undefined) throw error;
+    if (!isLate(error) || this.#known === undefined || !(await this.#lives())) throw error;
     return this.#makeAnew({ ...this.#known, toxics: [] });
+  }
+
+  /**
+   * Whether it is the proxy that hangs, or Toxiproxy as a whole stands still: then it would carry out a
+   * deletion when it goes on, and nobody would make the link anew.
+   */
+  #lives(): Promise<boolean> {
+    return this.#get('/version', LIFE_TIMEOUT_MS).then(
+      () => true,
+      () => false,
+    );
   }
 
   #ofClient(proxy: ProxyAnswer): ProxyOfClient {
@@ -387,12 +400,12 @@ export class Link {
   }
 
   /** Null where there is nothing of that name. */
-  async #get(path: string): Promise<string | null> {
+  async #get(path: string, timeoutMs = CALL_TIMEOUT_MS): Promise<string | null> {
     let response: Response;
     let text: string;
     try {
       response = await fetch(`${this.#url}${path}`, {
-        signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       });
       text = await response.text();
     } catch (cause) {

@@ -41,6 +41,9 @@ let stuck: boolean;
 let gone: boolean;
 /** Carries out a deletion, and never answers it. */
 let mute: boolean;
+/** Stands still: answers nothing, and does what it was asked for once it goes on. */
+let frozen: boolean;
+let asked: string[];
 
 beforeEach(async () => {
   proxy = structuredClone(WHOLE);
@@ -49,17 +52,21 @@ beforeEach(async () => {
   stuck = false;
   gone = false;
   mute = false;
+  frozen = false;
+  asked = [];
   distort = (toxic) => toxic;
   deaf = false;
   server = createServer(async (request, response) => {
     const sent = await bodyOf(request);
+    asked.push(`${request.method} ${request.url}`);
+    if (frozen) return;
     if (sticky && request.method === 'DELETE' && request.url?.includes('/toxics/')) stuck = true;
     if (request.method === 'DELETE' && request.url === '/proxies/link') {
       stuck = false;
       gone = true;
       if (mute) return;
     }
-    if (stuck) return;
+    if (stuck && request.url !== '/version') return;
     const { status, body } = answer(request, sent);
     response.writeHead(status).end(body === undefined ? '' : JSON.stringify(body));
   });
@@ -84,6 +91,7 @@ function answer(request: IncomingMessage, body: string): { status: number; body?
   if (gone && url.startsWith('/proxies/link') && method !== 'DELETE') {
     return { status: 404, body: { error: 'proxy not found' } };
   }
+  if (url === '/version') return { status: 200, body: { version: '2.12.0' } };
   if (url === '/proxies/link' && method === 'GET') return { status: 200, body: proxy };
   if (url === '/proxies' && method === 'GET') return { status: 200, body: { link: proxy } };
   if (url === '/proxies' && method === 'POST') {
@@ -307,6 +315,16 @@ test('where a removal hangs the proxy is made anew, with what stays on it', asyn
     toxics: [{ type: 'bandwidth', attributes: { rate: 9 } }],
   });
 });
+
+test('while Toxiproxy itself stands still it is asked for nothing that it would do later', async () => {
+  await link.read();
+  frozen = true;
+  await expect(link.restore()).rejects.toThrow('does not answer');
+  expect(asked.filter((one) => !one.startsWith('GET '))).toEqual([]);
+  frozen = false;
+  await link.restore();
+  expect(await link.read()).toEqual({ kind: 'whole', toxics: [] });
+}, 20_000);
 
 test('what somebody else does to it is told, and what it does itself is not', async () => {
   expect(await link.strays()).toBeNull();
