@@ -34,6 +34,8 @@ const DEAF_MS = 10 * SECOND;
 const LATE_REFRESH_MS = 10 * SECOND;
 /** An answer tells until when it is complete: its own time, but for what our clock is wrong by. */
 const CHARTING = 2 * SECOND;
+/** Slow probes, and those that need two readings, bring their metrics some samples after the first. */
+const CATALOGUE_MS = 10 * SECOND;
 
 export class Feed {
   readonly #store: Store;
@@ -56,7 +58,9 @@ export class Feed {
   #staleFrom = Number.NEGATIVE_INFINITY;
   #lateAt = Number.NEGATIVE_INFINITY;
   #wholeAt = 0;
-  #metrics: { readonly collector: string; readonly names: readonly string[] } | undefined;
+  #metrics:
+    | { readonly collector: string; readonly names: readonly string[]; readonly askedAt: number }
+    | undefined;
 
   constructor(store: Store) {
     this.#store = store;
@@ -301,9 +305,9 @@ export class Feed {
 
   async #metricsOf(collector: string): Promise<readonly string[] | undefined> {
     const known = this.#metrics;
-    if (known?.collector === collector && this.#staleFrom !== Number.NEGATIVE_INFINITY) {
-      return known.names;
-    }
+    const mine = known?.collector === collector ? known : undefined;
+    const isFresh = mine !== undefined && Date.now() - mine.askedAt < CATALOGUE_MS;
+    if (isFresh && this.#staleFrom !== Number.NEGATIVE_INFINITY) return mine.names;
     const catalogue = await orUndefined(askCatalogue(collector));
     if (catalogue === undefined) {
       this.#store.set({ seriesError: 'this server keeps no series: HOLDFAST_SERIES is off' });
@@ -311,7 +315,8 @@ export class Feed {
     }
     const one = catalogue.collectors.find((each) => each.collector === collector);
     const names = metricsOf(one?.series.map(({ metric }) => metric) ?? []);
-    this.#metrics = { collector, names };
+    if (names.join() !== mine?.names.join()) this.#staleFrom = Number.NEGATIVE_INFINITY;
+    this.#metrics = { collector, names, askedAt: Date.now() };
     const first = one?.first_captured_at;
     this.#store.set({ firstCapturedAt: typeof first === 'string' ? timeOf(first) : undefined });
     return names;
