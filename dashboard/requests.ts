@@ -13,6 +13,8 @@ import type { Window } from './range.ts';
 import { rfc3339 } from './time.ts';
 
 const DEADLINE_MS = 8_000;
+/** Orders are carried out one after the other, those of others too, and Toxiproxy may be slow. */
+const ORDER_DEADLINE_MS = 30_000;
 
 /** `status` is 0 where there was no answer at all. */
 export class ApiError extends Error {
@@ -73,11 +75,12 @@ export async function askLab(): Promise<LabAnswer | null> {
 }
 
 export async function changeLink(action: LinkAction): Promise<Link> {
-  return request('/api/v1/lab/link', {
+  const options = {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(action),
-  });
+  };
+  return request('/api/v1/lab/link', options, ORDER_DEADLINE_MS);
 }
 
 /** Where the frames captured in this time can be had as they are. */
@@ -106,13 +109,17 @@ function pathOf(path: string, query: Query): string {
     : `${path}?${new URLSearchParams(query.map(([...pair]) => pair))}`;
 }
 
-async function request<T>(path: string, options: RequestInit): Promise<T> {
+async function request<T>(
+  path: string,
+  options: RequestInit,
+  deadlineMs = DEADLINE_MS,
+): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(path, { ...options, signal: AbortSignal.timeout(DEADLINE_MS) });
+    response = await fetch(path, { ...options, signal: AbortSignal.timeout(deadlineMs) });
   } catch (error) {
     const slow = error instanceof DOMException && error.name === 'TimeoutError';
-    const text = slow ? `nothing within ${DEADLINE_MS / 1_000} s` : 'no connection';
+    const text = slow ? `nothing within ${deadlineMs / 1_000} s` : 'no connection';
     throw new ApiError(0, `the server does not answer: ${text}`);
   }
   if (!response.ok) throw new ApiError(response.status, await problemText(response));
