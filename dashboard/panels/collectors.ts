@@ -29,7 +29,7 @@ export class CollectorList {
   });
   readonly #details = h('details', { class: 'collectors' });
   readonly #count = h('span', { class: 'quiet' });
-  readonly #rows = new Map<string, Row>();
+  #rows: ReadonlyMap<string, Row> = new Map();
   readonly #onChoose: (collector: string) => void;
 
   /** `onChoose` is told of a plain click; a link opens elsewhere as links do. */
@@ -53,16 +53,32 @@ export class CollectorList {
     const shown = shownId(state);
     setText(this.#count, collectors.length === 0 ? '' : String(collectors.length));
     this.#search.hidden = collectors.length < SEARCH_FROM;
+    this.#arrange(collectors.map(({ collector }) => collector));
     for (const collector of collectors) {
       const id = collector.collector;
-      const row = this.#rows.get(id) ?? this.#add(id);
+      const row = this.#rows.get(id);
+      if (row === undefined) continue;
       setAttribute(row.link, 'href', hrefOf({ ...state.view, collector: id }));
       setAttribute(row.link, 'aria-current', id === shown ? 'page' : undefined);
       showRow(row, collector, audits.get(id));
     }
   }
 
-  #add(id: string): Row {
+  /** In the server's order, and none that a server with another store does not know. */
+  #arrange(ids: readonly string[]): void {
+    if (ids.length === this.#rows.size && ids.every((id) => this.#rows.has(id))) return;
+    const rows = ids.map((id) => [id, this.#rows.get(id) ?? this.#make(id)] as const);
+    this.#rows = new Map(rows);
+    // What stands in its place is not touched: it may have the focus.
+    for (const [i, [, { item }]] of rows.entries()) {
+      const there = this.#list.children[i] ?? null;
+      if (there !== item) this.#list.insertBefore(item, there);
+    }
+    while (this.#list.childElementCount > rows.length) this.#list.lastElementChild?.remove();
+    this.#filter();
+  }
+
+  #make(id: string): Row {
     const [state, lag, open] = [
       h('span'),
       h('span', { class: 'lag' }),
@@ -79,11 +95,7 @@ export class CollectorList {
       event.preventDefault();
       this.#onChoose(id);
     });
-    const row: Row = { item: h('li', {}, link), link, state, lag, open };
-    this.#rows.set(id, row);
-    this.#list.append(row.item);
-    this.#filter();
-    return row;
+    return { item: h('li', {}, link), link, state, lag, open };
   }
 
   #filter(): void {
