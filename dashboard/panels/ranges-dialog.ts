@@ -106,8 +106,9 @@ export class RangesDialog {
     const audit = state.audits.get(id);
     const total = audit?.totals[this.#fate] ?? 0;
     setText(this.#title, `${this.#fate[0]?.toUpperCase()}${this.#fate.slice(1)} frames`);
-    setText(this.#sum, `${plural(total, 'frame')} of ${id}`);
     const rows = rowsOf(state, this.#fate);
+    const newest = `; the newest ${countText(ROWS_MAX)} of ${countText(rows.length)} ranges are shown`;
+    setText(this.#sum, `${plural(total, 'frame')} of ${id}${rows.length > ROWS_MAX ? newest : ''}`);
     const shown = JSON.stringify([this.#fate, rows]);
     if (shown === this.#shown) return;
     this.#shown = shown;
