@@ -41,6 +41,8 @@ const LOOKS = [
 export interface ChartContent {
   readonly lines: readonly Line[];
   readonly limit: number | undefined;
+  /** What to say where there are no lines. */
+  readonly empty: string;
   readonly spans: readonly Span[];
   readonly window: Window;
 }
@@ -55,7 +57,13 @@ export class Chart {
   #values: HTMLElement[] = [];
   #uplot: uPlot | undefined;
   #labels = '';
-  #content: ChartContent = { lines: [], limit: undefined, spans: [], window: { from: 0, to: 1 } };
+  #content: ChartContent = {
+    lines: [],
+    limit: undefined,
+    empty: '',
+    spans: [],
+    window: { from: 0, to: 1 },
+  };
 
   constructor(spec: ChartSpec, palette: () => Palette) {
     this.spec = spec;
@@ -72,8 +80,8 @@ export class Chart {
   update(content: ChartContent, width: number, cursor: number | undefined): void {
     const isNews = content.lines !== this.#content.lines;
     this.#content = content;
-    const { lines, window } = content;
-    setText(this.#empty, lines.length > 0 ? '' : (this.spec.empty ?? 'no values in this time'));
+    const { lines, window, empty } = content;
+    setText(this.#empty, lines.length > 0 ? '' : empty);
     this.#empty.hidden = lines.length > 0;
     const labels = JSON.stringify(lines.map(({ label }) => label));
     if (labels !== this.#labels || this.#uplot === undefined) this.#build(labels, width);

@@ -121,8 +121,8 @@ export class ChartGroup {
     this.#lanes.update(lanes, this.#window, width - GUTTER);
     const spans = [...faults, ...gaps, ...late];
     for (const [i, chart] of this.#chartsFor(charts).entries()) {
-      const { lines, limit } = charts[i] ?? { lines: [], limit: undefined };
-      chart.update({ lines, limit, spans, window: this.#window }, width, this.#cursor);
+      const { lines, limit, empty } = charts[i] ?? { lines: [], limit: undefined, empty: '' };
+      chart.update({ lines, limit, empty, spans, window: this.#window }, width, this.#cursor);
     }
     this.#drawAxes(width - GUTTER);
     this.#showCursor();

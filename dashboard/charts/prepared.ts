@@ -8,6 +8,7 @@ export interface PreparedChart {
   readonly spec: ChartSpec;
   readonly lines: readonly Line[];
   readonly limit: number | undefined;
+  readonly empty: string;
 }
 
 export interface Prepared {
@@ -16,13 +17,17 @@ export interface Prepared {
   readonly late: readonly Span[];
 }
 
+const NO_VALUES = 'no values in this time';
+
 /** Undefined: nothing is held yet; the charts are there, and empty. */
 export function prepare(held: Held | undefined): Prepared {
   const { columns, width } = held ?? { columns: [], width: 1_000 };
   return {
     charts: chartsOf(columns).map((spec) => {
       const own = columns.filter(({ metric }) => spec.metrics.includes(metric));
-      return { spec, lines: spec.lines(own, width), limit: spec.limit?.(own) };
+      // Where there is nothing at all, nobody knows what a collector's samples tell.
+      const empty = columns.length === 0 ? NO_VALUES : (spec.empty ?? NO_VALUES);
+      return { spec, lines: spec.lines(own, width), limit: spec.limit?.(own), empty };
     }),
     states: stateSpans(columns, width),
     late: lateSpans(columns, width),
