@@ -6,8 +6,11 @@ import type { Collector } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
 import { type State, shownCollector, shownHeld } from '../state.ts';
-import { clockText, countingText, timeOf } from '../time.ts';
+import { clockText, countingText, durationText, MINUTE, timeOf } from '../time.ts';
 import { plural, sentence } from '../units.ts';
+
+/** Less than this may be two clocks that nobody keeps. */
+const AHEAD_MIN = MINUTE;
 
 interface Story {
   readonly kind: 'quiet' | 'silent' | 'healing' | 'trouble';
@@ -112,6 +115,14 @@ function liveStory(state: State, { collector, newest, waiting }: Collector): Sto
   }
   if (newest === null)
     return { kind: 'quiet', head: 'Connected.', text: 'No frame is stored yet.' };
+  const ahead = timeOf(newest.captured_at) - timeOf(newest.received_at);
+  if (ahead > AHEAD_MIN) {
+    return {
+      kind: 'trouble',
+      head: `Its clock is ahead of the server’s by ${durationText(ahead)}.`,
+      text: 'Frames keep the times that it gave them: choose "Own" below for what is captured in the future.',
+    };
+  }
   const late = shownHeld(state)?.columns.some((column) => column.late.some((count) => count > 0));
   const filled =
     late === true ? ' What arrived late is drawn in colour, at the times of its capture.' : '';
