@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { beforeAll, expect, test } from 'vitest';
 import { until } from '../ground/until.ts';
-import { chart, countOf, pointsOf } from './shown.ts';
+import { chart, countOf, liveness, pointsOf } from './shown.ts';
 import { deliver, type Sent } from './source.ts';
 import { picture, useStage } from './stage.ts';
 
@@ -62,6 +62,22 @@ test('each of the five shows its hour', async () => {
     expect(new URL(page.url()).searchParams.get('collector')).toBe(id);
   }
   await picture('hour', page);
+});
+
+test('a payload of more numbers than one answer has leaves the page live', async () => {
+  const now = Date.now() * 1_000;
+  const cells = Array.from({ length: 600 }, (_, i) => i);
+  await deliver(
+    stage,
+    'array',
+    [30, 20, 10].map((ago) => ({
+      capturedAt: now - ago * SECOND_US,
+      payload: { cells, temperature: ago },
+    })),
+  );
+  const page = await stage.openPage({ at: '/?collector=array' });
+  await chart(page, 'temperature').waitFor();
+  await liveness(page, /^Live$/).waitFor();
 });
 
 test('a range is dragged, moved by keys, gone back from, and carried by the address', async () => {
