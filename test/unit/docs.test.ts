@@ -2,8 +2,10 @@
  * The docs that are made from code are what the code says. `HOLDFAST_WRITE_DOCS=1` writes them
  * anew instead of comparing.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { strict as assert } from 'node:assert';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { SUITES } from '#bench/suites.ts';
 import { FAULT_KINDS } from '#chaos/faults/kinds.ts';
 import { MANGLER_SETTINGS } from '#chaos/mangler/config.ts';
 import { shippedScenarios } from '#chaos/scenario/shipped.ts';
@@ -16,7 +18,10 @@ import { settingsMarkdown } from '#protocol/settings.ts';
 import { SERVER_SETTINGS } from '#server/config.ts';
 import { hostileInputPage } from '../hostile/page.ts';
 import { benchReportPage } from './bench/page.ts';
+import { blocksOf, parseRun, withTables } from './bench/performance.ts';
 import { reportPage } from './chaos/report/page.ts';
+
+const isHere = (path: string) => existsSync(new URL(`../../${path}`, import.meta.url));
 
 const CONFIGURATION = new URL('../../docs/configuration.md', import.meta.url);
 
@@ -97,6 +102,22 @@ test('docs/bench-report.md has the schema of bench.json', () => {
   const made = benchReportPage();
   if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(page, made);
   expect(readFileSync(page, 'utf8')).toBe(made);
+});
+
+test('docs/performance.md has the tables of the committed run, and a place for every suite', () => {
+  const page = new URL('../../docs/performance.md', import.meta.url);
+  // The full run, where there is one: it has all that the short one has.
+  const path = ['full', 'short'].map((size) => `docs/bench/${size}.json`).find(isHere);
+  assert(path !== undefined, 'no run is committed');
+  const text = readFileSync(page, 'utf8');
+  const made = withTables(
+    text,
+    parseRun(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')),
+    path,
+  );
+  if (process.env.HOLDFAST_WRITE_DOCS === '1') writeFileSync(page, made);
+  expect(readFileSync(page, 'utf8')).toBe(made);
+  expect(blocksOf(text).sort()).toEqual(['run', ...Object.keys(SUITES)].sort());
 });
 
 test('docs/chaos.md lists the scenarios that are shipped', () => {
