@@ -43,6 +43,8 @@ function figureOf<T>(
     name: `${of}, ${name}: ${what}`,
     unit,
     samples: rounds.map((one) => pick(one[name])),
+    // A rival that does better or worse is no news of ours.
+    ...(name === 'ours' ? {} : { better: 'neither' as const }),
     ...(name === 'ours' && aims !== undefined ? { aims } : {}),
     method: name === 'ours' ? method : 'as ours',
   };

@@ -129,14 +129,14 @@ function figuresOf(rounds: readonly Round[], drain: DrainPlan): Figure[] {
         unit: 's',
         bound: 'processor',
         samples: of(({ cpuS }) => cpuS[who]),
-        method: 'all threads, user and system, for the whole backlog, in steps of 10 ms',
+        method: `all threads, user and system, for all ${drain.frames} frames, in steps of 10 ms`,
       }),
     ),
     {
       name: 'drain, peak memory of the server',
       unit: 'MB',
       samples: of((round) => round.serverPeakMb),
-      method: 'the most that was resident since its start, at the last ack',
+      method: `the most that was resident since its start, at the last ack of ${drain.frames}`,
     },
     ...limitFiguresOf(rounds),
   ];

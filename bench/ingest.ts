@@ -129,14 +129,14 @@ function figuresOf(rounds: readonly Round[], framesEach: number): Figure[] {
         unit: 's',
         bound: 'processor',
         samples: of(({ cpuS }) => cpuS[who]),
-        method: 'all threads, user and system, for all frames, in steps of 10 ms',
+        method: `all threads, user and system, for all ${CONNECTIONS * framesEach} frames, in steps of 10 ms`,
       }),
     ),
     {
       name: 'ingest, peak memory of the server',
       unit: 'MB',
       samples: of(({ serverPeakMb }) => serverPeakMb),
-      method: 'the most that was resident since its start, at the last ack',
+      method: `the most that was resident since its start, at the last ack of ${CONNECTIONS * framesEach}`,
     },
     loadFigure(rounds),
   ];

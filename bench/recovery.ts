@@ -45,7 +45,7 @@ export async function measureCuts(bench: Bench): Promise<Result> {
           { of: 'median', at: 'most', value: 0.6 },
           { of: 'max', at: 'most', value: 1.5 },
         ],
-        method: `${lengths.length} cuts of ${CUT_MS_MIN / 1_000} to ${CUT_MS_MAX / 1_000} s (uniform, seed ${bench.seed}) at ${load}: from restoring to the first ack of a committed row`,
+        method: `${lengths.length} cuts of ${CUT_MS_MIN / 1_000} to ${CUT_MS_MAX / 1_000} s (uniform, drawn from the seed) at ${load}: from restoring to the first ack of a committed row`,
       },
       emptyFigure('restore to empty queue, short cuts', recoveries),
     ],

@@ -40,6 +40,8 @@ export interface Comparison {
   readonly withinNoise: number;
   /** Aims that the other run met and this one misses, in words. */
   readonly aimsMissed: readonly string[];
+  /** Figures that are not compared, for they were measured in another way or at another size. */
+  readonly otherwise: readonly string[];
   /** Figures that one of the runs lacks, of parts that both have. */
   readonly onlyBase: readonly string[];
   readonly onlyRun: readonly string[];
@@ -59,9 +61,14 @@ export function compare(run: BenchDocument, base: BenchDocument): Comparison {
   const [inRun, inBase] = [placedOf(run), placedOf(base)];
   const changes: Change[] = [];
   const aimsMissed: string[] = [];
+  const otherwise: string[] = [];
   for (const [key, here] of inRun) {
     const there = inBase.get(key);
     if (there === undefined) continue;
+    if (isMeasuredOtherwise(here.figure, there.figure)) {
+      otherwise.push(key);
+      continue;
+    }
     const change = changeOf(here, there);
     if (change !== undefined) changes.push(change);
     aimsMissed.push(...aimsLost(key, here.figure, there.figure));
@@ -74,6 +81,7 @@ export function compare(run: BenchDocument, base: BenchDocument): Comparison {
     better,
     withinNoise: changes.length - worse.length - better.length,
     aimsMissed,
+    otherwise,
     onlyBase: figuresMissing(inBase, inRun, run),
     onlyRun: figuresMissing(inRun, inBase, base),
     partsOnlyBase: partsMissing(base, run),
@@ -110,6 +118,11 @@ function partsMissing(of: BenchDocument, from: BenchDocument): string[] {
 
 function nameOf({ suite, name }: PartDocument): string {
   return `${suite} ${name}`;
+}
+
+/** Ratios within a run are good for comparing even so. */
+function isMeasuredOtherwise(run: FigureDocument, base: FigureDocument): boolean {
+  return run.better !== 'neither' && run.unit !== 'ratio' && run.method !== base.method;
 }
 
 /** Undefined for what can't be better or worse. */
@@ -201,7 +214,7 @@ export function comparisonLines(
   { run, base }: { readonly run: string; readonly base: string },
 ): string[] {
   const { worse, better, withinNoise, aimsMissed, onlyBase, onlyRun, differences } = comparison;
-  const { partsOnlyBase, partsOnlyRun } = comparison;
+  const { otherwise, partsOnlyBase, partsOnlyRun } = comparison;
   return [
     `${run}`,
     `  against ${base}`,
@@ -215,6 +228,7 @@ export function comparisonLines(
     ...section('✗ Worse by more than noise', worse.map(describe)),
     ...section('✓ Better by more than noise', better.map(describe)),
     ...section('Aims that were met there and are missed here', aimsMissed),
+    ...section('Measured otherwise there, and not compared', otherwise),
     ...section('Measured there alone', [...inOneLine(partsOnlyBase), ...onlyBase]),
     ...section('Measured here alone', [...inOneLine(partsOnlyRun), ...onlyRun]),
     `${withinNoise} figures within noise, ${better.length} better, ${worse.length} worse.`,

@@ -19,7 +19,8 @@ any other, by their folders or files. Exit codes: 0 nothing got worse, 1 somethi
 
 - **What is compared**: figures of the same suite, part, name and size of which one way is the better. Ratios, memory and what the protocol's timers make are held
   against each other as they are. What follows the machine is divided by what the machine could do just before, by a probe: rates and times of programs by a fixed
-  piece of work on one core (\`processor\`), single writes by an fdatasync (\`disk\`). Limits and loads tell of the machine, and are not compared.
+  piece of work on one core (\`processor\`), single writes by an fdatasync (\`disk\`). Limits, loads and rivals are not compared,
+  nor is what was measured in another way or at another size, ratios apart.
 - **What is noise**: how far a median may be off by chance, 1.57 times the middle half of the samples over the root of their number (the notch of a box plot),
   of both runs and their probes together. Less than a tenth is never named; with one or two samples, less than a quarter isn't.
 - **What it can't know**: neighbours that come and go between two runs, and what another machine is better or worse at than a core's work and a

@@ -131,6 +131,19 @@ test('sizes of a figure are told apart, and what one run lacks is named', () => 
   expect(comparison.onlyBase).toEqual(['suite part: memory, 5,000 frames']);
 });
 
+test('what was measured otherwise is named and not compared, but for ratios', () => {
+  const figures = (factor: number, method: string) => [
+    figureOf('time', times(tight, factor), { unit: 'ms', method }),
+    figureOf('ratio', times(tight, factor), { better: 'less', method }),
+  ];
+  const comparison = compare(
+    document(figures(2, '300 frames')),
+    document(figures(1, '200 frames')),
+  );
+  expect(titles(comparison.worse)).toEqual(['ratio']);
+  expect(comparison.otherwise).toEqual(['suite part: time']);
+});
+
 test('parts that one run lacks are named as such, not by each of their figures', () => {
   const [one, other] = [
     partOf([figureOf('a', tight), figureOf('b', tight)], { name: 'one' }),
