@@ -56,6 +56,8 @@ export class Feed {
   #poll: ReturnType<typeof setInterval> | undefined;
   /** From when on the series are to be asked anew; -Infinity for all. */
   #staleFrom = Number.NEGATIVE_INFINITY;
+  /** When what is held was asked for, by the server's clock. */
+  #askedAt = 0;
   #lateAt = Number.NEGATIVE_INFINITY;
   #wholeAt = 0;
   #metrics:
@@ -243,7 +245,6 @@ export class Feed {
 
   async #askSeries(): Promise<void> {
     const { view } = this.#store.state;
-    const askedAt = serverNow();
     const collector = this.#knownId();
     if (collector === undefined) return;
     const metrics = await this.#metricsOf(collector);
@@ -255,7 +256,7 @@ export class Feed {
     // The view has changed meanwhile: this was the answer to another question.
     if (view !== this.#store.state.view) return this.onView();
     const { completeTo = Number.NEGATIVE_INFINITY } = this.#store.state.held?.data ?? {};
-    if (completeTo >= askedAt - CHARTING) return;
+    if (metrics.length > 0 && completeTo >= this.#askedAt - CHARTING) return;
     // The server is still charting what it has stored, and that may lie anywhere.
     this.#staleFrom = Number.NEGATIVE_INFINITY;
     this.#series.soon();
@@ -295,6 +296,7 @@ export class Feed {
 
   /** What could not be had is still to be asked. */
   async #orStale<T>(asking: Promise<T>): Promise<T> {
+    this.#askedAt = serverNow();
     try {
       return await asking;
     } catch (error) {
