@@ -32,6 +32,24 @@ test('what is captured shows up by itself', async () => {
   await lanes(page, /Gaps: none/).waitFor();
 });
 
+test('a past time is not asked for again because of what comes in now', async () => {
+  const asked: string[] = [];
+  const [from, to] = [20, 10].map((ago) => new Date(Date.now() - ago * 60_000).toISOString());
+  const page = await stage.openPage({
+    at: `/?from=${from}&to=${to}`,
+    before: async (page) => {
+      page.on('request', (request) => {
+        if (new URL(request.url()).pathname === '/api/v1/series') asked.push(request.url());
+      });
+    },
+  });
+  await fate(page, 'stored', /[1-9][\d,]*/).waitFor();
+  const stored = await countOf(page, 'stored');
+  await until('more comes in', async () => (await countOf(page, 'stored')) > stored + 12);
+  // A second time where the first came while the server was still charting.
+  expect(asked.length).toBeLessThanOrEqual(2);
+});
+
 test('a cut is seen, and seen to heal', async () => {
   const page = await stage.openPage();
   await story(page, /All is well/).waitFor();
