@@ -113,7 +113,10 @@ export class LinkPanel {
       this.#onChanged(await changeLink(action));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setText(this.#told, `${name} was not done: ${error.message}`);
+      // Without an answer it may have been done, or be done yet.
+      const outcome =
+        error.status === 0 ? `Nobody knows whether ${name} was done` : `${name} was not done`;
+      setText(this.#told, `${outcome}: ${error.message}`);
     } finally {
       this.#busy = false;
       for (const button of this.#buttons) button.disabled = false;
