@@ -19,7 +19,9 @@ export interface Collector {
     readonly captured_at: string;
     readonly received_at: string;
   } | null;
+  /** Of the frames of the last minutes. */
   readonly delivery_lag: {
+    readonly since: string;
     readonly p50_ms: number;
     readonly p99_ms: number;
     readonly max_ms: number;

@@ -29,6 +29,8 @@ const TAIL = 2 * MINUTE;
 const POLL_MS = 5 * SECOND;
 /** A frame that is further behind than this came late: the server says so of values, too. */
 const LATE = 10 * SECOND;
+/** Who there is takes the server no time: without an answer for so long it may stand still. */
+const PATIENCE_MS = 3 * SECOND;
 /** Something is new, and no event has told of it for so long. */
 const DEAF_MS = 10 * SECOND;
 const LATE_REFRESH_MS = 10 * SECOND;
@@ -194,15 +196,27 @@ export class Feed {
       if (!(error instanceof ApiError)) throw error;
       // It is there, and does not take this question: what it has said stays true.
       if (error.status === 400) return this.#store.set({ seriesError: error.message });
-      const { connection } = this.#store.state;
-      const since = connection.kind === 'away' ? connection.since : Date.now();
-      this.#connection({ kind: 'away', since, reason: error.message });
+      this.#away(error.message, Date.now());
       if (this.#poll !== undefined) this.#collectors.soon();
     }
   }
 
+  #away(reason: string, since: number): void {
+    const { connection } = this.#store.state;
+    this.#connection({
+      kind: 'away',
+      since: connection.kind === 'away' ? connection.since : since,
+      reason,
+    });
+  }
+
   async #askCollectors(): Promise<void> {
-    const answer = await askCollectors();
+    const askedAt = Date.now();
+    const impatience = setTimeout(
+      () => this.#away('the server does not answer', askedAt),
+      PATIENCE_MS,
+    );
+    const answer = await askCollectors().finally(() => clearTimeout(impatience));
     setClock(timeOf(answer.as_of));
     const before = shownCollector(this.#store.state);
     this.#store.set({ asOf: timeOf(answer.as_of), collectors: answer.collectors });

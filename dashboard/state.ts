@@ -63,6 +63,11 @@ export class Store {
   }
 }
 
+/** What is shown may be old. */
+export function isAway({ connection }: Pick<State, 'connection'>): boolean {
+  return connection.kind === 'away';
+}
+
 /** The collector that is shown: the chosen one, or the first that there is. */
 export function shownId({
   view,

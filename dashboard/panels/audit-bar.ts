@@ -2,11 +2,11 @@
  * What became of the shown collector's frames, always in sight. Each number is a button that opens
  * the ranges behind it.
  */
-import { FATES, type Fate } from '../answers.ts';
+import { type Collector, FATES, type Fate } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
-import { type State, shownCollector, shownId } from '../state.ts';
-import { clockText, timeOf } from '../time.ts';
+import { isAway, type State, shownCollector, shownId } from '../state.ts';
+import { clockText, SECOND, timeOf } from '../time.ts';
 import { countText, NO_VALUE, shortCountText, valueText } from '../units.ts';
 
 const MEANINGS: Readonly<Record<Fate, string>> = {
@@ -57,15 +57,9 @@ export class AuditBar {
     const id = shownId(state);
     setText(this.#id, id ?? 'No collector');
     const collector = shownCollector(state);
-    const now = serverNow();
-    const { delivery_lag: lag, silent_since: silent } = collector ?? {};
-    const facts =
-      collector === undefined
-        ? ''
-        : silent != null
-          ? `silent since ${clockText(timeOf(silent), now)}`
-          : `connected${lag == null ? '' : `, lag ${valueText(lag.p50_ms / 1_000, 's')}`}`;
-    setText(this.#state, facts);
+    const stale = isAway(state);
+    setAttribute(this.element, 'data-stale', stale ? '' : undefined);
+    setText(this.#state, collector === undefined ? '' : factsOf(collector, stale));
     setAttribute(this.#state, 'data-connected', collector && String(collector.connected));
     const totals = state.audits.get(id ?? '')?.totals;
     for (const [fate, { button, long, short }] of this.#items) {
@@ -75,4 +69,18 @@ export class AuditBar {
       setAttribute(button, 'data-some', count === undefined || count === 0 ? undefined : '');
     }
   }
+}
+
+/** `stale`: nobody knows whether it is still so. */
+function factsOf({ silent_since, newest }: Collector, stale: boolean): string {
+  const silent =
+    silent_since === null
+      ? undefined
+      : `silent since ${clockText(timeOf(silent_since), serverNow())}`;
+  if (stale) return `last known: ${silent ?? 'connected'}`;
+  if (silent !== undefined) return silent;
+  if (newest === null) return 'connected';
+  const lag = timeOf(newest.received_at) - timeOf(newest.captured_at);
+  // Whose clock is ahead, its frames come before their time.
+  return lag < 0 ? 'connected' : `connected, lag ${valueText(lag / SECOND, 's')}`;
 }

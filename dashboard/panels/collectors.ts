@@ -2,8 +2,8 @@
 import type { Audit, Collector } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
-import { type State, shownId } from '../state.ts';
-import { durationText, timeOf } from '../time.ts';
+import { isAway, type State, shownId } from '../state.ts';
+import { clockText, durationText, SECOND, timeOf } from '../time.ts';
 import { shortCountText, valueText } from '../units.ts';
 import { searchOf } from '../url-state.ts';
 
@@ -60,7 +60,7 @@ export class CollectorList {
       if (row === undefined) continue;
       setAttribute(row.link, 'href', hrefOf({ ...state.view, collector: id }));
       setAttribute(row.link, 'aria-current', id === shown ? 'page' : undefined);
-      showRow(row, collector, audits.get(id));
+      showRow(row, collector, audits.get(id), isAway(state));
     }
   }
 
@@ -104,16 +104,20 @@ export class CollectorList {
   }
 }
 
-function showRow(row: Row, collector: Collector, audit: Audit | undefined): void {
-  const { connected, silent_since, delivery_lag } = collector;
+/** `stale`: nobody knows whether it is still so. */
+function showRow(
+  row: Row,
+  { connected, silent_since, delivery_lag }: Collector,
+  audit: Audit | undefined,
+  stale: boolean,
+): void {
+  setAttribute(row.link, 'data-stale', stale ? '' : undefined);
   setAttribute(row.link, 'data-connected', String(connected));
   const silent = silent_since === null ? 0 : serverNow() - timeOf(silent_since);
-  setText(row.state, connected ? 'connected' : `silent for ${durationText(silent)}`);
-  const lag =
-    delivery_lag === null
-      ? ''
-      : `lag ${valueText(delivery_lag.p50_ms / 1_000, 's')}, p99 ${valueText(delivery_lag.p99_ms / 1_000, 's')}`;
-  setText(row.lag, lag);
+  const now = connected ? 'connected' : `silent for ${durationText(silent)}`;
+  setText(row.state, stale ? `last known: ${connected ? now : 'silent'}` : now);
+  setText(row.lag, delivery_lag === null ? '' : lagText(delivery_lag));
+  setAttribute(row.lag, 'title', delivery_lag === null ? undefined : lagTitle(delivery_lag));
   const { pending = 0, missing = 0 } = audit?.totals ?? {};
   const open = [
     pending > 0 ? `${shortCountText(pending)} pending` : '',
@@ -121,6 +125,17 @@ function showRow(row: Row, collector: Collector, audit: Audit | undefined): void
   ];
   setText(row.open, open.filter((text) => text !== '').join(', '));
   row.open.classList.toggle('bad', missing > 0);
+}
+
+type Lag = NonNullable<Collector['delivery_lag']>;
+
+function lagText({ p50_ms, p99_ms }: Lag): string {
+  return `median lag ${valueText(p50_ms / SECOND, 's')}, p99 ${valueText(p99_ms / SECOND, 's')}`;
+}
+
+function lagTitle({ since, p50_ms, p99_ms, max_ms }: Lag): string {
+  const [half, most, all] = [p50_ms, p99_ms, max_ms].map((ms) => valueText(ms / SECOND, 's'));
+  return `From capture to store, of the frames that came since ${clockText(timeOf(since), serverNow())}: half took ${half} at most, 99 of 100 took ${most}, the slowest ${all}.`;
 }
 
 function hrefOf(view: State['view']): string {

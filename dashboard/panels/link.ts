@@ -7,7 +7,7 @@ import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
 import { detailsText } from '../link-details.ts';
 import { ApiError, changeLink } from '../requests.ts';
-import type { State } from '../state.ts';
+import { isAway, type State } from '../state.ts';
 import { clockText, timeOf } from '../time.ts';
 import { commandList } from './commands.ts';
 
@@ -74,17 +74,21 @@ export class LinkPanel {
     );
   }
 
-  update({ lab, connection }: State): void {
+  update(state: State): void {
+    const { lab } = state;
     this.element.hidden = lab == null;
     if (lab == null) return;
-    const { state, since, details, error } = lab.link;
-    setAttribute(this.#figure, 'data-state', state);
-    setText(this.#word, WORDS[state]);
-    setAttribute(this.#figure, 'aria-label', `collector, link ${WORDS[state]}, server`);
-    const told = [`${WORDS[state]} since ${clockText(timeOf(since), serverNow())}`];
+    const { since, details, error } = lab.link;
+    const away = isAway(state);
+    // It is the server that looks at the link.
+    const condition = away ? 'unknown' : lab.link.state;
+    setAttribute(this.#figure, 'data-state', condition);
+    setText(this.#word, WORDS[condition]);
+    setAttribute(this.#figure, 'aria-label', `collector, link ${WORDS[condition]}, server`);
+    const told = [`${WORDS[lab.link.state]} since ${clockText(timeOf(since), serverNow())}`];
     if (details.length > 0) told.push(detailsText(details));
-    setText(this.#details, error ?? told.join(' · '));
-    for (const button of this.#buttons) button.disabled = this.#busy || connection.kind === 'away';
+    setText(this.#details, `${away ? 'last known: ' : ''}${error ?? told.join(' · ')}`);
+    for (const button of this.#buttons) button.disabled = this.#busy || away;
   }
 
   #act(

@@ -61,7 +61,7 @@ function storyOf(state: State): Story {
     return {
       kind: 'trouble',
       head: sentence(connection.reason),
-      text: `It is asked again every few seconds.${known} Collectors keep what they capture, and deliver it when it is back.`,
+      text: `It is asked again and again.${known} Collectors keep what they capture, and deliver it when it is back.`,
       since: connection.since,
     };
   }

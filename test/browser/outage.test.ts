@@ -129,3 +129,21 @@ test('a page whose server went away says so, and catches up when it is back', as
   await story(page, /All is well/).waitFor();
   await fate(page, 'missing', /0/).waitFor();
 });
+
+test('a server that stands still is noticed, and nothing is said to be as it was', async () => {
+  const page = await stage.openPage({ expected: /Failed to load resource|net::ERR_/ });
+  await story(page, /All is well/).waitFor();
+  await stage.ground.service('server').freeze();
+  await liveness(page, /Not live since .*the server does not answer/).waitFor();
+  await story(page, /The server does not answer\./).waitFor();
+  await page.getByRole('img', { name: 'collector, link not known, server' }).waitFor();
+  await page
+    .getByText(/^last known: connected$/)
+    .first()
+    .waitFor();
+  expect(await page.getByText(/^connected/).count()).toBe(0);
+  await picture('server-frozen', page);
+  await stage.ground.service('server').thaw();
+  await liveness(page, /^Live$/).waitFor();
+  await story(page, /All is well/).waitFor();
+});
