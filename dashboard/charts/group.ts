@@ -133,7 +133,14 @@ export class ChartGroup {
     const collector = shownCollector(state);
     if (collector?.silent_since == null) return [];
     const from = timeOf(collector.newest?.captured_at ?? collector.silent_since);
-    return [{ from, to: serverNow(), kind: 'waiting', text: 'not heard: waits on its disk' }];
+    return [
+      {
+        from,
+        to: serverNow(),
+        kind: 'waiting',
+        text: 'not heard: what it captures, if it runs, waits on its disk',
+      },
+    ];
   }
 
   #chartsFor(charts: readonly PreparedChart[]): readonly Chart[] {

@@ -5,6 +5,7 @@
 import { type Collector, FATES, type Fate } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
+import { knownCount } from '../known.ts';
 import { isAway, type State, shownCollector, shownId } from '../state.ts';
 import { clockText, SECOND, timeOf } from '../time.ts';
 import { countText, NO_VALUE, shortCountText, valueText } from '../units.ts';
@@ -61,9 +62,11 @@ export class AuditBar {
     setAttribute(this.element, 'data-stale', stale ? '' : undefined);
     setText(this.#state, collector === undefined ? '' : factsOf(collector, stale));
     setAttribute(this.#state, 'data-connected', collector && String(collector.connected));
-    const totals = state.audits.get(id ?? '')?.totals;
     for (const [fate, { button, long, short }] of this.#items) {
-      const count = totals?.[fate];
+      const count = knownCount(collector, state.audits.get(id ?? ''), fate);
+      const meaning = MEANINGS[fate];
+      const hidden = count === undefined && collector?.silent_since != null;
+      setAttribute(button, 'title', hidden ? `${meaning}: not known while it is silent` : meaning);
       setText(long, count === undefined ? NO_VALUE : countText(count));
       setText(short, count === undefined ? NO_VALUE : shortCountText(count));
       setAttribute(button, 'data-some', count === undefined || count === 0 ? undefined : '');

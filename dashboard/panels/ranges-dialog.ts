@@ -2,7 +2,8 @@
 import { type EpochAudit, FATES, type Fate, type Gap, type SeqRange } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setText } from '../dom.ts';
-import { type State, shownId } from '../state.ts';
+import { knownCount, ownPage } from '../known.ts';
+import { type State, shownCollector, shownId } from '../state.ts';
 import { clockText, timeOf, utcText } from '../time.ts';
 import { countText, NO_VALUE, plural } from '../units.ts';
 
@@ -103,16 +104,16 @@ export class RangesDialog {
     const state = this.#state;
     if (state === undefined) return;
     const id = shownId(state) ?? '';
-    const audit = state.audits.get(id);
-    const total = audit?.totals[this.#fate] ?? 0;
+    const total = knownCount(shownCollector(state), state.audits.get(id), this.#fate);
     setText(this.#title, `${this.#fate[0]?.toUpperCase()}${this.#fate.slice(1)} frames`);
     const rows = rowsOf(state, this.#fate);
     const newest = `; the newest ${countText(ROWS_MAX)} of ${countText(rows.length)} ranges are shown`;
-    setText(this.#sum, `${plural(total, 'frame')} of ${id}${rows.length > ROWS_MAX ? newest : ''}`);
-    const shown = JSON.stringify([this.#fate, rows]);
+    const sum = total === undefined ? 'Not known' : plural(total, 'frame');
+    setText(this.#sum, `${sum} of ${id}${rows.length > ROWS_MAX ? newest : ''}`);
+    const shown = JSON.stringify([this.#fate, rows, total === undefined]);
     if (shown === this.#shown) return;
     this.#shown = shown;
-    setText(this.#none, rows.length > 0 ? '' : 'There are none.');
+    this.#none.replaceChildren(...(total === undefined ? notKnown(state) : ['There are none.']));
     this.#none.hidden = rows.length > 0;
     this.#table.hidden = rows.length === 0;
     const columns = COLUMNS.filter(({ shows }) => shows(this.#fate));
@@ -146,6 +147,15 @@ function rowsOf({ audits, gaps, ...state }: State, fate: Fate): Row[] {
     }));
   });
   return rows.reverse();
+}
+
+function notKnown(state: State): (Node | string)[] {
+  const page = ownPage(state.lab);
+  const text =
+    'While it is silent nobody here knows what waits on its disk; it tells when it is heard again.';
+  if (page === undefined) return [text];
+  const link = h('a', { href: page, target: '_blank', rel: 'noopener' }, 'Its own page');
+  return [text, ' ', link, ' knows.'];
 }
 
 /** What none of the others have. */

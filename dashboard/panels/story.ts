@@ -5,6 +5,7 @@
 import type { Collector } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
+import { ownPage } from '../known.ts';
 import { type State, shownCollector, shownHeld } from '../state.ts';
 import { clockText, countingText, durationText, MINUTE, timeOf } from '../time.ts';
 import { plural, sentence } from '../units.ts';
@@ -18,7 +19,8 @@ interface Story {
   readonly text: string;
   /** Counted from there. */
   readonly since?: number;
-  readonly ownPage?: boolean;
+  /** Whether the collector's own page tells more. */
+  readonly hasPage?: boolean;
 }
 
 export class StoryPanel {
@@ -42,14 +44,14 @@ export class StoryPanel {
   }
 
   update(state: State): void {
-    const { kind, head, text, since, ownPage } = storyOf(state);
+    const { kind, head, text, since, hasPage } = storyOf(state);
     setAttribute(this.element, 'data-kind', kind);
     setText(this.#head, head);
     setText(this.#text, text);
     setText(this.#count, since === undefined ? '' : countingText(serverNow() - since));
-    const page = ownPage === true ? state.lab?.collector_page : undefined;
-    this.#page.hidden = page == null;
-    if (page != null && /^https?:\/\//.test(page)) setAttribute(this.#page, 'href', page);
+    const page = hasPage === true ? ownPage(state.lab) : undefined;
+    this.#page.hidden = page === undefined;
+    setAttribute(this.#page, 'href', page);
   }
 }
 
@@ -84,7 +86,7 @@ function storyOf(state: State): Story {
       kind: 'healing',
       head: `Catching up: ${plural(pending, 'frame')} pending.`,
       text: 'They come from the collector’s disk and fill in below with the times at which they were captured.',
-      ownPage: true,
+      hasPage: true,
     };
   }
   return liveStory(state, collector);
@@ -99,9 +101,9 @@ function silentStory({ newest }: Collector, silentSince: string, pending: number
   return {
     kind: 'silent',
     head: `Silent since ${clockText(since, serverNow())}.`,
-    text: `${known} What it captures meanwhile waits on its disk and will fill in here.`,
+    text: `${known} If it runs, what it captures meanwhile waits on its disk and will fill in here; its own page tells.`,
     since,
-    ownPage: true,
+    hasPage: true,
   };
 }
 
