@@ -74,6 +74,11 @@ export interface Gap {
   readonly captured_before: string | null;
 }
 
+export interface FramesAnswer {
+  /** What is no JSON has no payload. */
+  readonly frames: readonly { readonly payload?: unknown }[];
+}
+
 export type LinkState = 'whole' | 'slow' | 'cut' | 'unknown';
 
 export interface Link {

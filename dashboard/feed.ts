@@ -17,10 +17,12 @@ import {
   askAudit,
   askCatalogue,
   askCollectors,
+  askFrames,
   askGaps,
   askLab,
   askSeries,
 } from './requests.ts';
+import { isSample, lacksOf } from './sample-errors.ts';
 import { type Connection, type Store, shownCollector, shownId } from './state.ts';
 import { MINUTE, SECOND, timeOf } from './time.ts';
 
@@ -38,6 +40,8 @@ const LATE_REFRESH_MS = 10 * SECOND;
 const CHARTING = 2 * SECOND;
 /** Slow probes, and those that need two readings, bring their metrics some samples after the first. */
 const CATALOGUE_MS = 10 * SECOND;
+/** So many of the newest samples tell whether a probe failed once, or goes on failing. */
+const SAMPLES = 5;
 
 export class Feed {
   readonly #store: Store;
@@ -48,6 +52,7 @@ export class Feed {
   readonly #gaps = new Repeated(() => this.#tried(() => this.#askGaps()), 2 * SECOND);
   readonly #lab = new Repeated(() => this.#tried(() => this.#askLab()), SECOND);
   readonly #series = new Repeated(() => this.#tried(() => this.#askSeries()), SECOND);
+  readonly #samples = new Repeated(() => this.#tried(() => this.#askSamples()), POLL_MS);
   readonly #every: readonly Repeated[];
   /** Of each epoch, how far the events have told; frames of one come in order. */
   readonly #told = new Map<string, number>();
@@ -55,6 +60,8 @@ export class Feed {
   /** When the last event came. */
   #heardAt = 0;
   #hasLab = false;
+  /** Whose frames are no samples: they may be large, and say nothing of what they lack. */
+  #noSamples: string | undefined;
   #poll: ReturnType<typeof setInterval> | undefined;
   /** From when on the series are to be asked anew; -Infinity for all. */
   #staleFrom = Number.NEGATIVE_INFINITY;
@@ -75,6 +82,7 @@ export class Feed {
       this.#gaps,
       this.#lab,
       this.#series,
+      this.#samples,
     ];
     this.#events = new EventFeed({
       onOpen: (anew) => this.#onOpen(anew),
@@ -107,7 +115,7 @@ export class Feed {
   /** Another collector, or another range. */
   onView(): void {
     this.#staleFrom = Number.NEGATIVE_INFINITY;
-    for (const one of [this.#series, this.#gaps, this.#audit]) one.now();
+    for (const one of [this.#series, this.#gaps, this.#audit, this.#samples]) one.now();
   }
 
   /** The link was changed by this page. */
@@ -158,8 +166,7 @@ export class Feed {
     this.#told.set(epoch, Math.max(captured, before));
     this.#staleFrom = Math.min(this.#staleFrom, captured, before);
     if (serverNow() - Math.min(captured, before + SECOND) > LATE) this.#lateAt = serverNow();
-    this.#series.soon();
-    this.#audit.soon();
+    for (const one of [this.#series, this.#audit, this.#samples]) one.soon();
   }
 
   #onCollector(): void {
@@ -249,6 +256,16 @@ export class Feed {
     if (collector === undefined) return;
     const gaps = await orUndefined(askGaps(collector, this.#window()));
     if (this.#knownId() === collector) this.#store.set({ gaps });
+  }
+
+  async #askSamples(): Promise<void> {
+    const { collector, newest } = shownCollector(this.#store.state) ?? {};
+    if (collector === undefined || newest == null || collector === this.#noSamples) return;
+    const { frames } = await askFrames(collector, newest.epoch, SAMPLES);
+    if (this.#knownId() !== collector) return;
+    const payloads = frames.map(({ payload }) => payload);
+    this.#noSamples = payloads.some(isSample) ? undefined : collector;
+    this.#store.set({ lacks: lacksOf(payloads) });
   }
 
   async #askLab(): Promise<void> {

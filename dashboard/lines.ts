@@ -19,6 +19,8 @@ export interface Line {
 
 /** Buckets without a value are a gap from so many on. */
 const GAP_BUCKETS = 3;
+/** A value may be on its way from the store to here for so long. */
+const UNDERWAY_MS = 5_000;
 
 export function gaugeLine(label: string, column: Column, width: number): Line {
   const { t, mean, min, max, late } = column;
@@ -86,6 +88,12 @@ export function nearest({ t, gap }: Pick<Line, 't' | 'gap'>, time: number): numb
   const distance = (i: number) => Math.abs((t[i] ?? 0) - time);
   const best = candidates.sort((a, b) => distance(a) - distance(b))[0];
   return best !== undefined && distance(best) <= gap ? best : undefined;
+}
+
+/** The place of the last value, unless it is so far before `until` that it says nothing of it. */
+export function newest({ t, gap }: Pick<Line, 't' | 'gap'>, until: number): number | undefined {
+  const last = t.at(-1);
+  return last !== undefined && until - last <= gap + UNDERWAY_MS ? t.length - 1 : undefined;
 }
 
 /** One row of times, and for each line its values at them: null is a gap, undefined no value. */

@@ -25,6 +25,7 @@ const NOTHING_KNOWN = {
   held: undefined,
   seriesError: undefined,
   firstCapturedAt: undefined,
+  lacks: [],
 } as const;
 
 const store = new Store({

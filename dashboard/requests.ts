@@ -3,6 +3,7 @@ import type {
   AuditAnswer,
   CatalogueAnswer,
   CollectorsAnswer,
+  FramesAnswer,
   GapsAnswer,
   LabAnswer,
   Link,
@@ -41,6 +42,15 @@ export function askGaps(collector: string, { from, to }: Window): Promise<GapsAn
     ['collector', collector],
     ['from', rfc3339(from)],
     ['to', rfc3339(to)],
+  ]);
+}
+
+/** The newest frames of an epoch, newest first. */
+export function askFrames(collector: string, epoch: string, limit: number): Promise<FramesAnswer> {
+  return ask('/api/v1/frames', [
+    ['collector', collector],
+    ['epoch', epoch],
+    ['limit', String(limit)],
   ]);
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Audit, Collector, GapsAnswer, LabAnswer, Link } from './answers.ts';
 import type { Held } from './columns.ts';
+import type { Lack } from './sample-errors.ts';
 import type { View } from './url-state.ts';
 
 export type Connection =
@@ -28,6 +29,8 @@ export interface State {
   /** Why there are no series. */
   readonly seriesError: string | undefined;
   readonly firstCapturedAt: number | undefined;
+  /** What the shown collector's newest samples lack. */
+  readonly lacks: readonly Lack[];
 }
 
 export class Store {

@@ -5,7 +5,7 @@
  */
 import uPlot from 'uplot';
 import { h, setAttribute, setText } from '../dom.ts';
-import { type Line, lateOf, nearest, tableOf } from '../lines.ts';
+import { type Line, lateOf, nearest, newest, tableOf } from '../lines.ts';
 import type { Window } from '../range.ts';
 import { axisMarks, clockText } from '../time.ts';
 import { axisTexts, NO_VALUE, valueText } from '../units.ts';
@@ -45,6 +45,8 @@ export interface ChartContent {
   readonly empty: string;
   readonly spans: readonly Span[];
   readonly window: Window;
+  /** Until when values can be expected to be here. */
+  readonly until: number;
 }
 
 export class Chart {
@@ -63,6 +65,7 @@ export class Chart {
     empty: '',
     spans: [],
     window: { from: 0, to: 1 },
+    until: 1,
   };
 
   constructor(spec: ChartSpec, palette: () => Palette) {
@@ -76,7 +79,7 @@ export class Chart {
     );
   }
 
-  /** `cursor`: the time that is pointed at; the newest values are shown without one. */
+  /** `cursor`: the time that is pointed at; the newest values are shown without one, unless they are old. */
   update(content: ChartContent, width: number, cursor: number | undefined): void {
     const isNews = content.lines !== this.#content.lines;
     this.#content = content;
@@ -93,9 +96,9 @@ export class Chart {
   }
 
   setCursor(cursor: number | undefined): void {
-    const { lines } = this.#content;
+    const { lines, until } = this.#content;
     for (const [i, line] of lines.entries()) {
-      const place = cursor === undefined ? line.t.length - 1 : nearest(line, cursor);
+      const place = cursor === undefined ? newest(line, until) : nearest(line, cursor);
       const value = place === undefined ? undefined : line.value[place];
       const element = this.#values[i];
       if (element === undefined) continue;

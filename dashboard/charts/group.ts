@@ -120,12 +120,21 @@ export class ChartGroup {
     }
     this.#lanes.update(lanes, this.#window, width - GUTTER);
     const spans = [...faults, ...gaps, ...late];
+    const until = this.#until(state);
     for (const [i, chart] of this.#chartsFor(charts).entries()) {
       const { lines, limit, empty } = charts[i] ?? { lines: [], limit: undefined, empty: '' };
-      chart.update({ lines, limit, empty, spans, window: this.#window }, width, this.#cursor);
+      const content = { lines, limit, empty, spans, window: this.#window, until };
+      chart.update(content, width, this.#cursor);
     }
     this.#drawAxes(width - GUTTER);
     this.#showCursor();
+  }
+
+  /** Whoever is heard is expected to have values up to its newest frame, others up to now. */
+  #until(state: State): number {
+    const { newest, silent_since } = shownCollector(state) ?? {};
+    const heardTo = newest != null && silent_since === null ? timeOf(newest.captured_at) : Infinity;
+    return Math.min(heardTo, this.#window.to);
   }
 
   /** What a silent collector has captured since is not here yet. */

@@ -6,6 +6,7 @@ import type { Collector } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
 import { ownPage } from '../known.ts';
+import { lacksText } from '../sample-errors.ts';
 import { type State, shownCollector, shownHeld } from '../state.ts';
 import { clockText, countingText, durationText, MINUTE, timeOf } from '../time.ts';
 import { plural, sentence } from '../units.ts';
@@ -14,7 +15,7 @@ import { plural, sentence } from '../units.ts';
 const AHEAD_MIN = MINUTE;
 
 interface Story {
-  readonly kind: 'quiet' | 'silent' | 'healing' | 'trouble';
+  readonly kind: 'quiet' | 'lacking' | 'silent' | 'healing' | 'trouble';
   readonly head: string;
   readonly text: string;
   /** Counted from there. */
@@ -149,6 +150,13 @@ function liveStory(state: State, { collector, newest, waiting }: Collector): Sto
       kind: 'trouble',
       head: `${plural(totals.missing, 'frame')} missing: nobody has ${totals.missing === 1 ? 'it' : 'them'}.`,
       text: `New ones come in as they are captured. Choose "missing" above for which they are.${filled}`,
+    };
+  }
+  if (state.lacks.length > 0) {
+    return {
+      kind: 'lacking',
+      head: 'Some values are missing from the samples.',
+      text: `${sentence(lacksText(state.lacks))} All else comes in as it is captured.${filled}`,
     };
   }
   const gone = (totals?.declared ?? 0) + (totals?.rejected ?? 0);

@@ -87,3 +87,22 @@ test('where there is no collector yet, it says what to do', async () => {
   expect(await findings(page)).toEqual([]);
   await picture('empty', page);
 });
+
+test('what probes could not tell is said, and not that all is well', async () => {
+  const error = { probe: 'cpu', error: 'deadline of 800 ms passed' };
+  const page = await stage.openPage({
+    before: (page) =>
+      page.route(/\/api\/v1\/frames/, async (route) => {
+        const response = await route.fetch();
+        const answer: { frames: { payload: object }[] } = await response.json();
+        const frames = answer.frames.map((frame) => ({
+          ...frame,
+          payload: { ...frame.payload, errors: [error] },
+        }));
+        await route.fulfill({ response, json: { ...answer, frames } });
+      }),
+  });
+  await story(page, /Some values are missing from the samples/).waitFor();
+  await story(page, /Probe cpu: deadline of 800 ms passed\./).waitFor();
+  await picture('lacking', page);
+});

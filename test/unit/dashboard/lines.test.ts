@@ -1,7 +1,15 @@
 /** Lines of charts: rates of counters, gaps that stay gaps, values under a cursor. */
 import { describe, expect, test } from 'vitest';
 import type { Column } from '#dashboard/columns.ts';
-import { gaugeLine, lateOf, nearest, rateLine, sumLine, tableOf } from '#dashboard/lines.ts';
+import {
+  gaugeLine,
+  lateOf,
+  nearest,
+  newest,
+  rateLine,
+  sumLine,
+  tableOf,
+} from '#dashboard/lines.ts';
 
 function column(points: readonly (readonly [at: number, value: number, late?: number])[]): Column {
   const values = points.map(([, value]) => value);
@@ -161,4 +169,13 @@ test.each([
   [50_000, undefined],
 ])('under a cursor at %i is the value at place %s', (time, place) => {
   expect(nearest(gaugeLine('a', column(seconds(0, 1, 2)), 1_000), time)).toBe(place);
+});
+
+test('the last value is the newest only while none can be expected after it', () => {
+  const line = gaugeLine('l', column(seconds(0, 1, 2)), 1_000);
+  expect(newest(line, 2_500)).toBe(2);
+  expect(newest(line, 10_000)).toBe(2);
+  expect(newest(line, 10_001)).toBeUndefined();
+  expect(newest({ ...line, gap: 60_000 }, 10_001)).toBe(2);
+  expect(newest({ t: [], gap: 3_000 }, 0)).toBeUndefined();
 });
