@@ -31,13 +31,13 @@ export function gaugeLine(label: string, column: Column, width: number): Line {
     low: min,
     high: max,
     late: late.map((count) => count > 0),
-    gap: gapOf(t, width),
+    gap: gapFrom(t, width),
   };
 }
 
 /** The growth of a counter by second, between neighbours; none over a gap or a start from zero. */
 export function rateLine(label: string, column: Column, width: number): Line {
-  const gap = gapOf(column.t, width);
+  const gap = gapFrom(column.t, width);
   const [t, value, late]: [number[], number[], boolean[]] = [[], [], []];
   for (let i = 1; i < column.t.length; i += 1) {
     const [before, at] = [column.t[i - 1] ?? 0, column.t[i] ?? 0];
@@ -129,8 +129,8 @@ function breaksOf({ t, gap }: Line): number[] {
   return breaks;
 }
 
-/** Slow probes have values in some samples only: what is usual for a series is no gap in it. */
-function gapOf(t: readonly number[], width: number): number {
+/** Two times further apart than this have a gap between them: slow probes have values in some samples only: what is usual for a series is no gap in it. */
+export function gapFrom(t: readonly number[], width: number): number {
   const steps = t.slice(1).map((at, i) => at - (t[i] ?? 0));
   const usual = steps.sort((a, b) => a - b)[steps.length >> 1] ?? width;
   return GAP_BUCKETS * Math.max(width, usual);

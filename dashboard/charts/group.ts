@@ -24,7 +24,7 @@ import { Chart, GUTTER, MARK_PIXELS } from './chart.ts';
 import { type Lane, Lanes } from './lanes.ts';
 import { watchPalette } from './palette.ts';
 import { type Prepared, type PreparedChart, prepare } from './prepared.ts';
-import { faultSpans, gapSpans, type Span } from './spans.ts';
+import { faultSpans, gapSpans, idleSpans, type Span } from './spans.ts';
 
 /** The parts of the state that are drawn. */
 const DRAWN = ['view', 'gaps', 'lab', 'firstCapturedAt'] as const;
@@ -110,9 +110,10 @@ export class ChartGroup {
     const { charts, states, late } = this.#prepared;
     const faults = faultSpans(state.lab?.faults ?? [], this.#window.to);
     const gaps = [...gapSpans(state.gaps, this.#window), ...this.#silence(state)];
+    const idle = this.#held === undefined ? [] : idleSpans(this.#held, gaps);
     const lanes: Lane[] = [
       { name: 'Producer', spans: states, empty: 'its state is not known' },
-      { name: 'Gaps', spans: gaps, empty: 'none' },
+      { name: 'Gaps', spans: [...idle, ...gaps], empty: 'none' },
       { name: 'Late', spans: late, empty: 'all came in time' },
     ];
     if (state.lab != null) {

@@ -16,6 +16,8 @@ export interface Lane {
 
 const LANE_HEIGHT = 18;
 const LANE_STEP = 24;
+/** A stretch that is hardly wider than the pointer can still be pointed at. */
+const REACH_PIXELS = 3;
 
 export class Lanes {
   readonly element: HTMLElement;
@@ -24,6 +26,8 @@ export class Lanes {
   readonly #canvas = h('canvas', { role: 'img' });
   #lanes: readonly Lane[] = [];
   #named = '';
+  #window: Window = { from: 0, to: 1 };
+  #width = 0;
 
   constructor(palette: () => Palette) {
     this.#palette = palette;
@@ -33,6 +37,8 @@ export class Lanes {
   /** `width`: of the plots, without what is beside them. */
   update(lanes: readonly Lane[], window: Window, width: number): void {
     this.#lanes = lanes;
+    this.#window = window;
+    this.#width = width;
     const named = JSON.stringify(lanes.map(({ name }) => name));
     if (named !== this.#named) {
       this.#named = named;
@@ -44,9 +50,11 @@ export class Lanes {
 
   /** What the lanes say of a moment. */
   at(time: number): string[] {
+    const { from, to } = this.#window;
+    const reach = ((to - from) / Math.max(1, this.#width)) * REACH_PIXELS;
     return this.#lanes.flatMap(({ name, spans }) => {
-      const span = spanAt(spans, time);
-      return span === undefined ? [] : [`${name.toLowerCase()}: ${span.text}`];
+      const span = spanAt(spans, time, reach);
+      return span === undefined ? [] : [`${name.toLowerCase()}: ${span.long ?? span.text}`];
     });
   }
 
@@ -100,6 +108,11 @@ export class Lanes {
       pen.fillRect(left * ratio, top * ratio, width * ratio, LANE_HEIGHT * ratio);
       pen.restore();
     }
+    if (kind === 'idle') {
+      pen.strokeStyle = faint(palette.ink, 0.35);
+      pen.setLineDash([2, 3]);
+      pen.strokeRect(left + 0.5, top + 0.5, Math.max(1, width - 1), LANE_HEIGHT - 1);
+    }
     const textWidth = pen.measureText(text).width;
     if (textWidth + 12 > width) return;
     if (kind === 'gap' || kind === 'waiting') {
@@ -123,6 +136,8 @@ function looksOf(kind: Span['kind'], palette: Palette): [fill: string, ink: stri
       return [faint(palette.accent, 0.06), palette.accent];
     case 'gap':
       return [faint(palette.ink, 0.06), palette.ink];
+    case 'idle':
+      return ['transparent', palette.quiet];
     case 'plain':
       return [faint(palette.ink, 0.07), palette.quiet];
   }

@@ -3,19 +3,27 @@
  * frames that are not there and why. Pure; times in milliseconds.
  */
 import type { Fault, Gap, GapsAnswer } from '../answers.ts';
-import type { Column } from '../columns.ts';
+import type { Column, Held } from '../columns.ts';
+import { gapFrom } from '../lines.ts';
 import { detailsText } from '../link-details.ts';
 import type { Window } from '../range.ts';
-import { timeOf } from '../time.ts';
+import { durationText, SECOND, timeOf } from '../time.ts';
 import { LAG_METRIC, STATE_METRIC } from './specs.ts';
 
 export interface Span {
   readonly from: number;
   readonly to: number;
   /** How it looks. */
-  readonly kind: 'plain' | 'warn' | 'bad' | 'gap' | 'waiting' | 'late';
+  readonly kind: 'plain' | 'warn' | 'bad' | 'gap' | 'waiting' | 'late' | 'idle';
   readonly text: string;
+  /** What a closer look tells, where that is more. */
+  readonly long?: string;
 }
+
+/** A busy machine is late with a sample now and then. */
+const HICCUP_MAX = 5 * SECOND;
+/** How far the charts may be behind the store, where it is not still charting. */
+const UNCHARTED_MAX = 10 * SECOND;
 
 const STATE_KINDS: Readonly<Record<string, Span['kind']>> = {
   Ready: 'plain',
@@ -105,8 +113,35 @@ export function lateSpans(columns: readonly Column[], width: number): Span[] {
   }));
 }
 
-export function spanAt(spans: readonly Span[], time: number): Span | undefined {
-  return spans.findLast(({ from, to }) => from <= time && time < to);
+/**
+ * Where the collector made no sample: its own come one after the other, and each has its producer's
+ * state. Not told where frames may still be underway, or not be charted yet: `gaps` are what is
+ * known not to be stored.
+ */
+export function idleSpans({ columns, width, to, completeTo }: Held, gaps: readonly Span[]): Span[] {
+  if (completeTo === undefined || completeTo < to - Math.max(2 * width, UNCHARTED_MAX)) return [];
+  const states = columns.filter(({ metric }) => metric === STATE_METRIC);
+  const times = [...new Set(states.flatMap(({ t }) => t))].sort((a, b) => a - b);
+  const usual = stepOf(times);
+  const gap = Math.max(gapFrom(times, width), HICCUP_MAX);
+  const spans: Span[] = [];
+  for (const [i, next] of times.entries()) {
+    const last = times[i - 1] ?? next;
+    if (next - last <= gap) continue;
+    const [from, end] = [last + Math.max(width, usual), next];
+    if (gaps.some((each) => each.from < end && each.to > from)) continue;
+    const long = `nothing was captured for ${durationText(next - last)}: the collector did not run, or stood still`;
+    spans.push({ from, to: end, kind: 'idle', text: 'nothing captured', long });
+  }
+  return spans;
+}
+
+/** The one that is told of a moment; `reach`: how far beside a short one it is still meant. */
+export function spanAt(spans: readonly Span[], time: number, reach = 0): Span | undefined {
+  return (
+    spans.findLast(({ from, to }) => from <= time && time < to) ??
+    spans.findLast(({ from, to }) => from - reach <= time && time < to + reach)
+  );
 }
 
 function stepOf(times: readonly number[]): number {

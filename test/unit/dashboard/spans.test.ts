@@ -1,7 +1,14 @@
 /** Stretches of time over the charts: states, faults, gaps, what came late. */
 import { describe, expect, test } from 'vitest';
-import { faultSpans, gapSpans, lateSpans, spanAt, stateSpans } from '#dashboard/charts/spans.ts';
-import type { Column } from '#dashboard/columns.ts';
+import {
+  faultSpans,
+  gapSpans,
+  idleSpans,
+  lateSpans,
+  spanAt,
+  stateSpans,
+} from '#dashboard/charts/spans.ts';
+import type { Column, Held } from '#dashboard/columns.ts';
 
 function column(
   metric: string,
@@ -130,4 +137,54 @@ test('of stretches that lie over each other the later one is told', () => {
   expect(spanAt(spans, 3)?.text).toBe('b');
   expect(spanAt(spans, 7)?.text).toBe('a');
   expect(spanAt(spans, 10)).toBeUndefined();
+});
+
+test('of a short stretch is told beside it too, unless the time is in another', () => {
+  const spans = [
+    { kind: 'gap', from: 0, to: 10, text: 'a' },
+    { kind: 'gap', from: 12, to: 13, text: 'b' },
+  ] as const;
+  expect(spanAt(spans, 11, 2)?.text).toBe('b');
+  expect(spanAt(spans, 9, 4)?.text).toBe('a');
+  expect(spanAt(spans, 20, 4)).toBeUndefined();
+});
+
+describe('where nothing was captured', () => {
+  const points = [0, 1, 2, 30, 31].map((at): [number, number] => [at * 1_000, 1]);
+  const held: Held = {
+    from: 0,
+    to: 32_000,
+    width: 1_000,
+    completeTo: 31_500,
+    columns: [column('holdfast.producer.state', { state: 'Ready' }, points)],
+  };
+
+  test('is between samples that are further apart than usual', () => {
+    expect(idleSpans(held, [])).toMatchObject([
+      { from: 3_000, to: 30_000, kind: 'idle', text: 'nothing captured' },
+    ]);
+    expect(idleSpans(held, [])[0]?.long).toContain('for 28 s');
+  });
+
+  test('is not where frames are known not to be stored', () => {
+    const gap = { kind: 'waiting', from: 20_000, to: 25_000, text: '5 frames pending' } as const;
+    expect(idleSpans(held, [gap])).toEqual([]);
+    expect(idleSpans(held, [{ ...gap, from: 30_000, to: 31_000 }])).toHaveLength(1);
+  });
+
+  test('is not told while the server is still charting what it has', () => {
+    expect(idleSpans({ ...held, completeTo: undefined }, [])).toEqual([]);
+    expect(idleSpans({ ...held, completeTo: 15_000 }, [])).toEqual([]);
+  });
+
+  test('is not known of those whose frames need have no numbers', () => {
+    expect(idleSpans({ ...held, columns: [column('m', {}, points)] }, [])).toEqual([]);
+  });
+
+  test('is a matter of what is usual: the same in wide buckets and of slow samplers', () => {
+    const slow = [0, 10, 20, 40, 50].map((at): [number, number] => [at * 1_000, 1]);
+    const columns = [column('holdfast.producer.state', { state: 'Ready' }, slow)];
+    expect(idleSpans({ ...held, columns, to: 60_000, completeTo: 60_000 }, [])).toEqual([]);
+    expect(idleSpans({ ...held, width: 10_000 }, [])).toEqual([]);
+  });
 });
