@@ -5,7 +5,7 @@
 import type { Fault, Gap, GapsAnswer } from '../answers.ts';
 import type { Column, Held } from '../columns.ts';
 import { gapFrom } from '../lines.ts';
-import { detailsText } from '../link-details.ts';
+import { detailsText, isSwallowing, linkWord } from '../link-details.ts';
 import type { Window } from '../range.ts';
 import { durationText, SECOND, timeOf } from '../time.ts';
 import { LAG_METRIC, STATE_METRIC } from './specs.ts';
@@ -64,13 +64,13 @@ export function faultSpans(faults: readonly Fault[], now: number): Span[] {
   return faults.map(({ from, to, state, details }) => ({
     from: timeOf(from),
     to: to === null ? now : timeOf(to),
-    kind: state === 'cut' ? 'bad' : 'warn',
+    kind: state === 'cut' || isSwallowing({ state, details }) ? 'bad' : 'warn',
     text: faultText(state, details),
   }));
 }
 
 function faultText(state: Fault['state'], details: readonly string[]): string {
-  const word = state === 'unknown' ? 'not known' : state;
+  const word = linkWord({ state, details });
   return details.length === 0 ? word : `${word} · ${detailsText(details)}`;
 }
 

@@ -2,21 +2,14 @@
  * The link between collector and server, in the lab: how it is, and what can be done to it. Each
  * act says before what is going to happen and how it heals.
  */
-import type { Link, LinkAction, LinkState } from '../answers.ts';
+import type { Link, LinkAction } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
-import { detailsText } from '../link-details.ts';
+import { detailsText, isSwallowing, linkWord } from '../link-details.ts';
 import { ApiError, changeLink } from '../requests.ts';
 import { isAway, type State } from '../state.ts';
 import { clockText, timeOf } from '../time.ts';
 import { commandList } from './commands.ts';
-
-const WORDS: Readonly<Record<LinkState, string>> = {
-  whole: 'whole',
-  slow: 'slow',
-  cut: 'cut',
-  unknown: 'not known',
-};
 
 const SLOWNESS = [
   { name: '250 ms, 64 kB/s', latency_ms: 250, rate_kbps: 64 },
@@ -81,11 +74,11 @@ export class LinkPanel {
     const { since, details, error } = lab.link;
     const away = isAway(state);
     // It is the server that looks at the link.
-    const condition = away ? 'unknown' : lab.link.state;
-    setAttribute(this.#figure, 'data-state', condition);
-    setText(this.#word, WORDS[condition]);
-    setAttribute(this.#figure, 'aria-label', `collector, link ${WORDS[condition]}, server`);
-    const told = [`${WORDS[lab.link.state]} since ${clockText(timeOf(since), serverNow())}`];
+    const seen = away ? ({ state: 'unknown', details: [] } as const) : lab.link;
+    setAttribute(this.#figure, 'data-state', isSwallowing(seen) ? 'swallowing' : seen.state);
+    setText(this.#word, linkWord(seen));
+    setAttribute(this.#figure, 'aria-label', `collector, link ${linkWord(seen)}, server`);
+    const told = [`${linkWord(lab.link)} since ${clockText(timeOf(since), serverNow())}`];
     if (details.length > 0) told.push(detailsText(details));
     setText(this.#details, `${away ? 'last known: ' : ''}${error ?? told.join(' · ')}`);
     for (const button of this.#buttons) button.disabled = this.#busy || away;

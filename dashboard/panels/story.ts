@@ -6,6 +6,7 @@ import type { Collector } from '../answers.ts';
 import { serverNow } from '../clock.ts';
 import { h, setAttribute, setText } from '../dom.ts';
 import { ownPage } from '../known.ts';
+import { isSwallowing } from '../link-details.ts';
 import { lacksText } from '../sample-errors.ts';
 import { type State, shownCollector, shownHeld } from '../state.ts';
 import { clockText, countingText, durationText, MINUTE, timeOf } from '../time.ts';
@@ -129,15 +130,22 @@ function liveStory(state: State, { collector, newest, waiting }: Collector): Sto
   const late = shownHeld(state)?.columns.some((column) => column.late.some((count) => count > 0));
   const filled =
     late === true ? ' What arrived late is drawn in colour, at the times of its capture.' : '';
-  const link = state.lab?.link.state;
-  if (link === 'cut') {
+  const link = state.lab?.link;
+  if (link?.state === 'cut') {
     return {
       kind: 'silent',
       head: 'The link is cut.',
       text: 'The server has not noticed yet: it hears nothing, and counts the collector as silent within seconds.',
     };
   }
-  if (link === 'slow') {
+  if (link !== undefined && isSwallowing(link)) {
+    return {
+      kind: 'silent',
+      head: 'The link swallows what is sent.',
+      text: 'Connections stay open and nothing comes through: both sides find out by their deadlines, within seconds. What is swallowed is still on the collector’s disk, and is sent again.',
+    };
+  }
+  if (link?.state === 'slow') {
     return {
       kind: 'quiet',
       head: 'The link is slow.',

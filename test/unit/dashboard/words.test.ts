@@ -1,6 +1,6 @@
 /** Numbers, units and times in the words of the page. */
 import { describe, expect, test } from 'vitest';
-import { detailsText } from '#dashboard/link-details.ts';
+import { detailsText, linkWord } from '#dashboard/link-details.ts';
 import { axisMarks, clockText, countingText, durationText, utcText } from '#dashboard/time.ts';
 import { axisTexts, plural, shortCountText, valueText } from '#dashboard/units.ts';
 
@@ -110,6 +110,45 @@ test.each([
     '+250 ms to the server · +100 ms to the collector',
   ],
   [['timeout 5000 ms', 'timeout 5000 ms'], 'timeout 5000 ms'],
+  [
+    ['timeout {"timeout":0} to the server'],
+    'swallows everything and says nothing on the way to the server',
+  ],
+  [
+    ['timeout {"timeout":0} to the server', 'timeout {"timeout":0} to the collector'],
+    'swallows everything and says nothing both ways',
+  ],
+  [
+    ['timeout {"timeout":900} to the server on 50 % of connections'],
+    'swallows everything, and ends a connection after 900 ms without any on the way to the server on 50 % of connections',
+  ],
+  [
+    ['reset_peer {"timeout":0} to the server'],
+    'resets new connections at their first bytes on the way to the server',
+  ],
+  [
+    ['slow_close {"delay":500} to the server'],
+    'connections end 500 ms late on the way to the server',
+  ],
+  [
+    ['limit_data {"bytes":4096} to the server'],
+    'ends each connection after 4096 bytes on the way to the server',
+  ],
+  [
+    ['slicer {"average_size":64,"size_variation":8,"delay":10} to the collector'],
+    'cut into pieces of some 64 bytes, 10 µs apart on the way to the collector',
+  ],
+  [['0 kB/s to the server'], 'holds everything back on the way to the server'],
+  [['unheard {"of":1} to the server'], 'unheard {"of":1} to the server'],
+  [['timeout {broken} to the server'], 'timeout {broken} to the server'],
 ])('details of the link %j are %s', (details, text) => {
   expect(detailsText(details)).toBe(text);
+});
+
+test('a link that lets nothing through has a word of its own', () => {
+  expect(linkWord({ state: 'slow', details: ['timeout {"timeout":0} to the server'] })).toBe(
+    'swallowing',
+  );
+  expect(linkWord({ state: 'slow', details: ['+250 ms to the server'] })).toBe('slow');
+  expect(linkWord({ state: 'unknown', details: [] })).toBe('not known');
 });
