@@ -43,6 +43,24 @@ export interface FaultTimes {
   readonly disturbed: { readonly recovery: boolean; readonly drain: boolean };
 }
 
+/**
+ * Which figures count: those that the tolerance is held against, and that every summary tells. What
+ * another fault fell into is null here, as is what never happened.
+ */
+export function recoverMs({
+  since_running: since,
+  disturbed,
+}: Pick<FaultTimes, 'since_running' | 'disturbed'>): number | null {
+  return disturbed.recovery ? null : (since?.stored_ms ?? null);
+}
+
+export function drainMs({
+  since_running: since,
+  disturbed,
+}: Pick<FaultTimes, 'since_running' | 'disturbed'>): number | null {
+  return disturbed.drain ? null : (since?.drained_ms ?? null);
+}
+
 type StatusSample = Observations['statuses'][number];
 
 /** A sample of `/status` and what was captured in the last second may have crossed. */

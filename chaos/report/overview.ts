@@ -2,9 +2,9 @@
 
 import { duration, number, spreadOf } from '#pages/figures.ts';
 import { html, type Markup } from '#pages/html.ts';
+import { drainMs, recoverMs } from '../oracle/timing.ts';
 import { anchor, badge } from './badge.ts';
 import type { RepeatReport, Report, ScenarioReport } from './document.ts';
-import { drainMs, recoverMs } from './summary.ts';
 
 export function overview({ scenarios }: Report): Markup {
   const repeated = scenarios.some(({ repeats }) => repeats.length > 1);

@@ -5,8 +5,8 @@
 import { duration, spreadOf } from '#pages/figures.ts';
 import { html, type Markup } from '#pages/html.ts';
 import { strip } from '#pages/strip.ts';
+import { drainMs, recoverMs } from '../oracle/timing.ts';
 import type { ScenarioReport } from './document.ts';
-import { drainMs, recoverMs } from './summary.ts';
 
 type FaultReport = ScenarioReport['repeats'][number]['faults'][number];
 type Limits = ScenarioReport['repeats'][number]['limits'];

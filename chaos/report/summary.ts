@@ -5,6 +5,7 @@
 
 import { counted, number, spreadOf } from '#pages/figures.ts';
 import type { Observations } from '../oracle/observations.ts';
+import { drainMs, recoverMs } from '../oracle/timing.ts';
 import type { RunRecord, ScenarioRecord } from '../run/records.ts';
 import type { Outcome, RepeatReport, Report, ScenarioReport } from './document.ts';
 import type { ScenarioFiles } from './folder.ts';
@@ -155,17 +156,6 @@ function scenarioReport(
       };
     }),
   };
-}
-
-type FaultReport = RepeatReport['faults'][number];
-
-/** What the product answers for; null where it says nothing of it. */
-export function recoverMs({ since_running, disturbed }: FaultReport): number | null {
-  return disturbed.recovery ? null : (since_running?.stored_ms ?? null);
-}
-
-export function drainMs({ since_running, disturbed }: FaultReport): number | null {
-  return disturbed.drain ? null : (since_running?.drained_ms ?? null);
 }
 
 function totalsOf(scenarios: readonly ScenarioReport[]): Report['totals'] {

@@ -1,6 +1,7 @@
 /** What a run comes to: one verdict, one exit code, and each scenario in a line. */
 import { EXIT, type ExitCode } from '#lab/errors.ts';
 import type { Result } from '../oracle/judge.ts';
+import { drainMs, recoverMs } from '../oracle/timing.ts';
 import type { Mark } from './progress.ts';
 import type { RunRecord, ScenarioRecord } from './records.ts';
 
@@ -63,23 +64,29 @@ function verdictOf(
   return count('inconclusive') > 0 || count('pass') === 0 ? 'inconclusive' : 'held';
 }
 
-/** "cut: held; detect 0.2 s, recover 0.4 s, drain 1.2 s", the longest of all its faults. */
-export function scenarioLine(record: ScenarioRecord, result: Result | null): string {
+/**
+ * "cut: held; detect 0.2 s, recover 0.4 s, drain 1.2 s": the longest of all its faults, of the
+ * figures that count.
+ */
+export function scenarioLine(
+  record: ScenarioRecord,
+  result: Pick<Result, 'faults'> | null,
+): string {
   const { name, outcome, reason } = record;
   const times = result === null ? '' : timesText(result);
   const why = reason === '' ? '' : `; ${reason}`;
   return `${name}: ${WORDS[outcome]}${times}${why}`;
 }
 
-function timesText({ faults }: Result): string {
-  const longest = (of: (fault: Result['faults'][number]) => number | null | undefined) => {
-    const times = faults.map(of).filter((ms) => ms !== null && ms !== undefined);
+function timesText({ faults }: Pick<Result, 'faults'>): string {
+  const longest = (of: (fault: Result['faults'][number]) => number | null) => {
+    const times = faults.map(of).filter((ms) => ms !== null);
     return times.length === 0 ? null : Math.max(...times);
   };
   const parts = [
     ['detect', longest(({ detect_ms }) => detect_ms)],
-    ['recover', longest(({ since_running: since }) => since?.stored_ms)],
-    ['drain', longest(({ since_running: since }) => since?.drained_ms)],
+    ['recover', longest(recoverMs)],
+    ['drain', longest(drainMs)],
   ] as const;
   const told = parts
     .filter(([, ms]) => ms !== null)
