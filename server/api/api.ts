@@ -5,14 +5,11 @@
  */
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance } from 'fastify';
-import {
-  jsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-} from 'fastify-type-provider-zod';
+import { jsonSchemaTransform, serializerCompiler } from 'fastify-type-provider-zod';
 import { describeGuard, guardApi } from '#server/access/api-guard.ts';
 import { addAbsentLab } from '#server/lab/absent.ts';
 import { addSeriesRoutes } from '#server/series/routes.ts';
+import { checkRequest } from './checking.ts';
 import { addCollectorRoutes } from './collector-routes.ts';
 import { addEventRoutes } from './event-routes.ts';
 import { EventStream } from './event-stream.ts';
@@ -61,7 +58,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   // JSON alone: what a form of another site sends without asking first is not even read.
   app.removeContentTypeParser('text/plain');
   app.server.maxConnections = options.connectionsMax;
-  app.setValidatorCompiler(validatorCompiler);
+  app.setValidatorCompiler(checkRequest);
   app.setSerializerCompiler(serializerCompiler);
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS);

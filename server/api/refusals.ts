@@ -1,12 +1,11 @@
 /**
  * How the API says no: paths that aren't there, methods that they don't have, requests that can't
- * be read or are wrong, and failures of ours. All as problem details (`problems.ts`).
+ * be read or are wrong (in the words of `checking.ts`), and failures of ours. All as problem details
+ * (`problems.ts`).
  */
 import type { Duplex } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
-import { z } from 'zod';
 import { StoreError } from '#server/store/store.ts';
 import { newInstance, PROBLEM_TYPE, problemOf, sendProblem } from './problems.ts';
 
@@ -81,11 +80,6 @@ function refuse(
   reply: FastifyReply,
   log: Logger,
 ): FastifyReply {
-  if (hasZodFastifySchemaValidationErrors(error)) {
-    const { validation, validationContext } = error;
-    const details = validation.map((wrong) => detailOf(wrong, validationContext, request));
-    return sendProblem(reply, 400, details.join('; '));
-  }
   const status = error.statusCode ?? 500;
   if (status === 415) return sendProblem(reply, 415, 'the body has to be of type application/json');
   if (status >= 400 && status < 500) return sendProblem(reply, status, error.message);
@@ -97,21 +91,6 @@ function refuse(
     return sendProblem(reply, 503, text, instance);
   }
   return sendProblem(reply, 500, 'a bug of the server; its log says more', instance);
-}
-
-type Wrong = NonNullable<FastifyError['validation']>[number];
-
-/** Which parameter, and what is wrong with it. */
-function detailOf(
-  { instancePath, keyword, message }: Wrong,
-  context: string | undefined,
-  request: FastifyRequest,
-): string {
-  const text = [instancePath.replace(/^\//, ''), message].filter(Boolean).join(': ');
-  if (keyword !== 'unrecognized_keys' || context !== 'querystring') return text;
-  const { querystring } = request.routeOptions.schema ?? {};
-  const allowed = querystring instanceof z.ZodObject ? Object.keys(querystring.shape) : [];
-  return `${text}; there ${allowed.length === 0 ? 'are none here' : `are ${allowed.join(', ')}`}`;
 }
 
 function pathOf(request: FastifyRequest): string {

@@ -19,7 +19,9 @@ const oneCollectorQuery = z
   .string('must be given, once')
   .regex(COLLECTOR_ID, `must be a collector id: ${COLLECTOR_ID_RULE}`);
 
-const collectorQuery = oneCollectorQuery.optional().describe('Only of this collector.');
+const collectorQuery = oneCollectorQuery
+  .optional()
+  .describe('Only of this collector; of one that was never heard there is nothing.');
 
 const epochQuery = z
   .string()
@@ -37,12 +39,22 @@ export const timeQuery = z.iso
   })
   .optional();
 
+/**
+ * For `refine` of what has both: a time before `from` is a mistake worth telling. The same time twice
+ * is a range without anything in it.
+ */
+export function isForwards({ from, to }: { from?: number | undefined; to?: number | undefined }) {
+  return from === undefined || to === undefined || from <= to;
+}
+
+export const FORWARDS = { path: ['to'], error: 'must not be before from' };
+
 /** What selects frames. */
 const frameFilter = {
   collector: collectorQuery,
   epoch: epochQuery,
   from: timeQuery.describe('Captured at this time or later.'),
-  to: timeQuery.describe('Captured before this time.'),
+  to: timeQuery.describe('Captured before this time, which is not before `from`.'),
 };
 
 /** Digits as their number; anything else as it is, to be refused by the schema behind. */
@@ -55,47 +67,55 @@ export const noQuery = z.strictObject({});
 
 export const auditQuery = z.strictObject({ collector: collectorQuery });
 
-export const gapsQuery = z.strictObject({
-  collector: oneCollectorQuery.describe('Of this collector.'),
-  from: timeQuery.describe('Only gaps that may reach beyond this time.'),
-  to: timeQuery.describe('Only gaps that may begin before this time.'),
-});
-
-export const exportQuery = z.strictObject({
-  ...frameFilter,
-  format: z
-    .enum(EXPORT_FORMATS)
-    .default('ndjson')
-    .describe('ndjson: an object of JSON a line. csv: RFC 4180 with a header line.'),
-  after: z
-    .string()
-    .regex(LINE, 'must be collector, epoch, seq and captured_at of a line, with commas between')
-    .transform(positionOfLine)
-    .optional()
-    .describe(
-      'Go on behind this frame: collector, epoch, seq and captured_at of the last whole line that came, with commas between. All else as in the request before.',
+export const gapsQuery = z
+  .strictObject({
+    collector: oneCollectorQuery.describe('Of this collector.'),
+    from: timeQuery.describe('Only gaps that may reach beyond this time.'),
+    to: timeQuery.describe(
+      'Only gaps that may begin before this time, which is not before `from`.',
     ),
-});
+  })
+  .refine(isForwards, FORWARDS);
+
+export const exportQuery = z
+  .strictObject({
+    ...frameFilter,
+    format: z
+      .enum(EXPORT_FORMATS)
+      .default('ndjson')
+      .describe('ndjson: an object of JSON a line. csv: RFC 4180 with a header line.'),
+    after: z
+      .string()
+      .regex(LINE, 'must be collector, epoch, seq and captured_at of a line, with commas between')
+      .transform(positionOfLine)
+      .optional()
+      .describe(
+        'Go on behind this frame: collector, epoch, seq and captured_at of the last whole line that came, with commas between. All else as in the request before.',
+      ),
+  })
+  .refine(isForwards, FORWARDS);
 
 const FRAMES_LIMIT_MAX = 1_000;
 
-export const framesQuery = z.strictObject({
-  ...frameFilter,
-  order: z
-    .enum(['newest', 'oldest'])
-    .default('newest')
-    .describe('By collector, epoch, capture time and seq: ascending, or all of them descending.'),
-  limit: z
-    .preprocess(numberOf, z.int().min(1).max(FRAMES_LIMIT_MAX))
-    .default(100)
-    .describe('Frames in one answer, at most. There may be fewer and a next_cursor.'),
-  cursor: z
-    .string()
-    .regex(CURSOR, 'must be a next_cursor of an answer before')
-    .transform(positionOfCursor)
-    .optional()
-    .describe('next_cursor of the answer before; all else as in the request before.'),
-});
+export const framesQuery = z
+  .strictObject({
+    ...frameFilter,
+    order: z
+      .enum(['newest', 'oldest'])
+      .default('newest')
+      .describe('By collector, epoch, capture time and seq: ascending, or all of them descending.'),
+    limit: z
+      .preprocess(numberOf, z.int().min(1).max(FRAMES_LIMIT_MAX))
+      .default(100)
+      .describe('Frames in one answer, at most. There may be fewer and a next_cursor.'),
+    cursor: z
+      .string()
+      .regex(CURSOR, 'must be a next_cursor of an answer before')
+      .transform(positionOfCursor)
+      .optional()
+      .describe('next_cursor of the answer before; all else as in the request before.'),
+  })
+  .refine(isForwards, FORWARDS);
 
 export const healthResponse = z.object({ status: z.literal('ok') });
 

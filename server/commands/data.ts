@@ -79,6 +79,9 @@ function storePathOf(context: CommandContext): string {
 
 async function exportFrames(storePath: string, options: ExportOptions): Promise<void> {
   const { format, collector, epoch, from, to, after, output } = options;
+  if (from !== undefined && to !== undefined && to < from) {
+    throw new CommandError('usage', '--to must not be before --from');
+  }
   const filter = { collector, epoch, capturedFrom: from, capturedBefore: to };
   let damaged = 0;
   await readingStore(storePath, async ({ reader }) => {

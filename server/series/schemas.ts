@@ -1,7 +1,7 @@
 /** What the paths of the series take and give, as zod schemas; the OpenAPI document has them too. */
 import { z } from 'zod';
 import { COLLECTOR_ID, COLLECTOR_ID_RULE } from '#protocol/identity.ts';
-import { numberOf, timeQuery } from '#server/api/schemas.ts';
+import { FORWARDS, isForwards, numberOf, timeQuery } from '#server/api/schemas.ts';
 import { FORMS } from './series-query.ts';
 
 const POINTS_MAX = 5_000;
@@ -30,27 +30,29 @@ const attribute = z
     return { key: text.slice(0, at), value: text.slice(at + 1) };
   });
 
-export const seriesQuery = z.strictObject({
-  collector: collectors,
-  metric: several(z.string().min(1)).describe('Only this metric; may be given more than once.'),
-  attribute: several(attribute).describe(
-    'key=value: only series with this attribute; key= those without it. All that are given have to hold.',
-  ),
-  from: timeQuery.describe('Captured at this time or later; without it from the first frame on.'),
-  to: timeQuery.describe(
-    'Captured before this time; without it to the last frame. Nothing is before `from`.',
-  ),
-  points: z
-    .preprocess(numberOf, z.int().min(1).max(POINTS_MAX))
-    .default(1_000)
-    .describe('Buckets of a series, at most. Their width is the finest round one for that.'),
-  form: z
-    .enum(FORMS)
-    .default('buckets')
-    .describe(
-      'buckets: a list of buckets for each series. columns: a list for each of their values.',
+export const seriesQuery = z
+  .strictObject({
+    collector: collectors,
+    metric: several(z.string().min(1)).describe('Only this metric; may be given more than once.'),
+    attribute: several(attribute).describe(
+      'key=value: only series with this attribute; key= those without it. All that are given have to hold.',
     ),
-});
+    from: timeQuery.describe('Captured at this time or later; without it from the first frame on.'),
+    to: timeQuery.describe(
+      'Captured before this time, which is not before `from`; without it to the last frame.',
+    ),
+    points: z
+      .preprocess(numberOf, z.int().min(1).max(POINTS_MAX))
+      .default(1_000)
+      .describe('Buckets of a series, at most. Their width is the finest round one for that.'),
+    form: z
+      .enum(FORMS)
+      .default('buckets')
+      .describe(
+        'buckets: a list of buckets for each series. columns: a list for each of their values.',
+      ),
+  })
+  .refine(isForwards, FORWARDS);
 
 export const catalogueQuery = z.strictObject({ collector: collectors });
 

@@ -147,8 +147,8 @@ test('series are chosen by collectors, metrics and attributes; a range has no bu
   ]);
   const far = await series(server, '?from=9999-12-31T23:59:58Z&to=9999-12-31T23:59:59Z');
   expect(far.series.flatMap(({ buckets }) => buckets)).toEqual([]);
-  const backwards = `?from=${formatTime(BASE_US + SECOND)}&to=${formatTime(BASE_US)}`;
-  expect(await series(server, backwards)).toMatchObject({ from: null, series: [] });
+  const noTime = `?from=${formatTime(BASE_US)}&to=${formatTime(BASE_US)}`;
+  expect(await series(server, noTime)).toMatchObject({ from: null, series: [] });
   const nothing = await series(server, '?collector=nobody');
   expect(nothing).toMatchObject({ from: null, to: null, bucket_seconds: null, series: [] });
 });
@@ -234,6 +234,7 @@ const REFUSED = {
   '?points=5001': 'points',
   '?form=rows': 'form',
   '?from=yesterday': 'from',
+  '?from=2026-11-22T00:00:00Z&to=2026-11-21T00:00:00Z': 'to: must not be before from',
   '?attribute=nothing': 'attribute',
   '?collector=%2F': 'collector',
   '?unknown=1': 'unknown',

@@ -136,6 +136,10 @@ test.each([
   [['export', '--collector', 'No Body'], 'must be a collector id'],
   [['export', '--epoch', 'x'], 'must be a UUID'],
   [['export', '--from', 'yesterday'], 'must be an RFC 3339 time'],
+  [
+    ['export', '--from', '2030-01-01T00:00:00Z', '--to', '2029-01-01T00:00:00Z'],
+    '--to must not be before --from',
+  ],
   [['export', '--after', 'c1'], 'must be collector, epoch, seq'],
   [['export', '--format', 'xml'], 'Allowed choices are ndjson, csv'],
 ])('%s is refused in words', async (args, words) => {
