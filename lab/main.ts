@@ -10,7 +10,7 @@ import { ending, wholeNumber } from '#lab/command-line.ts';
 import { labAsMade, labToSetUp } from '#lab/context.ts';
 import { doctor } from '#lab/doctor.ts';
 import { EXIT, explain, LabError } from '#lab/errors.ts';
-import { linkOfLab } from '#lab/ground/link-of-lab.ts';
+import { orderLink } from '#lab/ground/link-of-lab.ts';
 import { openGround } from '#lab/ground/open.ts';
 import { SLOWNESS } from '#lab/link.ts';
 import { logs } from '#lab/logs.ts';
@@ -46,7 +46,6 @@ const toSetUp = () => labToSetUp(process.env, abort.signal);
 /** For commands on the lab that is there. */
 const asMade = () => labAsMade(process.env, abort.signal);
 
-const link = () => linkOfLab(asMade());
 const { latencyMs, rateKbps } = SLOWNESS;
 
 const program = new Command('./holdfast')
@@ -71,7 +70,7 @@ program
   .command('cut')
   .description('cut the link: every connection on it ends, new ones are refused')
   .action(async () => {
-    await link().cut();
+    await orderLink(asMade(), (link) => link.cut());
     print('The link is cut. The collector goes on capturing: make status; make restore');
   });
 program
@@ -90,14 +89,14 @@ program
       .argParser(wholeNumber(rateKbps.min, rateKbps.max)),
   )
   .action(async (slowness: { latencyMs: number; rateKbps: number }) => {
-    const { toxics } = await link().slow(slowness);
+    const { toxics } = await orderLink(asMade(), (link) => link.slow(slowness));
     print(`The link is slow: ${toxics.join(', ')}. Undo: make restore`);
   });
 program
   .command('restore')
   .description('make the link whole again')
   .action(async () => {
-    await link().restore();
+    await orderLink(asMade(), (link) => link.restore());
     print('The link is whole.');
   });
 

@@ -2,31 +2,29 @@
  * `status`: services, link, collector and the server's audit on one screen. Each part is asked on
  * its own, so it works, and says what does not, when half of the lab is down.
  */
-import { refuseWhatCannotBeMended } from '#lab/engine.ts';
 import { EXIT, type ExitCode, LabError } from '#lab/errors.ts';
 import { groundThatIsThere } from '#lab/ground/choose.ts';
 import { linkOfLab } from '#lab/ground/link-of-lab.ts';
-import { type ServiceLine, serviceLines } from '#lab/ground/process/look.ts';
 import { describeLink } from '#lab/link.ts';
 import { type AuditedCollector, type CollectorStatus, Pipeline } from '#lab/pipeline.ts';
+import { noLab, servicesThere } from '#lab/services.ts';
 import type { LabContext } from '#lab/setup.ts';
 
 /** The names of load sources begin with the time of their run (docs/chaos.md). */
 const CHAOS_SOURCE = /^chaos-\d{14}-/;
 
-/** Prints the state and returns the exit code: 0 when every part answers. */
+/**
+ * Prints the state and returns the exit code: 0 when every part answers.
+ * @throws LabError `lab_missing` when nothing runs, and for an engine that only a person can bring to
+ *   answer.
+ */
 export async function status(
   context: LabContext,
   print: (line: string) => void,
 ): Promise<ExitCode> {
+  const services = await servicesThere(context);
+  if (services === null) throw noLab();
   const isProcess = groundThatIsThere(context.config.ground, context.files) === 'process';
-  const services = isProcess
-    ? await serviceLines(context.files)
-    : await containerLines(context, print);
-  if (services === null) {
-    print('The lab is not running. To start it: make up');
-    return EXIT.failed;
-  }
   print(isProcess ? 'Services, as processes' : 'Services');
   for (const { service, words } of services) print(`  ${service.padEnd(10)} ${words}`);
   const pipeline = new Pipeline(context.config);
@@ -46,26 +44,6 @@ export async function status(
   if (audit.ok && audit.value.length === 0) print('  no collector has been heard yet');
   const running = services.every((service) => service.running);
   return running && link.ok && collector.ok && audit.ok ? EXIT.held : EXIT.failed;
-}
-
-/** Null when there are none, which, without an engine, it says. */
-async function containerLines(
-  { config, docker }: LabContext,
-  print: (line: string) => void,
-): Promise<ServiceLine[] | null> {
-  const probe = await docker.probe();
-  if (probe.kind !== 'ready') {
-    refuseWhatCannotBeMended(probe);
-    print('No Docker engine answers here.');
-    return null;
-  }
-  const containers = await docker.containers([`com.docker.compose.project=${config.project}`]);
-  const lines = containers.map(({ service, state, status: words }) => ({
-    service,
-    running: state === 'running',
-    words,
-  }));
-  return lines.length === 0 ? null : lines;
 }
 
 async function lookAtLink(context: LabContext): Promise<{ ok: boolean; text: string }> {

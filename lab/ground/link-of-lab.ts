@@ -3,6 +3,7 @@
  * leads now, which is elsewhere after a chaos run that was killed while it had it diverted.
  */
 import { Link } from '#lab/link.ts';
+import { noLab, servicesThere } from '#lab/services.ts';
 import type { LabContext } from '#lab/setup.ts';
 import { groundThatIsThere } from './choose.ts';
 import type { Ground } from './ground.ts';
@@ -20,6 +21,21 @@ export function linkOfLab({ config, files }: Pick<LabContext, 'config' | 'files'
   const exit = isProcess ? exitOfProcesses(files) : LINK_EXIT_IN_COMPOSE;
   const listen = isProcess ? `127.0.0.1:${config.linkPort}` : LINK_LISTEN_IN_COMPOSE;
   return new Link(config.toxiproxyPort, exit, listen);
+}
+
+/**
+ * An order that a person gives.
+ * @throws LabError `lab_missing` where it fails because nothing runs; `link_failed`.
+ */
+export async function orderLink<T>(
+  context: LabContext,
+  order: (link: Link) => Promise<T>,
+): Promise<T> {
+  try {
+    return await order(linkOfLab(context));
+  } catch (error) {
+    throw (await servicesThere(context)) === null ? noLab(error) : error;
+  }
 }
 
 /** Undefined where `up` has not noted its services yet. */

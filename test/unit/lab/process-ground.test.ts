@@ -20,6 +20,8 @@ import { Docker } from '#lab/docker.ts';
 import { LabError } from '#lab/errors.ts';
 import { groundThatIsThere, groundToSetUp, hinted, noteGround } from '#lab/ground/choose.ts';
 import type { Launch } from '#lab/ground/ground.ts';
+import { orderLink } from '#lab/ground/link-of-lab.ts';
+import { openGround } from '#lab/ground/open.ts';
 import { launchedSpec } from '#lab/ground/process/launch.ts';
 import { LogFile, LogFollower, readLog } from '#lab/ground/process/log-file.ts';
 import { lockPath } from '#lab/ground/process/place.ts';
@@ -27,6 +29,7 @@ import { placeOfServices, writeServices } from '#lab/ground/process/services.ts'
 import { tryHold } from '#lab/lock.ts';
 import { type LabFiles, labFiles, PATHS } from '#lab/paths.ts';
 import { Programs } from '#lab/process.ts';
+import { status } from '#lab/status.ts';
 import { toxiproxyHere } from '#lab/toxiproxy-program.ts';
 
 let files: LabFiles;
@@ -73,6 +76,16 @@ describe('which ground is meant', () => {
     const refused = groundToSetUp(context({ HOLDFAST_GROUND: 'compose' }), () => undefined);
     await expect(refused).rejects.toMatchObject({ code: 'ground_busy', exitCode: 2 });
     supervisor?.release();
+  });
+
+  test('that nothing runs is what a person changes first, whatever was asked for', async () => {
+    const nobody = { HOLDFAST_GROUND: 'process', HOLDFAST_TOXIPROXY_PORT: '1' };
+    const missing = { code: 'lab_missing', exitCode: 2 };
+    await expect(status(context(nobody), () => undefined)).rejects.toMatchObject(missing);
+    const cut = orderLink(context(nobody), (link) => link.cut());
+    await expect(cut).rejects.toMatchObject(missing);
+    const killed = openGround(context(nobody));
+    await expect(killed).rejects.toMatchObject(missing);
   });
 
   test('a ground that there is not is a bad setting', () => {
