@@ -12,6 +12,19 @@ RATE_KBPS ?= 64
 ARGS ?=
 export LATENCY_MS RATE_KBPS ARGS
 
+# What may be given on make's command line, beside the settings HOLDFAST_…. Of any other name make
+# itself would say nothing, and what was meant would not be done.
+TAKEN := AGAINST ARGS BENCH LATENCY_MS MINUTES RATE_KBPS REPEAT RUN SCENARIO SEED SERVICE TLS
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+UNKNOWN := $(firstword $(filter-out $(TAKEN) HOLDFAST_% SHELL,$(GIVEN)))
+ifneq ($(UNKNOWN),)
+MEANT := $(firstword $(filter $(UNKNOWN)%,$(TAKEN)) \
+  $(foreach name,$(TAKEN),$(if $(filter $(name)%,$(UNKNOWN)),$(name))))
+$(error there is no variable $(UNKNOWN)$(if $(MEANT), (did you mean $(MEANT)?)); \
+there are $(TAKEN) and the settings HOLDFAST_…; \
+another program's goes before make: $(UNKNOWN)=… make)
+endif
+
 help:
 	@./holdfast help
 
@@ -27,6 +40,7 @@ clean:
 status:
 	@./holdfast status
 
+# SERVICE="server collector" for some of them
 logs:
 	@./holdfast logs
 

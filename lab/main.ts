@@ -4,7 +4,7 @@
  */
 
 import { resolve } from 'node:path';
-import { Argument, Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { acceptance } from '#lab/acceptance.ts';
 import { ending, wholeNumber } from '#lab/command-line.ts';
 import { labAsMade, labToSetUp } from '#lab/context.ts';
@@ -126,10 +126,17 @@ program
 program
   .command('logs')
   .description("the services' logs, followed on a terminal")
-  .addArgument(
-    new Argument('[services...]', 'all by default').choices(['server', 'collector', 'toxiproxy']),
-  )
-  .action(ending((services: string[]) => logs(services, asMade(), print)));
+  .argument('[services...]', 'collector, server, toxiproxy; SERVICE=… with make; all by default')
+  .action(
+    ending((named: string[]) => {
+      const services = named.length > 0 ? named : words(process.env.SERVICE);
+      return logs(
+        services.map((word) => serviceNamed(word, 'logs')),
+        asMade(),
+        print,
+      );
+    }),
+  );
 program
   .command('queue')
   .description("the collector's queue tools, on the lab's queue: list, export, verify, dead list …")
@@ -218,7 +225,7 @@ program
   .option('--add-result', 'add the counts of the last test run to the closing line', false)
   .action(ending((options: { addResult: boolean }) => acceptance(options, toSetUp(), print)));
 
-/** What `make queue ARGS="…"` and `make store ARGS="…"` hand over. */
+/** What `make queue ARGS="…"`, `make store ARGS="…"` and `make logs SERVICE="…"` hand over. */
 function words(text = ''): string[] {
   return text.split(/\s+/).filter((word) => word !== '');
 }

@@ -43,8 +43,14 @@ const TOLD: Readonly<Record<ServiceName, Told>> = {
   },
 };
 
-/** @throws LabError `no_service` for none, and for one that there is not. */
-export function serviceNamed(word: string | undefined, action: ServiceAction): ServiceName {
+/**
+ * @param action what is to be done with it, as it is typed.
+ * @throws LabError `no_service` for none, and for one that there is not.
+ */
+export function serviceNamed(
+  word: string | undefined,
+  action: ServiceAction | 'logs',
+): ServiceName {
   const found = SERVICES.find((name) => name === word);
   if (found !== undefined) return found;
   const meant = word === undefined ? undefined : nearest(word, SERVICES);

@@ -30,6 +30,16 @@ function lab(...args: string[]) {
   return spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', timeout: 20_000 });
 }
 
+/** What make would do. */
+function make(...args: string[]) {
+  return spawnSync('make', ['--dry-run', ...args], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH },
+    timeout: 20_000,
+  });
+}
+
 /** The commands that lab/main.ts takes, as its own --help lists them. */
 function commands(): string[] {
   const listed = lab('--help').stdout.split('Commands:')[1] ?? '';
@@ -54,6 +64,34 @@ test('every make target is one call of ./holdfast with a command of its own name
   for (const [name] of targets) expect(known).toContain(name);
   const phony = (text.match(/^\.PHONY: ([\s\S]*?[^\\])\n/m)?.[1] ?? '').split(/[\s\\]+/);
   expect(targets.map(([name]) => name).sort()).toEqual(phony.sort());
+});
+
+test.each([
+  ['LATENCY=5', 'there is no variable LATENCY (did you mean LATENCY_MS?)'],
+  ['SCENARIOS=cut', 'there is no variable SCENARIOS (did you mean SCENARIO?)'],
+  ['COLOUR=blue', 'there is no variable COLOUR; there are AGAINST ARGS'],
+])('make refuses %s, which nothing takes, and does nothing', (given, told) => {
+  const { status, stdout, stderr } = make('slow', given);
+  expect(status).toBe(2);
+  expect(stderr).toContain(told);
+  expect(stdout).toBe('');
+});
+
+test('make takes every variable that help, the README and the Makefile name', () => {
+  const texts = ['lab/help.txt', 'README.md', 'Makefile'].map(read).join('\n');
+  const named = new Set([...texts.matchAll(/\b([A-Z][A-Z_]+)=[\w"./…]/g)].map(([, name]) => name));
+  expect(named.size).toBeGreaterThan(10);
+  for (const name of named) {
+    expect(make('slow', `${name}=two words`)).toMatchObject({ status: 0, stderr: '' });
+  }
+});
+
+test('a service that there is not has no logs', () => {
+  for (const { status, stderr } of [lab('logs', 'sever'), lab('logs', 'server', 'proxy')]) {
+    expect(status).toBe(2);
+    expect(stderr).toContain('there is no service');
+  }
+  expect(lab('logs', 'sever').stderr).toContain('./holdfast logs server');
 });
 
 test('an unknown command and a bad option are usage errors, without a stack trace', () => {
