@@ -69,7 +69,12 @@ test('schemathesis finds nothing', async () => {
     ...['--max-examples', String(EXAMPLES), '--seed', String(seed)],
     ...['--request-timeout', '10', '--workers', '1', '--no-color'],
   ];
-  const child = spawn(schemathesis, args, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] });
+  const hooks = { SCHEMATHESIS_HOOKS: 'forwards', PYTHONPATH: import.meta.dirname };
+  const child = spawn(schemathesis, args, {
+    cwd: directory,
+    env: { ...process.env, ...hooks, PYTHONDONTWRITEBYTECODE: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (text) => {
