@@ -61,10 +61,10 @@ export function describeCollector(status: CollectorStatus): string[] {
   const { collector, state, since, next_retry_at: retry, last_error: error, queue } = status;
   const lines = [`${collector ?? 'no id yet'}: ${state ?? 'unknown'} since ${since ?? 'unknown'}`];
   if (retry != null) lines.push(`next attempt at ${retry}`);
-  if (error != null) {
+  // What came to an end is for the logs: beside a link that is whole it reads as if it stood.
+  if (error != null && state !== 'Ready') {
     const at = error.at === undefined ? '' : ` at ${error.at}`;
-    const when = state === 'Ready' ? 'before that, the last error' : 'last error';
-    lines.push(`${when}${at}: ${error.message ?? error.code ?? 'unknown'}`);
+    lines.push(`last error${at}: ${error.message ?? error.code ?? 'unknown'}`);
   }
   if (queue != null) {
     const oldest =

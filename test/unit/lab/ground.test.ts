@@ -165,6 +165,15 @@ describe('what people read', () => {
     ]);
   });
 
+  test('status tells nothing of an error that is over', () => {
+    const error = { code: 'closed', message: 'the connection was closed', at: 'T' };
+    const lines = describeCollector({
+      ...{ collector: 'c1', state: 'Ready', since: 'U', last_error: error },
+      queue: { frames: 0, bytes: 64, oldest_captured_at: null },
+    });
+    expect(lines).toEqual(['c1: Ready since U', 'queue: 0 waiting; 64 bytes on disk']);
+  });
+
   test('status tells since when a collector is silent', () => {
     const totals = { stored: 5, declared: 0, rejected: 0, pending: 2, missing: 1 };
     const audited = { collector: 'c1', connected: false, last_heard_at: 'T', totals };
