@@ -62,10 +62,14 @@ export function readScenario(path: string, kinds: readonly FaultKind[]): ReadSce
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof ScenarioError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw ScenarioError.in(path, [whole(`can't be read: ${why}`)]);
+    throw new ScenarioError(`${path}: ${whyUnread(error)}`);
   }
   return { scenario: parseScenario(text, path, kinds), text };
+}
+
+function whyUnread(error: unknown): string {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'there is no such file';
+  return `can't be read: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 /** @throws ScenarioError that calls the text by the name of its file. */
