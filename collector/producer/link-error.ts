@@ -195,7 +195,8 @@ const DEADLINE_TEXTS: Readonly<Record<Phase, string>> = {
     'the connection was accepted, but the server says nothing: a proxy accepts although its ' +
     'server is away, the way is cut or very long, this is no server of ours, or it speaks TLS and ' +
     'this end does not (the option tls, HOLDFAST_TLS), or the other way round',
-  welcome: 'the server does not answer our HELLO: it or its store hangs, or the way is cut',
+  welcome:
+    'the server does not answer our HELLO: it or its store hangs, or the way is cut or very slow',
 };
 
 /** The server's BYE as the reason why this connection ended; without our HELLO it is not about the token. */
