@@ -56,7 +56,7 @@ export class ControlClient {
    * Resolves when it has been carried out.
    * @throws LabError `ground_failed` when it could not be, or the supervisor is gone.
    */
-  async order(order: Order): Promise<unknown> {
+  async order(order: Order, timeoutMs = ORDER_TIMEOUT_MS): Promise<unknown> {
     this.#orders += 1;
     const id = this.#orders;
     const answered = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
@@ -68,7 +68,7 @@ export class ControlClient {
         .get(id)
         ?.reject(failed(`the supervisor of the lab did not ${order.order}${name} in time`));
       this.#waiting.delete(id);
-    }, ORDER_TIMEOUT_MS);
+    }, timeoutMs);
     try {
       return await answered;
     } finally {
@@ -76,8 +76,8 @@ export class ControlClient {
     }
   }
 
-  async list(): Promise<SupervisorState> {
-    return list.parse(await this.order({ order: 'list' }));
+  async list(timeoutMs?: number): Promise<SupervisorState> {
+    return list.parse(await this.order({ order: 'list' }, timeoutMs));
   }
 
   /** Calls it at the end of each program from now on, before the order that caused it is answered. */

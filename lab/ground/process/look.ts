@@ -17,6 +17,8 @@ import { readServices } from './services.ts';
 
 const LINES_MAX = 200;
 const FOLLOW_POLL_MS = 200;
+/** It has nothing to wait for, and a person waits for it. */
+const ANSWER_MS = 5_000;
 
 /** A service, whether it runs as it should, and how in words. */
 export interface ServiceLine {
@@ -25,8 +27,14 @@ export interface ServiceLine {
   readonly words: string;
 }
 
-/** All services; null when nothing runs. */
-export async function serviceLines(files: LabFiles): Promise<ServiceLine[] | null> {
+/**
+ * All services; null when nothing runs. A supervisor that does not answer is told as its own line,
+ * for then nobody knows of the others.
+ */
+export async function serviceLines(
+  files: LabFiles,
+  answerMs = ANSWER_MS,
+): Promise<ServiceLine[] | null> {
   const folder = files.process;
   const client = await ControlClient.connect(folder);
   if (client === null) {
@@ -36,7 +44,7 @@ export async function serviceLines(files: LabFiles): Promise<ServiceLine[] | nul
     return [{ service: 'supervisor', running: false, words }];
   }
   try {
-    const { programs } = await client.list();
+    const { programs } = await client.list(answerMs);
     const names = readServices(files)?.map(({ name }) => name) ?? [];
     const place = ({ spec: { name } }: ProgramState) =>
       names.includes(name) ? names.indexOf(name) : names.length;
@@ -46,6 +54,10 @@ export async function serviceLines(files: LabFiles): Promise<ServiceLine[] | nul
       running: program.pid !== null && !program.frozen,
       words: inWords(program),
     }));
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error;
+    const words = `says nothing of the services within ${answerMs / 1_000} s: it is frozen, or the machine too busy`;
+    return [{ service: 'supervisor', running: false, words }];
   } finally {
     client.close();
   }

@@ -2,6 +2,7 @@
  * The parts of the processes' lab that decide or keep something: which ground a command means, what
  * a launch becomes on this machine, logs that are bounded, which Toxiproxy is taken.
  */
+import { once } from 'node:events';
 import {
   mkdirSync,
   mkdtempSync,
@@ -11,6 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -22,8 +24,10 @@ import { groundThatIsThere, groundToSetUp, hinted, noteGround } from '#lab/groun
 import type { Launch } from '#lab/ground/ground.ts';
 import { orderLink } from '#lab/ground/link-of-lab.ts';
 import { openGround } from '#lab/ground/open.ts';
+import { throughFolder } from '#lab/ground/process/control-server.ts';
 import { launchedSpec } from '#lab/ground/process/launch.ts';
 import { LogFile, LogFollower, readLog } from '#lab/ground/process/log-file.ts';
+import { serviceLines } from '#lab/ground/process/look.ts';
 import { lockPath } from '#lab/ground/process/place.ts';
 import { placeOfServices, writeServices } from '#lab/ground/process/services.ts';
 import { tryHold } from '#lab/lock.ts';
@@ -86,6 +90,23 @@ describe('which ground is meant', () => {
     await expect(cut).rejects.toMatchObject(missing);
     const killed = openGround(context(nobody));
     await expect(killed).rejects.toMatchObject(missing);
+  });
+
+  test('of a supervisor that stands still status says so, after some seconds', async () => {
+    const silent = createServer();
+    const through = throughFolder(files.process);
+    silent.listen(through.path);
+    await once(silent, 'listening');
+    const lines = await serviceLines(files, 20);
+    silent.close();
+    through.close();
+    expect(lines).toEqual([
+      {
+        service: 'supervisor',
+        running: false,
+        words: expect.stringContaining('says nothing of the services within 0.02 s: it is frozen'),
+      },
+    ]);
   });
 
   test('a ground that there is not is a bad setting', () => {
