@@ -93,6 +93,8 @@ export function addQueueCommands(program: Command): void {
     .addHelpText('after', VERIFY_EXAMPLES)
     .action(verifyQueue);
   addRepairCommand(queue);
+  const names = queue.commands.map((command) => command.name()).join(', ');
+  queue.showHelpAfterError(`(there are: ${names})`);
 }
 
 const STATUS_EXAMPLES = `

@@ -68,6 +68,8 @@ export function addStoreCommands(program: Command, context: CommandContext): voi
     .option('--before <time>', 'those received before this time, as 2026-01-31T00:00:00Z')
     .option('--keep-bytes <number>', 'as many as it takes for the store to take no more than this')
     .action((options: PruneOptions) => prune(directory(), options));
+  const names = store.commands.map((command) => command.name()).join(', ');
+  store.showHelpAfterError(`(there are: ${names}; and, without store before them: audit, export)`);
 }
 
 interface PruneOptions {

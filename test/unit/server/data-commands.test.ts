@@ -140,6 +140,7 @@ test.each([
     ['export', '--from', '2030-01-01T00:00:00Z', '--to', '2029-01-01T00:00:00Z'],
     '--to must not be before --from',
   ],
+  [['store', 'frob'], 'there are: check, salvage, backup, restore, prune; and'],
   [['export', '--after', 'c1'], 'must be collector, epoch, seq'],
   [['export', '--format', 'xml'], 'Allowed choices are ndjson, csv'],
 ])('%s is refused in words', async (args, words) => {

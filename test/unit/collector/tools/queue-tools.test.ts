@@ -303,7 +303,7 @@ describe('what is no queue', () => {
   test('bad options are told in words', () => {
     expectWords(['queue', 'list', '--seq', '7..3'], /must be a seq/);
     expectWords(['queue', 'list', '--since', 'yesterday'], /must be a time/);
-    expectWords(['queue', 'mend'], /unknown command/);
+    expectWords(['queue', 'mend'], /unknown command 'mend'\n.*there are: status, list, export/);
   });
 
   /** Root may read everything, so for it the queue is one that another user must go on owning. */
