@@ -8,7 +8,7 @@
 import type { Link } from './answers.ts';
 import { metricsOf } from './charts/specs.ts';
 import { serverNow, setClock } from './clock.ts';
-import { heldOf, mergeTail } from './columns.ts';
+import { type Held, heldOf, mergeTail } from './columns.ts';
 import { EventFeed, type Stored } from './events.ts';
 import { isLive, type Window, windowOf } from './range.ts';
 import { Repeated } from './repeated.ts';
@@ -280,7 +280,14 @@ export class Feed {
     if (collector === undefined) return;
     const metrics = await this.#metricsOf(collector);
     if (metrics === undefined) return;
-    if (metrics.length > 0) {
+    if (metrics.length === 0) {
+      this.#hold(collector, {
+        ...this.#window(),
+        width: SECOND,
+        completeTo: undefined,
+        columns: [],
+      });
+    } else {
       const fits = await this.#askTail(collector, metrics);
       if (!fits) await this.#askWhole(collector, metrics);
     }
@@ -312,7 +319,7 @@ export class Feed {
     if (view !== this.#store.state.view) return true;
     const data = mergeTail(held.data, answer, windowFrom - width);
     if (data === undefined) return false;
-    this.#store.set({ held: { collector, data } });
+    this.#store.set({ held: { collector, range: view.range, data } });
     return true;
   }
 
@@ -322,7 +329,13 @@ export class Feed {
     this.#wholeAt = Date.now();
     const answer = await this.#orStale(askSeries(collector, metrics, this.#window(), POINTS_MAX));
     if (view !== this.#store.state.view) return;
-    this.#store.set({ held: { collector, data: heldOf(answer) }, seriesError: undefined });
+    this.#hold(collector, heldOf(answer));
+  }
+
+  /** The answer for the whole view, be there nothing in it. */
+  #hold(collector: string, data: Held): void {
+    const { range } = this.#store.state.view;
+    this.#store.set({ held: { collector, range, data }, seriesError: undefined });
   }
 
   /** What could not be had is still to be asked. */

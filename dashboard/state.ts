@@ -4,6 +4,7 @@
  */
 import type { Audit, Collector, GapsAnswer, LabAnswer, Link } from './answers.ts';
 import type { Held } from './columns.ts';
+import type { Range } from './range.ts';
 import type { Lack } from './sample-errors.ts';
 import type { View } from './url-state.ts';
 
@@ -15,6 +16,13 @@ export type Connection =
   /** `since` by this browser's clock. */
   | { readonly kind: 'away'; readonly since: number; readonly reason: string };
 
+/** What is held of a collector's series, and for which range it was asked. */
+export interface HeldFor {
+  readonly collector: string;
+  readonly range: Range;
+  readonly data: Held;
+}
+
 export interface State {
   readonly view: View;
   readonly connection: Connection;
@@ -25,7 +33,7 @@ export interface State {
   readonly gaps: GapsAnswer | undefined;
   /** Undefined: not known yet. null: there is none. */
   readonly lab: LabAnswer | null | undefined;
-  readonly held: { readonly collector: string; readonly data: Held } | undefined;
+  readonly held: HeldFor | undefined;
   /** Why there are no series. */
   readonly seriesError: string | undefined;
   readonly firstCapturedAt: number | undefined;
@@ -77,6 +85,12 @@ export function shownId({
   collectors,
 }: Pick<State, 'view' | 'collectors'>): string | undefined {
   return view.collector ?? collectors?.[0]?.collector;
+}
+
+/** Whether nothing is known yet of the series of what is shown: neither values nor that there are none. */
+export function isLoading(state: State): boolean {
+  const { held, view } = state;
+  return held?.collector !== shownId(state) || held?.range !== view.range;
 }
 
 /** What is held of the series of the shown collector. */

@@ -17,7 +17,7 @@ import {
   windowOf,
   zoom,
 } from '../range.ts';
-import { type State, shownCollector, shownHeld } from '../state.ts';
+import { isLoading, type State, shownCollector, shownHeld } from '../state.ts';
 import { axisMarks, clockText, SECOND, timeOf, utcText } from '../time.ts';
 import { valueText } from '../units.ts';
 import { Chart, GUTTER, MARK_PIXELS } from './chart.ts';
@@ -50,7 +50,8 @@ export class ChartGroup {
   #shown: Chart[] = [];
   #state: State | undefined;
   #held: Held | undefined;
-  #prepared: Prepared = prepare(undefined);
+  #loading = true;
+  #prepared: Prepared = prepare(undefined, true);
   #width = 0;
   #drawnAt = 0;
   #window: Window = { from: 0, to: 1 };
@@ -82,14 +83,17 @@ export class ChartGroup {
 
   update(state: State): void {
     const held = shownHeld(state);
-    if (this.#state === undefined || held !== this.#held) this.#prepared = prepare(held);
+    const loading = isLoading(state);
+    const isOther = held !== this.#held || loading !== this.#loading;
+    if (isOther) this.#prepared = prepare(held, loading);
     const isNews =
       this.#state === undefined ||
-      held !== this.#held ||
+      isOther ||
       DRAWN.some((part) => state[part] !== this.#state?.[part]) ||
       shownCollector(state)?.silent_since !== shownCollector(this.#state)?.silent_since;
     this.#state = state;
     this.#held = held;
+    this.#loading = loading;
     // Time alone moves what is shown by a pixel now and then.
     const pixel = (this.#window.to - this.#window.from) / Math.max(1, this.#width);
     if (isNews || serverNow() - this.#drawnAt >= pixel) this.#redraw();
@@ -112,9 +116,17 @@ export class ChartGroup {
     const gaps = [...gapSpans(state.gaps, this.#window), ...this.#silence(state)];
     const idle = this.#held === undefined ? [] : idleSpans(this.#held, gaps);
     const lanes: Lane[] = [
-      { name: 'Producer', spans: states, empty: 'its state is not known' },
-      { name: 'Gaps', spans: [...idle, ...gaps], empty: 'none' },
-      { name: 'Late', spans: late, empty: 'all came in time' },
+      {
+        name: 'Producer',
+        spans: states,
+        empty: this.#loading ? 'loading' : 'its state is not known',
+      },
+      {
+        name: 'Gaps',
+        spans: [...idle, ...gaps],
+        empty: state.gaps === undefined ? 'loading' : 'none',
+      },
+      { name: 'Late', spans: late, empty: this.#loading ? 'loading' : 'all came in time' },
     ];
     if (state.lab != null) {
       lanes.unshift({ name: 'Link', spans: faults, empty: 'whole all the time' });

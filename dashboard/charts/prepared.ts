@@ -18,15 +18,17 @@ export interface Prepared {
 }
 
 const NO_VALUES = 'no values in this time';
+const LOADING = 'loading …';
 
-/** Undefined: nothing is held yet; the charts are there, and empty. */
-export function prepare(held: Held | undefined): Prepared {
+/** `loading`: more may come; what is not there yet is not said to be nowhere. */
+export function prepare(held: Held | undefined, loading: boolean): Prepared {
   const { columns, width } = held ?? { columns: [], width: 1_000 };
   return {
     charts: chartsOf(columns).map((spec) => {
       const own = columns.filter(({ metric }) => spec.metrics.includes(metric));
       // Where there is nothing at all, nobody knows what a collector's samples tell.
-      const empty = columns.length === 0 ? NO_VALUES : (spec.empty ?? NO_VALUES);
+      const nothing = columns.length === 0 ? NO_VALUES : (spec.empty ?? NO_VALUES);
+      const empty = loading ? LOADING : nothing;
       return { spec, lines: spec.lines(own, width), limit: spec.limit?.(own), empty };
     }),
     states: stateSpans(columns, width),
