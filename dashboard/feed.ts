@@ -5,9 +5,10 @@
  * sees the page nothing is.
  */
 
-import type { Link } from './answers.ts';
+import type { Collector, Link } from './answers.ts';
 import { metricsOf } from './charts/specs.ts';
 import { serverNow, setClock } from './clock.ts';
+import { firstOf } from './collector-order.ts';
 import { type Held, heldOf, mergeTail } from './columns.ts';
 import { EventFeed, type Stored } from './events.ts';
 import { isLive, type Window, windowOf } from './range.ts';
@@ -226,11 +227,18 @@ export class Feed {
     const answer = await askCollectors().finally(() => clearTimeout(impatience));
     setClock(timeOf(answer.as_of));
     const before = shownCollector(this.#store.state);
-    this.#store.set({ asOf: timeOf(answer.as_of), collectors: answer.collectors });
+    const { collectors } = answer;
+    this.#store.set({ asOf: timeOf(answer.as_of), collectors, first: this.#firstOf(collectors) });
     const now = shownCollector(this.#store.state);
     if (now?.collector !== before?.collector) return this.onView();
     const isNews = now?.newest?.seq !== before?.newest?.seq;
     if (isNews && this.#eventsOpen && Date.now() - this.#heardAt > DEAF_MS) this.#reopen();
+  }
+
+  /** The same as before, as long as there is such a one. */
+  #firstOf(collectors: readonly Collector[]): string | undefined {
+    const { first } = this.#store.state;
+    return collectors.some(({ collector }) => collector === first) ? first : firstOf(collectors);
   }
 
   async #askAudit(): Promise<void> {

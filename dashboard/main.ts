@@ -33,6 +33,7 @@ const store = new Store({
   connection: { kind: 'connecting' },
   asOf: undefined,
   collectors: undefined,
+  first: undefined,
   audits: new Map(),
   lab: undefined,
   ...NOTHING_KNOWN,

@@ -29,6 +29,8 @@ export interface State {
   /** By the server's clock; undefined until it has answered. */
   readonly asOf: number | undefined;
   readonly collectors: readonly Collector[] | undefined;
+  /** The collector that is shown to who has chosen none; it stays while others come and go. */
+  readonly first: string | undefined;
   readonly audits: ReadonlyMap<string, Audit>;
   readonly gaps: GapsAnswer | undefined;
   /** Undefined: not known yet. null: there is none. */
@@ -79,12 +81,9 @@ export function isAway({ connection }: Pick<State, 'connection'>): boolean {
   return connection.kind === 'away';
 }
 
-/** The collector that is shown: the chosen one, or the first that there is. */
-export function shownId({
-  view,
-  collectors,
-}: Pick<State, 'view' | 'collectors'>): string | undefined {
-  return view.collector ?? collectors?.[0]?.collector;
+/** The collector that is shown: the chosen one, or the first. */
+export function shownId({ view, first }: Pick<State, 'view' | 'first'>): string | undefined {
+  return view.collector ?? first;
 }
 
 /** Whether nothing is known yet of the series of what is shown: neither values nor that there are none. */

@@ -9,6 +9,7 @@ import { knownCount } from '../known.ts';
 import { isAway, type State, shownCollector, shownId } from '../state.ts';
 import { clockText, SECOND, timeOf } from '../time.ts';
 import { countText, NO_VALUE, shortCountText, valueText } from '../units.ts';
+import { showId } from './id.ts';
 
 const MEANINGS: Readonly<Record<Fate, string>> = {
   stored: 'in the store, each once',
@@ -56,7 +57,7 @@ export class AuditBar {
 
   update(state: State): void {
     const id = shownId(state);
-    setText(this.#id, id ?? 'No collector');
+    showId(this.#id, id ?? 'No collector');
     const collector = shownCollector(state);
     const stale = isAway(state);
     setAttribute(this.element, 'data-stale', stale ? '' : undefined);

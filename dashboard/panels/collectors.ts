@@ -1,11 +1,13 @@
 /** Who there is: each collector a link to it, with what one wants to see at a glance. */
 import type { Audit, Collector } from '../answers.ts';
 import { serverNow } from '../clock.ts';
+import { isAtRest } from '../collector-order.ts';
 import { h, setAttribute, setText } from '../dom.ts';
 import { isAway, type State, shownId } from '../state.ts';
 import { clockText, durationText, SECOND, timeOf } from '../time.ts';
 import { shortCountText, valueText } from '../units.ts';
 import { searchOf } from '../url-state.ts';
+import { showId } from './id.ts';
 
 /** With more than this one wants to search. */
 const SEARCH_FROM = 9;
@@ -21,6 +23,14 @@ interface Row {
 export class CollectorList {
   readonly element: HTMLElement;
   readonly #list = h('ul');
+  readonly #resting = h('ul');
+  readonly #restingCount = h('summary', { class: 'quiet' });
+  readonly #rest = h(
+    'details',
+    { class: 'resting', hidden: true },
+    this.#restingCount,
+    this.#resting,
+  );
   readonly #search = h('input', {
     type: 'search',
     placeholder: 'Find a collector',
@@ -30,13 +40,15 @@ export class CollectorList {
   readonly #details = h('details', { class: 'collectors' });
   readonly #count = h('span', { class: 'quiet' });
   #rows: ReadonlyMap<string, Row> = new Map();
+  #arranged = '';
   readonly #onChoose: (collector: string) => void;
 
   /** `onChoose` is told of a plain click; a link opens elsewhere as links do. */
   constructor(onChoose: (collector: string) => void) {
     this.#onChoose = onChoose;
     const title = h('summary', {}, h('h2', {}, 'Collectors'), ' ', this.#count);
-    this.#details.append(title, this.#search, this.#list);
+    const lists = h('div', { class: 'lists' }, this.#list, this.#rest);
+    this.#details.append(title, this.#search, lists);
     this.element = h('nav', { 'aria-label': 'Collectors' }, this.#details);
     // Where there is room it is always open (the style sheet hides the mark).
     const wide = matchMedia('(min-width: 60rem)');
@@ -53,7 +65,12 @@ export class CollectorList {
     const shown = shownId(state);
     setText(this.#count, collectors.length === 0 ? '' : String(collectors.length));
     this.#search.hidden = collectors.length < SEARCH_FROM;
-    this.#arrange(collectors.map(({ collector }) => collector));
+    const isResting = (one: Collector) =>
+      one.collector !== shown && isAtRest(one, audits.get(one.collector), serverNow());
+    this.#arrange(
+      collectors.filter((one) => !isResting(one)).map(({ collector }) => collector),
+      collectors.filter(isResting).map(({ collector }) => collector),
+    );
     for (const collector of collectors) {
       const id = collector.collector;
       const row = this.#rows.get(id);
@@ -65,16 +82,19 @@ export class CollectorList {
   }
 
   /** In the server's order, and none that a server with another store does not know. */
-  #arrange(ids: readonly string[]): void {
-    if (ids.length === this.#rows.size && ids.every((id) => this.#rows.has(id))) return;
-    const rows = ids.map((id) => [id, this.#rows.get(id) ?? this.#make(id)] as const);
-    this.#rows = new Map(rows);
-    // What stands in its place is not touched: it may have the focus.
-    for (const [i, [, { item }]] of rows.entries()) {
-      const there = this.#list.children[i] ?? null;
-      if (there !== item) this.#list.insertBefore(item, there);
-    }
-    while (this.#list.childElementCount > rows.length) this.#list.lastElementChild?.remove();
+  #arrange(present: readonly string[], resting: readonly string[]): void {
+    const arranged = JSON.stringify([present, resting]);
+    if (arranged === this.#arranged) return;
+    this.#arranged = arranged;
+    const rows = new Map(
+      [...present, ...resting].map((id) => [id, this.#rows.get(id) ?? this.#make(id)] as const),
+    );
+    this.#rows = rows;
+    const itemsOf = (ids: readonly string[]) => ids.flatMap((id) => rows.get(id)?.item ?? []);
+    fill(this.#list, itemsOf(present));
+    fill(this.#resting, itemsOf(resting));
+    setText(this.#restingCount, `${resting.length} silent for long`);
+    this.#rest.hidden = resting.length === 0;
     this.#filter();
   }
 
@@ -84,12 +104,9 @@ export class CollectorList {
       h('span', { class: 'lag' }),
       h('span', { class: 'open' }),
     ];
-    const link = h(
-      'a',
-      {},
-      h('span', { class: 'id' }, id),
-      h('span', { class: 'facts' }, state, lag, open),
-    );
+    const name = h('span', { class: 'id' });
+    showId(name, id);
+    const link = h('a', {}, name, h('span', { class: 'facts' }, state, lag, open));
     link.addEventListener('click', (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
       event.preventDefault();
@@ -99,9 +116,20 @@ export class CollectorList {
   }
 
   #filter(): void {
+    // Who searches means all of them.
+    if (this.#search.value !== '') this.#rest.open = true;
     const wanted = this.#search.value.toLowerCase();
     for (const [id, { item }] of this.#rows) item.hidden = !id.toLowerCase().includes(wanted);
   }
+}
+
+/** What stands in its place is not touched: it may have the focus. */
+function fill(list: HTMLElement, items: readonly HTMLElement[]): void {
+  for (const [i, item] of items.entries()) {
+    const there = list.children[i] ?? null;
+    if (there !== item) list.insertBefore(item, there);
+  }
+  while (list.childElementCount > items.length) list.lastElementChild?.remove();
 }
 
 /** `stale`: nobody knows whether it is still so. */
