@@ -162,7 +162,8 @@ function liveStory(state: State, { collector, newest, waiting }: Collector): Sto
   }
   if (state.lacks.length > 0) {
     return {
-      kind: 'lacking',
+      // Once may be a busy machine, or a probe that is read once in so many samples.
+      kind: state.lacks.some(({ count }) => count > 1) ? 'lacking' : 'quiet',
       head: 'Some values are missing from the samples.',
       text: `${sentence(lacksText(state.lacks))} All else comes in as it is captured.${filled}`,
     };
