@@ -66,6 +66,13 @@ function list(id, pairs) {
   for (const [i, [, value]] of pairs.entries()) setText(values[i], value);
 }
 
+/** What the state's name means: Recovering comes between all failures, and is no healing yet. */
+const STATE_WORDS = {
+  Ready: 'connected to the server',
+  Backoff: 'waiting before the next try',
+  Recovering: 'trying to reach the server',
+};
+
 function storyOf({ state, last_error, queue }) {
   if (queue.disk_full) {
     return 'The disk under the queue is full: make room. Samples wait in memory until there is some.';
@@ -87,7 +94,8 @@ function show(status) {
   document.title = `${collector} – Holdfast collector`;
   setText(element('state'), state);
   element('state').dataset.state = state;
-  setText(element('since'), `since ${clock(since)}`);
+  const words = STATE_WORDS[state];
+  setText(element('since'), `${words === undefined ? '' : `${words}, `}since ${clock(since)}`);
   nextRetryAt = next_retry_at === null ? null : Date.parse(next_retry_at);
   attempts = status.attempt;
   showRetry();
