@@ -17,6 +17,9 @@ const SLOWNESS = [
   { name: '3 s, 4 kB/s', latency_ms: 3_000, rate_kbps: 4 },
 ] as const;
 
+const RESTORE =
+  'The link is whole again. The collector finds back by itself, and what waited on its disk fills in the gap.';
+
 export class LinkPanel {
   readonly element: HTMLElement;
   readonly #onChanged: (link: Link) => void;
@@ -29,8 +32,12 @@ export class LinkPanel {
     { 'aria-label': 'How slow' },
     ...SLOWNESS.map(({ name }, i) => h('option', { value: String(i) }, name)),
   );
-  readonly #buttons: HTMLButtonElement[] = [];
+  readonly #buttons: { readonly name: string; readonly button: HTMLButtonElement }[] = [];
+  readonly #restoreText = h('span', {}, RESTORE);
   #busy = false;
+  /** Nobody carries out what is ordered of a server that does not answer. */
+  #mayAct = true;
+  #isWhole = false;
 
   /** `onChanged` is told how the link is after an act. */
   constructor(onChanged: (link: Link) => void) {
@@ -57,11 +64,7 @@ export class LinkPanel {
         'Everything takes that much longer, both ways, and no more than that gets through. Frames come late; none is lost. Restore heals it.',
         this.#slowness,
       ),
-      this.#act(
-        'Restore',
-        () => ({ action: 'restore' }),
-        'The link is whole again. The collector finds back by itself, and what waited on its disk fills in the gap.',
-      ),
+      this.#act('Restore', () => ({ action: 'restore' }), this.#restoreText),
       this.#told,
       commandList(),
     );
@@ -81,19 +84,25 @@ export class LinkPanel {
     const told = [`${linkWord(lab.link)} since ${clockText(timeOf(since), serverNow())}`];
     if (details.length > 0) told.push(detailsText(details));
     setText(this.#details, `${away ? 'last known: ' : ''}${error ?? told.join(' · ')}`);
-    for (const button of this.#buttons) button.disabled = this.#busy || away;
+    this.#mayAct = !away;
+    this.#isWhole = lab.link.state === 'whole';
+    setText(
+      this.#restoreText,
+      this.#isWhole ? 'The link is whole: there is nothing to restore.' : RESTORE,
+    );
+    this.#enable();
   }
 
   #act(
     name: string,
     action: () => LinkAction,
-    sentence: string,
+    sentence: Node | string,
     choice?: HTMLElement,
   ): HTMLElement {
     const id = `act-${name.toLowerCase()}`;
     const button = h('button', { type: 'button', 'aria-describedby': id }, name);
     button.addEventListener('click', () => void this.#do(name, action()));
-    this.#buttons.push(button);
+    this.#buttons.push({ name, button });
     return h(
       'div',
       { class: 'act' },
@@ -105,7 +114,7 @@ export class LinkPanel {
   async #do(name: string, action: LinkAction): Promise<void> {
     this.#busy = true;
     setText(this.#told, '');
-    for (const button of this.#buttons) button.disabled = true;
+    this.#enable();
     try {
       this.#onChanged(await changeLink(action));
     } catch (error) {
@@ -116,7 +125,13 @@ export class LinkPanel {
       setText(this.#told, `${outcome}: ${error.message}`);
     } finally {
       this.#busy = false;
-      for (const button of this.#buttons) button.disabled = false;
+      this.#enable();
+    }
+  }
+
+  #enable(): void {
+    for (const { name, button } of this.#buttons) {
+      button.disabled = this.#busy || !this.#mayAct || (name === 'Restore' && this.#isWhole);
     }
   }
 
