@@ -207,8 +207,12 @@ export class ChartGroup {
     const now = serverNow();
     const width = this.#held?.width;
     const bucket =
-      width === undefined ? '' : `, a point for each ${valueText(width / SECOND, 's')}`;
-    const follows = isLive(this.#state?.view.range ?? FIRST_RANGE) ? ', follows now' : '';
+      width === undefined
+        ? ''
+        : `, ${unbroken(`a point for each ${valueText(width / SECOND, 's')}`)}`;
+    const follows = isLive(this.#state?.view.range ?? FIRST_RANGE)
+      ? `, ${unbroken('follows now')}`
+      : '';
     return `${clockText(from, now)} – ${clockText(to, now)}${follows}${bucket}`;
   }
 
@@ -300,4 +304,9 @@ export class ChartGroup {
         return undefined;
     }
   }
+}
+
+/** Where a line breaks, it breaks between what is said. */
+function unbroken(text: string): string {
+  return text.replaceAll(' ', '\u00a0');
 }
