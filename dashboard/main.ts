@@ -43,6 +43,13 @@ const feed = new Feed(store);
 /** Where one goes back to from a closer look. */
 let home: Range = isLive(store.state.view.range) ? store.state.view.range : FIRST_RANGE;
 
+/** What makes no sense in the address is not shown, so it does not stay there either. */
+function settleAddress(): void {
+  const search = searchOf(store.state.view);
+  if (location.search === search) return;
+  history.replaceState(null, '', `${location.pathname}${search}${location.hash}`);
+}
+
 function show(view: View): void {
   history.pushState(null, '', searchOf(view) || location.pathname);
   look(view);
@@ -114,8 +121,12 @@ function titleOf(state: State): string {
   return id === undefined ? 'Holdfast' : `${id} – Holdfast`;
 }
 
-window.addEventListener('popstate', () => look(viewOf(location.search)));
+window.addEventListener('popstate', () => {
+  look(viewOf(location.search));
+  settleAddress();
+});
 setInterval(() => {
   if (!document.hidden) store.set({});
 }, TICK_MS);
+settleAddress();
 feed.start();

@@ -28,10 +28,12 @@ export function rfc3339(time: number): string {
   return new Date(time).toISOString();
 }
 
-/** `14:03:04`, with the date before it where that is not the day of `now`. */
+/** `14:03:04`, with the date before it where that is not the day of `now`, and its year if need be. */
 export function clockText(time: number, now: number): string {
   const clock = ofDay(time);
-  return isSameDay(time, now) ? clock : `${dateText(time)}, ${clock}`;
+  if (isSameDay(time, now)) return clock;
+  const [year, thisYear] = [time, now].map((each) => new Date(each).getFullYear());
+  return `${dateText(time)}${year === thisYear ? '' : ` ${year}`}, ${clock}`;
 }
 
 /** `2026-11-26 13:03:04.512 UTC`. */

@@ -106,3 +106,9 @@ test('what probes could not tell is said, and not that all is well', async () =>
   await story(page, /Probe cpu: deadline of 800 ms passed\./).waitFor();
   await picture('lacking', page);
 });
+
+test('a range that cannot be does not stay in the address', async () => {
+  const page = await stage.openPage({ at: '/?range=banana' });
+  await chart(page, 'CPU').waitFor();
+  expect(new URL(page.url()).search).toBe('');
+});

@@ -58,6 +58,7 @@ describe('moments', () => {
   test('are of the day, unless it is another one', () => {
     expect(clockText(noon, noon + 60_000)).toBe('12:00:05');
     expect(clockText(noon, noon + 86_400_000)).toBe('26 Nov, 12:00:05');
+    expect(clockText(noon, noon + 60 * 86_400_000)).toBe('26 Nov 2026, 12:00:05');
   });
 
   test('have their UTC', () => {
