@@ -17,7 +17,7 @@ export type Connection =
   | { readonly kind: 'away'; readonly since: number; readonly reason: string };
 
 /** What is held of a collector's series, and for which range it was asked. */
-export interface HeldFor {
+interface HeldFor {
   readonly collector: string;
   readonly range: Range;
   readonly data: Held;
