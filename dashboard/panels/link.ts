@@ -20,6 +20,10 @@ const SLOWNESS = [
 const RESTORE =
   'The link is whole again. The collector finds back by itself, and what waited on its disk fills in the gap.';
 
+/** As long as the other: nothing below moves. */
+const NOTHING_TO_RESTORE =
+  'Nothing to restore: the link is whole. After a fault the collector finds back by itself, and what waited on its disk fills in the gap.';
+
 export class LinkPanel {
   readonly element: HTMLElement;
   readonly #onChanged: (link: Link) => void;
@@ -85,11 +89,8 @@ export class LinkPanel {
     if (details.length > 0) told.push(detailsText(details));
     setText(this.#details, `${away ? 'last known: ' : ''}${error ?? told.join(' · ')}`);
     this.#mayAct = !away;
-    this.#isWhole = lab.link.state === 'whole';
-    setText(
-      this.#restoreText,
-      this.#isWhole ? 'The link is whole: there is nothing to restore.' : RESTORE,
-    );
+    this.#isWhole = seen.state === 'whole';
+    setText(this.#restoreText, this.#isWhole ? NOTHING_TO_RESTORE : RESTORE);
     this.#enable();
   }
 
