@@ -3,6 +3,8 @@
  * says so in the sample. Pure; what comes in is a payload from anywhere.
  */
 
+import { plural } from './units.ts';
+
 /** A probe that told nothing, or not all, in so many of the samples looked at. */
 export interface Lack {
   readonly probe: string;
@@ -37,14 +39,21 @@ export function lacksOf(payloads: readonly unknown[]): Lack[] {
   return [...lacks.values()];
 }
 
-/** `probe cpu: deadline of 800 ms passed (4 of the last 5 samples)`; the same reason is said once. */
+/**
+ * `probe cpu: deadline of 800 ms passed (4 of the last 5 samples); 2 other probes too`: the reason that
+ * is given most. There is one lack at least.
+ */
 export function lacksText(lacks: readonly Lack[]): string {
   const reasons = new Map<string, Lack[]>();
   for (const lack of lacks) {
     const reason = JSON.stringify([lack.error, lack.count, lack.of]);
     reasons.set(reason, [...(reasons.get(reason) ?? []), lack]);
   }
-  return [...reasons.values()].map(reasonText).join('; ');
+  const [most = [], ...others] = [...reasons.values()].sort(
+    ([a], [b]) => (b?.count ?? 0) - (a?.count ?? 0),
+  );
+  const rest = others.flat().length;
+  return `${reasonText(most)}${rest === 0 ? '' : `; ${plural(rest, 'other probe')} too`}`;
 }
 
 function reasonText(lacks: readonly Lack[]): string {

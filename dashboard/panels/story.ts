@@ -165,7 +165,7 @@ function liveStory(state: State, { collector, newest, waiting }: Collector): Sto
       // Once may be a busy machine, or a probe that is read once in so many samples.
       kind: state.lacks.some(({ count }) => count > 1) ? 'lacking' : 'quiet',
       head: 'Some values are missing from the samples.',
-      text: `${sentence(lacksText(state.lacks))} All else comes in as it is captured.${filled}`,
+      text: sentence(lacksText(state.lacks)),
     };
   }
   const gone = (totals?.declared ?? 0) + (totals?.rejected ?? 0);

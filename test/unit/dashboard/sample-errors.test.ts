@@ -10,7 +10,6 @@ describe('what the newest samples lack', () => {
   test('is nothing where all probes told', () => {
     expect(lacksOf([sample(), sample()])).toEqual([]);
     expect(lacksOf([])).toEqual([]);
-    expect(lacksText([])).toBe('');
   });
 
   test('is said once, with its newest reason, and how often', () => {
@@ -24,6 +23,13 @@ describe('what the newest samples lack', () => {
     expect(lacksText(lacksOf([sample(cpu, memory)]))).toBe(
       'probes cpu, memory: deadline of 800 ms passed',
     );
+  });
+
+  test('for several reasons is said with the one that is given most', () => {
+    const hung = { probe: 'disk', error: 'still hangs' };
+    const lacks = lacksOf([sample(cpu, memory, hung), sample(hung)]);
+    expect(lacksText(lacks)).toBe('probe disk: still hangs; 2 other probes too');
+    expect(lacksText(lacks.slice(1))).toContain('; 1 other probe too');
   });
 
   test('is not taken from what is no sample', () => {
