@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { InForce } from '#lab/ground/ground.ts';
+import type { CallFault, InForce } from '#lab/ground/ground.ts';
 import type { CollectorStatus } from '../observe/observer.ts';
 import { waitUntil } from '../observe/wait.ts';
 import { between, kindOf, oneOf, whole } from './arguments.ts';
@@ -20,6 +20,9 @@ type Disk = (typeof DISKS)[number];
 /** Calls that must have gone wrong for it to count. */
 const WRONG_CALLS = 3;
 const SLOW_CALLS = 5;
+/** Aims at a file that is taken by another. */
+const TRIES_MAX = 5;
+const CALLS = { write: ['pwrite64', 'write'], sync: ['fdatasync', 'fsync'] } as const;
 /** Acked in spite of slow syncs. */
 const ACKED_FRAMES = 20;
 
@@ -39,12 +42,29 @@ async function fileOf(
   return lastJson<{ file: string }>(await runScript(service, NEWEST_SEGMENT, [folder])).file;
 }
 
+/** Which calls on which disk go wrong, and how. */
+interface Aim extends Omit<CallFault, 'path'> {
+  readonly target: Disk;
+  /** Of the store this file, not its log. */
+  readonly ofStore?: string | undefined;
+}
+
 /** A fault by strace, between being put in force and being lifted. */
 class Wrong {
   #inForce: InForce | undefined;
 
-  async begin(inForce: Promise<InForce>): Promise<void> {
-    this.#inForce = await inForce;
+  /**
+   * Puts it in force on the file that takes what is new. While strace is being attached, which takes
+   * seconds on a busy machine, the source may have begun another one: then it aims anew.
+   */
+  async begin(scene: Scene, { target, ofStore, ...call }: Aim): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      const path = await fileOf(scene, target, ofStore);
+      this.#inForce = await scene.ground.service(target).failCalls({ ...call, path });
+      if (tries === TRIES_MAX || (await fileOf(scene, target, ofStore)) === path) return;
+      if (this.#count() > 0) return;
+      await this.#inForce.lift();
+    }
   }
 
   async reaches(count: number, { signal }: Scene): Promise<number> {
@@ -80,10 +100,7 @@ const diskFull = kindOf<{ target: Disk }>({
       outage: target === 'server',
       needsFlow: true,
       inject: async (scene) => {
-        const path = await fileOf(scene, target);
-        const calls = ['pwrite64', 'write'] as const;
-        const service = scene.ground.service(target);
-        await wrong.begin(service.failCalls({ path, calls, how: { error: 'ENOSPC' } }));
+        await wrong.begin(scene, { target, calls: CALLS.write, how: { error: 'ENOSPC' } });
       },
       effect: async (scene) => {
         const count = await wrong.reaches(WRONG_CALLS, scene);
@@ -124,11 +141,7 @@ const slowSync = kindOf<{ target: Disk; delay_ms: number }>({
       target,
       outage: false,
       inject: async (scene) => {
-        const path = await fileOf(scene, target);
-        const calls = ['fdatasync', 'fsync'] as const;
-        await wrong.begin(
-          scene.ground.service(target).failCalls({ path, calls, how: { delayMs } }),
-        );
+        await wrong.begin(scene, { target, calls: CALLS.sync, how: { delayMs } });
       },
       effect: async (scene) => {
         const { observer } = scene;
@@ -147,7 +160,6 @@ const slowSync = kindOf<{ target: Disk; delay_ms: number }>({
   },
 });
 
-const CALLS = { write: ['pwrite64', 'write'], sync: ['fdatasync', 'fsync'] } as const;
 const CALL_NAMES = ['write', 'sync'] as const;
 /** The exit code of a program that ends itself. */
 const OWN_END = 1;
@@ -188,9 +200,8 @@ const diskError = kindOf<z.output<typeof diskErrorArguments>>({
         const service = scene.ground.service(target);
         ({ generation } = await service.state());
         known = service.exits.length;
-        const path = await fileOf(scene, target, file === 'log' ? undefined : STORE_FILE);
-        const calls = CALLS[call];
-        await wrong.begin(service.failCalls({ path, calls, how: { error: 'EIO' } }));
+        const ofStore = file === 'log' ? undefined : STORE_FILE;
+        await wrong.begin(scene, { target, ofStore, calls: CALLS[call], how: { error: 'EIO' } });
       },
       effect: async (scene) => {
         await wrong.reaches(1, scene);
