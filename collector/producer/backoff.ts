@@ -4,8 +4,15 @@
  */
 import type { LinkError } from './link-error.ts';
 
-/** The wait that doubles with each attempt, in milliseconds. */
+/** The wait that grows with each attempt, in milliseconds. */
 const BASE_MS = 50;
+/**
+ * By how much, where few collectors share a server: with full jitter a wait is then a quarter of the
+ * outage so far, half of it at most, and 50 ms. Doubling waits as long as the outage was, and sleeps
+ * through a link that is up for half a second only.
+ */
+const GROWTH = 1.25;
+const GROWTH_OF_FLEET = 2;
 /** A permanent failure heals when the other side is mended: look now and then. */
 const PERMANENT_MS = 30_000;
 /** A server may ask for longer caps and waits than this; it doesn't get them. */
@@ -34,8 +41,8 @@ export function clampPace(pace: Pace): Pace {
  * Milliseconds until the next dial.
  *
  * `attempt` counts the failures since the link last did its work: 1 is the first. That one waits
- * only the spread; from the second on the wait doubles up to the cap, with full jitter (a random
- * part of the whole), which desynchronises a fleet best for the fewest dials (Brooker, "Exponential
+ * only the spread; from the second on the wait grows by a quarter up to the cap, with full jitter (a
+ * random part of the whole), which desynchronises best for the fewest dials (Brooker, "Exponential
  * Backoff And Jitter", AWS 2015). A fleet that was told to spread does so with each dial: its next
  * ones wait twice as long, and half of that at least, so that they don't fall into the first ones.
  */
@@ -53,8 +60,12 @@ export function backoffMs(
   if (asked > 0) return asked + random() * Math.min(asked, pace.capMs);
   if (error.retry === 'permanent') return PERMANENT_MS * (0.5 + random() / 2);
   if (attempt <= 1) return random() * pace.spreadMs;
-  const doubledMs = BASE_MS * 2 ** Math.min(attempt - 2, 20);
-  if (pace.spreadMs === 0) return random() * Math.min(pace.capMs, doubledMs);
-  const fleetMs = Math.min(pace.capMs, Math.max(doubledMs, 2 * pace.spreadMs));
+  if (pace.spreadMs === 0) return random() * Math.min(pace.capMs, grownMs(GROWTH, attempt));
+  const grown = Math.max(grownMs(GROWTH_OF_FLEET, attempt), 2 * pace.spreadMs);
+  const fleetMs = Math.min(pace.capMs, grown);
   return fleetMs * (0.5 + random() / 2);
+}
+
+function grownMs(growth: number, attempt: number): number {
+  return BASE_MS * growth ** (attempt - 2);
 }

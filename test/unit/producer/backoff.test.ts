@@ -80,6 +80,22 @@ test.each([100, 1_000, 5_000])('a fleet of %i dials about 500 times a second at 
   expect(dials.length / (DOWN_MS / 1_000)).toBeLessThan(520);
 });
 
+test('fifty collectors, which need no spread, dial no more often', () => {
+  expect(busiestSecond(dialsOf(50))).toBeLessThanOrEqual(600);
+});
+
+test('a link that is up for half a second after half a second is not slept through', () => {
+  const pace = paceOf(1);
+  for (let seed = 1; seed <= 1_000; seed += 1) {
+    const random = generator(seed);
+    let at = 0;
+    for (let attempt = 1; at < 500; attempt += 1) {
+      at += backoffMs(attempt, REFUSED, false, pace, random);
+    }
+    expect(at, `seed ${seed}`).toBeLessThan(1_000);
+  }
+});
+
 test('a fleet of a thousand has dialled within 4 s of whenever its server is back', () => {
   const dials = dialsOf(1_000);
   const { retryCapMs } = termsFor(1_000, { payloadBytesMax: 1, windowBytes: 1 });

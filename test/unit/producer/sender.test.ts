@@ -542,11 +542,12 @@ describe('backoff', () => {
     return waits;
   }
 
-  test('doubles with full jitter up to the cap', () => {
+  test('grows by a quarter with full jitter up to the cap', () => {
     const rig = new Rig();
     rig.random = 0.999;
-    const waits = failures(rig, 12).map(Math.round);
-    expect(waits).toEqual([0, 50, 100, 200, 400, 799, 999, 999, 999, 999, 999, 999]);
+    const waits = failures(rig, 18).map(Math.round);
+    expect(waits.slice(0, 8)).toEqual([0, 50, 62, 78, 98, 122, 152, 191]);
+    expect(waits.slice(8)).toEqual([238, 298, 372, 465, 581, 727, 909, 999, 999, 999]);
     rig.random = 0;
     expect(failures(rig, 1)).toEqual([0]);
   });
