@@ -76,7 +76,7 @@ export class Collector {
       `status at http://${urlHost(statusHost)}:${this.#http.port}/`,
     );
     await this.#openProducer();
-    this.#probes = await openHostProbes();
+    this.#probes = openHostProbes();
     if (this.#stopping) return;
     this.#startSampler(this.#probes);
   }

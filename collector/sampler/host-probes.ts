@@ -2,11 +2,12 @@
 import type { Probe } from './probe.ts';
 import { ProbeThread } from './probe-thread.ts';
 import { whereWeRun } from './probes/cgroup.ts';
+import { CpuReader } from './probes/cpu.ts';
 import { readLoad, readProcess, readResource, readUptime } from './probes/system.ts';
 import type { Resource } from './sample.ts';
 
-/** What priming may take; it is a comfort of the first sample, not worth a late start. */
-const PRIME_DEADLINE_MS = 2_000;
+/** The least time between two readings of the CPUs, whose counters move in steps of 10 ms. */
+const CPU_PERIOD_MS = 1_000;
 
 export interface HostProbes {
   readonly resource: Resource;
@@ -15,18 +16,14 @@ export interface HostProbes {
   close(): void;
 }
 
-/** Resolves when the probes are warm, or after two seconds. */
-export async function openHostProbes(): Promise<HostProbes> {
+export function openHostProbes(): HostProbes {
   const scope = whereWeRun();
   const thread = new ProbeThread(scope);
-  await Promise.race([
-    // What stands in the way shows in the samples' errors.
-    thread.prime().catch(() => undefined),
-    new Promise((resolve) => setTimeout(resolve, PRIME_DEADLINE_MS).unref()),
-  ]);
+  const cpu = new CpuReader();
   return {
     resource: readResource(scope),
     probes: [
+      { name: 'cpu', periodMs: CPU_PERIOD_MS, read: async () => cpu.read() },
       ...thread.probes,
       { name: 'load', periodMs: 0, read: async () => readLoad() },
       { name: 'uptime', periodMs: 0, read: async () => readUptime() },

@@ -12,7 +12,6 @@ import type { Metric, Scope } from './sample.ts';
 
 /** The least time between two readings in milliseconds; docs/metrics.md tells why. */
 const PERIODS_MS: Readonly<Record<RemoteProbe, number>> = {
-  cpu: 1_000,
   memory: 0,
   network: 5_000,
   disk: 5_000,
@@ -30,8 +29,10 @@ export class ProbeThread {
   #worker: Worker | undefined;
   #lastId = 0;
 
+  /** Starts the thread: by the first sample the library is loaded. */
   constructor(scope: Scope) {
     this.#scope = scope;
+    this.#worker = this.#start();
   }
 
   /** The probes to be read over this thread. */
@@ -43,17 +44,12 @@ export class ProbeThread {
     }));
   }
 
-  /** Takes the first CPU counters, about 0.5 s; so that the first sample has its shares. */
-  async prime(): Promise<void> {
-    await this.#ask('prime');
-  }
-
   /** Ends the thread. It is not waited for: a child that hangs would hold it. */
   close(): void {
     void this.#worker?.terminate();
   }
 
-  #ask(probe: RemoteProbe | 'prime'): Promise<readonly Metric[]> {
+  #ask(probe: RemoteProbe): Promise<readonly Metric[]> {
     this.#worker ??= this.#start();
     this.#lastId += 1;
     const question: ProbeQuestion = { id: this.#lastId, probe };

@@ -3,18 +3,17 @@
  * place in the process that may call the library, for its rates live in module state.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { primeCpu, readCpu } from './probes/cpu.ts';
 import { readDisk } from './probes/disk.ts';
 import { readFilesystem } from './probes/filesystem.ts';
 import { readMemory } from './probes/memory.ts';
 import { readNetwork } from './probes/network.ts';
 import type { Metric, Scope } from './sample.ts';
 
-export type RemoteProbe = 'cpu' | 'memory' | 'disk' | 'filesystem' | 'network';
+export type RemoteProbe = 'memory' | 'disk' | 'filesystem' | 'network';
 
 export interface ProbeQuestion {
   readonly id: number;
-  readonly probe: RemoteProbe | 'prime';
+  readonly probe: RemoteProbe;
 }
 
 export type ProbeAnswer =
@@ -24,11 +23,6 @@ export type ProbeAnswer =
 const scope = workerData as Scope;
 
 const READERS: Readonly<Record<ProbeQuestion['probe'], () => Promise<readonly Metric[]>>> = {
-  prime: async () => {
-    await primeCpu();
-    return [];
-  },
-  cpu: readCpu,
   memory: () => readMemory(scope),
   disk: readDisk,
   filesystem: readFilesystem,

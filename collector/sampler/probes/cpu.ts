@@ -1,50 +1,76 @@
 /**
- * CPU utilization. systeminformation keeps the previous counters itself, so nobody else in the
- * process may call `currentLoad`: two callers would halve each other's intervals.
+ * CPU utilization: shares of the time between two readings of the counters that Node itself gives.
  *
- * Shares are worked out here from the raw milliseconds, without its steal and guest columns: those
- * are clock ticks amid milliseconds, and guest time is in user time already.
+ * Not by systeminformation, whose shares come from the same counters: it starts a shell for each
+ * reading to add steal and guest time, as clock ticks amid milliseconds.
  */
-import { currentLoad, type Systeminformation } from 'systeminformation';
+import { type CpuInfo, cpus } from 'node:os';
 import { type Metric, metric } from '../sample.ts';
 
-/** Takes the first counters; later readings are shares of the time since the one before. */
-export async function primeCpu(): Promise<void> {
-  await currentLoad();
+/** Milliseconds since the machine's start, by what a CPU did with them. */
+export type CpuTimes = CpuInfo['times'];
+
+const MODES = {
+  user: 'user',
+  system: 'sys',
+  nice: 'nice',
+  interrupt: 'irq',
+  idle: 'idle',
+} as const;
+
+const NONE: CpuTimes = { user: 0, nice: 0, sys: 0, idle: 0, irq: 0 };
+
+/** Gives the shares of the time since it was last asked, or made. */
+export class CpuReader {
+  #times = timesNow();
+
+  read(): Metric[] {
+    const before = this.#times;
+    this.#times = timesNow();
+    return cpuMetrics(before, this.#times);
+  }
 }
 
-export async function readCpu(): Promise<Metric[]> {
-  return cpuMetrics(await currentLoad());
+function timesNow(): CpuTimes[] {
+  return cpus().map(({ times }) => times);
 }
 
-/** Exported for its arithmetic: the readings of all CPUs and of each. */
-export function cpuMetrics(load: Systeminformation.CurrentLoadData): Metric[] {
-  const modes = {
-    user: load.rawCurrentLoadUser,
-    system: load.rawCurrentLoadSystem,
-    nice: load.rawCurrentLoadNice,
-    interrupt: load.rawCurrentLoadIrq,
-    idle: load.rawCurrentLoadIdle,
-  };
-  const totalMs = Object.values(modes).reduce((sum, ms) => sum + ms, 0);
+/**
+ * Exported for its arithmetic: the readings of all CPUs and of each. One that was not there before
+ * counts from the next reading on.
+ */
+export function cpuMetrics(before: readonly CpuTimes[], after: readonly CpuTimes[]): Metric[] {
+  const spent = after.map((times, i) => add(times, before[i] ?? times, -1));
+  const all = spent.reduce((sum, one) => add(sum, one), NONE);
+  const totalMs = total(all);
   if (totalMs <= 0) throw new Error('the CPU counters did not move since the previous reading');
-  const metrics = [metric('system.cpu.utilization', 'host', clamp(1 - modes.idle / totalMs))];
-  for (const [mode, ms] of Object.entries(modes)) {
-    metrics.push(
-      metric('system.cpu.utilization', 'host', clamp(ms / totalMs), { 'cpu.mode': mode }),
-    );
-  }
-  for (const [index, cpu] of load.cpus.entries()) {
-    const busyMs = cpu.rawLoadUser + cpu.rawLoadSystem + cpu.rawLoadNice + cpu.rawLoadIrq;
-    const cpuMs = busyMs + cpu.rawLoadIdle;
-    if (cpuMs <= 0) continue;
-    metrics.push(
-      metric('system.cpu.utilization', 'host', clamp(busyMs / cpuMs), {
-        'cpu.logical_number': index,
-      }),
-    );
-  }
-  return metrics;
+  return [
+    metric('system.cpu.utilization', 'host', clamp(1 - all.idle / totalMs)),
+    ...Object.entries(MODES).map(([mode, key]) =>
+      metric('system.cpu.utilization', 'host', clamp(all[key] / totalMs), { 'cpu.mode': mode }),
+    ),
+    ...spent.flatMap((one, number) =>
+      total(one) <= 0
+        ? []
+        : metric('system.cpu.utilization', 'host', clamp(1 - one.idle / total(one)), {
+            'cpu.logical_number': number,
+          }),
+    ),
+  ];
+}
+
+function add(a: CpuTimes, b: CpuTimes, sign = 1): CpuTimes {
+  return {
+    user: a.user + sign * b.user,
+    nice: a.nice + sign * b.nice,
+    sys: a.sys + sign * b.sys,
+    idle: a.idle + sign * b.idle,
+    irq: a.irq + sign * b.irq,
+  };
+}
+
+function total({ user, nice, sys, idle, irq }: CpuTimes): number {
+  return user + nice + sys + idle + irq;
 }
 
 /** Idle counters can step back a little on a live kernel; a share outside 0 to 1 is noise. */

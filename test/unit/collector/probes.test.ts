@@ -1,10 +1,10 @@
 /** What the probes make of systeminformation's answers, traps included; and one real sample. */
 import { networkInterfaces } from 'node:os';
 import type { Systeminformation } from 'systeminformation';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { CATALOGUE, type MetricDefinition } from '#collector/sampler/catalogue.ts';
 import { type HostProbes, openHostProbes } from '#collector/sampler/host-probes.ts';
-import { cpuMetrics } from '#collector/sampler/probes/cpu.ts';
+import { type CpuTimes, cpuMetrics } from '#collector/sampler/probes/cpu.ts';
 import { filesystemMetrics } from '#collector/sampler/probes/filesystem.ts';
 import { networkMetrics } from '#collector/sampler/probes/network.ts';
 import type { Metric } from '#collector/sampler/sample.ts';
@@ -12,24 +12,14 @@ import type { Metric } from '#collector/sampler/sample.ts';
 const definitions: Readonly<Record<string, MetricDefinition>> = CATALOGUE;
 
 describe('cpu', () => {
-  const load = (idle: number, busy: number): Systeminformation.CurrentLoadData =>
-    ({
-      rawCurrentLoadUser: busy,
-      rawCurrentLoadSystem: busy,
-      rawCurrentLoadNice: 0,
-      rawCurrentLoadIrq: 0,
-      rawCurrentLoadIdle: idle,
-      // In clock ticks, ten times too small: must not count.
-      rawCurrentLoadSteal: 40,
-      rawCurrentLoadGuest: 40,
-      cpus: [
-        { rawLoadUser: busy, rawLoadSystem: 0, rawLoadNice: 0, rawLoadIrq: 0, rawLoadIdle: busy },
-        { rawLoadUser: 0, rawLoadSystem: 0, rawLoadNice: 0, rawLoadIrq: 0, rawLoadIdle: 0 },
-      ],
-    }) as unknown as Systeminformation.CurrentLoadData;
+  const times = (user: number, sys: number, idle: number): CpuTimes => {
+    return { user, sys, idle, nice: 0, irq: 0 };
+  };
+  const before = [times(1_000, 1_000, 1_000), times(2_000, 2_000, 2_000)];
 
   test('gives the busy share, each mode and each CPU whose counters moved', () => {
-    const values = cpuMetrics(load(1_500, 250)).map(({ value, attributes }) => [attributes, value]);
+    const after = [times(1_250, 1_250, 2_500), times(2_000, 2_000, 2_000)];
+    const values = cpuMetrics(before, after).map(({ value, attributes }) => [attributes, value]);
     expect(values).toEqual([
       [undefined, 0.25],
       [{ 'cpu.mode': 'user' }, 0.125],
@@ -37,19 +27,28 @@ describe('cpu', () => {
       [{ 'cpu.mode': 'nice' }, 0],
       [{ 'cpu.mode': 'interrupt' }, 0],
       [{ 'cpu.mode': 'idle' }, 0.75],
-      [{ 'cpu.logical_number': 0 }, 0.5],
+      [{ 'cpu.logical_number': 0 }, 0.25],
     ]);
   });
 
   test('a step back of the idle counter gives a share between 0 and 1', () => {
-    for (const { value } of cpuMetrics(load(-10, 250))) {
+    for (const { value } of cpuMetrics(before, [times(1_250, 1_250, 990)])) {
       expect(value).toBeGreaterThanOrEqual(0);
       expect(value).toBeLessThanOrEqual(1);
     }
   });
 
+  test('a CPU that comes later counts from its next reading on', () => {
+    const after = [times(1_500, 1_000, 1_500), times(9_000, 9_000, 9_000)];
+    const numbers = cpuMetrics(before.slice(0, 1), after).flatMap(
+      ({ attributes }) => attributes?.['cpu.logical_number'] ?? [],
+    );
+    expect(numbers).toEqual([0]);
+    expect(cpuMetrics(before.slice(0, 1), after)[0]?.value).toBe(0.5);
+  });
+
   test('counters that stand still are a failure, not an idle machine', () => {
-    expect(() => cpuMetrics(load(0, 0))).toThrow('did not move');
+    expect(() => cpuMetrics(before, before)).toThrow('did not move');
   });
 });
 
@@ -131,10 +130,12 @@ describe('on this machine', () => {
   const metrics = new Map<string, readonly Metric[]>();
 
   beforeAll(async () => {
-    host = await openHostProbes();
+    host = openHostProbes();
     for (const { name, read } of host.probes) {
+      // Its counters move every 10 ms.
+      if (name === 'cpu') await vi.waitFor(async () => metrics.set(name, await read()));
       // A machine may have no disk to be seen; the probes that it must have are asked below.
-      metrics.set(name, await read().catch(() => []));
+      else metrics.set(name, await read().catch(() => []));
     }
   });
   afterAll(() => host.close());
