@@ -11,6 +11,24 @@ export interface Aim {
   readonly value: number;
 }
 
+/**
+ * Whose figure it is where several do the same side by side: such figures stand in one table for each
+ * case, a row for each measure and a column for each contender, in the order in which they come.
+ */
+interface Compared {
+  /** `ours` is what the others are held against. */
+  readonly contender: string;
+  /** What was measured; the same words, and the same unit, for every contender. */
+  readonly measure: string;
+  /** Under which circumstances, where there are several. */
+  readonly case?: string;
+  /**
+   * For a ratio of ours to another: whom it is divided by. It stands below that one's own figure, or
+   * beside the row where it is none of the contenders (`best rival`). `contender` is `ours` then.
+   */
+  readonly over?: string;
+}
+
 export interface Figure {
   readonly name: string;
   readonly unit:
@@ -36,6 +54,8 @@ export interface Figure {
   readonly better?: Better;
   /** What of the machine it follows; by its unit when left out. */
   readonly bound?: Bound;
+  /** Where contenders are compared; the name still tells the same, for it is what is unique. */
+  readonly compared?: Compared;
 }
 
 export type Better = 'more' | 'less' | 'neither';
