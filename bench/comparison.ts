@@ -19,7 +19,7 @@ export interface Measure<T> {
   readonly ratios?: Readonly<Partial<Record<Rival, readonly Aim[]>>>;
 }
 
-/** `of` is what was done to them, and begins each figure's name. */
+/** `of` is what was done to them: the case, and what each figure's name begins with. */
 export function compare<T>(
   of: string,
   rounds: readonly OfEach<T>[],
@@ -41,6 +41,7 @@ function figureOf<T>(
 ): Figure {
   return {
     name: `${of}, ${name}: ${what}`,
+    compared: { contender: name, measure: what, case: of },
     unit,
     samples: rounds.map((one) => pick(one[name])),
     // A rival that does better or worse is no news of ours.
@@ -59,6 +60,7 @@ function ratioOf<T>(
   const aims = ratios?.[rival];
   return {
     name: `${of}, ours / ${rival}: ${what}`,
+    compared: { contender: 'ours', measure: what, case: of, over: rival },
     unit: 'ratio',
     samples: rounds.map((one) => pick(one.ours) / pick(one[rival])),
     ...(aims === undefined ? {} : { aims }),

@@ -37,6 +37,19 @@ const figure = z.strictObject({
   bound: z
     .enum(['processor', 'disk', 'none'])
     .describe('By which probe of its part it is made comparable with other runs'),
+  compared: z
+    .strictObject({
+      contender: z.string().describe('`ours` is what the others are held against'),
+      measure: z.string().describe('The same words for every contender'),
+      case: z.string().nullable().describe('Under which circumstances, where there are several'),
+      over: z
+        .string()
+        .nullable()
+        .describe('For a ratio: whom ours is divided by; null for the contender’s own figure'),
+    })
+    .nullable()
+    .default(null)
+    .describe('Whose it is, where several contenders are compared'),
   ...spread,
   samples: z.array(z.number()).describe('In the order in which they were measured'),
   aims: z.array(
@@ -178,12 +191,13 @@ function partOf({ elapsedS, probes, figures, proofs, ...rest }: MeasuredPart): P
 }
 
 function figureOf(figure: Figure): FigureDocument {
-  const { name, unit, at = null, samples, aims = [], method } = figure;
+  const { name, unit, at = null, samples, aims = [], method, compared } = figure;
   return {
     name,
     unit,
     at,
     ...readingOf(figure),
+    compared: compared === undefined ? null : { case: null, over: null, ...compared },
     ...tidied({ ...summaryOf(figure) }),
     samples: samples.map(tidy),
     aims: aims.map((aim) => {

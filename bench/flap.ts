@@ -172,6 +172,7 @@ function figuresOf({ about, rounds }: Measurement): Figure[] {
     ...RIVALS.map(
       (rival): Figure => ({
         name: `${of}, ${rival}: cuts in flight`,
+        compared: { contender: rival, measure: 'cuts in flight', case: of },
         unit: 'count',
         samples: rounds.map((round) => round[rival].facts.cutsInFlight),
         method: 'how often the connection ended while a request was under way, all of them in all',
@@ -236,6 +237,7 @@ function bestFigure(of: string, about: FlapCase, rounds: readonly OfEach<Measure
   const p99 = ({ judgement }: Measured) => quantileOf(judgement.latenciesMs, 0.99);
   return {
     name: `${of}, ours / best rival: latency, p99`,
+    compared: { contender: 'ours', measure: 'latency, p99', case: of, over: 'best rival' },
     unit: 'ratio',
     samples: rounds.map(
       (round) => p99(round.ours) / Math.min(...RIVALS.map((rival) => p99(round[rival]))),

@@ -1,6 +1,7 @@
 /** A run as lines of text: the machine, the table of figures, the proofs, and how each was measured. */
 import type { BenchDocument, FigureDocument, PartDocument } from './document.ts';
 import { medianOf, round, titleOf } from './figures.ts';
+import { type Matrix, matricesOf, methodsOf, rangeOf, timesOf } from './matrix.ts';
 
 export function lines(run: BenchDocument): string[] {
   const { machine: m, seed, command, parts } = run;
@@ -10,14 +11,14 @@ export function lines(run: BenchDocument): string[] {
     `${m.cores} cores (${m.cpu}), ${m.memory_gb} GB, Node ${m.node}, ${m.kernel}`,
     `fdatasync of 4 KiB: ${round(disk)} ms; load before the run: ${m.load.toFixed(2)}; seed ${seed}`,
     '',
+    ...parts.flatMap(contestTables),
     ...table(parts),
-    '',
     ...parts.flatMap(({ proofs }) => proofs.map(describeProof)),
     ...troubles(run),
     '',
     'How each was measured:',
     ...parts.flatMap(({ figures }) =>
-      figures.map((figure) => `  ${titleOf(figure)}: ${figure.method}.`),
+      methodsOf(figures).map(({ title, method }) => `  ${title}: ${method}.`),
     ),
   ];
 }
@@ -34,20 +35,64 @@ export function troubles({ parts, left_out }: BenchDocument): string[] {
 
 const HEAD = ['figure', 'n', 'median', 'p25', 'p75', 'p95', 'min', 'max'];
 
-/** One table for all, a title for each part where there are several. */
+/** A table for each case in which contenders are compared. */
+function contestTables({ suite, name, figures }: PartDocument): string[] {
+  return matricesOf(figures).matrices.flatMap((matrix) => [
+    ...matrixTable(matrix, matrix.case ?? `${suite} ${name}`),
+    '',
+  ]);
+}
+
+function matrixTable(matrix: Matrix, title: string): string[] {
+  const rows = matrix.rows.flatMap(({ title, unit, cells, aims, ratioAims }) => [
+    {
+      cells: [
+        unit === undefined ? title : `${title} [${unit}]`,
+        ...cells.map(({ figure, isBest }) => {
+          if (figure === undefined) return '';
+          const range = rangeOf(figure);
+          const spread = range === undefined ? '' : ` (${range})`;
+          return `${isBest ? '*' : ''}${round(figure.median)}${spread}`;
+        }),
+      ],
+      remarks: aims,
+    },
+    ...(cells.some(({ ratio }) => ratio !== undefined)
+      ? [
+          {
+            cells: [
+              '  ours / it',
+              ...cells.map(({ ratio }) => (ratio === undefined ? '' : round(ratio.median))),
+            ],
+            remarks: ratioAims,
+          },
+        ]
+      : []),
+  ]);
+  const head = [`${title}, ${timesOf(matrix)}, * best`, ...matrix.contenders];
+  const line = aligned([head, ...rows.map((row) => row.cells)]);
+  return [
+    `${line(head)}  aim`,
+    ...rows.map(({ cells, remarks }) =>
+      `${line(cells)}  ${remarks.map(({ text }) => text).join('; ')}`.trimEnd(),
+    ),
+  ];
+}
+
+/** One table for all others, a title for each part where there are several; nothing without any. */
 function table(parts: readonly PartDocument[]): string[] {
-  const rows = parts.flatMap((part) => [
-    ...(parts.length > 1 ? [{ title: `— ${part.suite} ${part.name}`, figure: undefined }] : []),
-    ...part.figures.map((figure) => ({ title: undefined, figure })),
+  const rest = parts.map(({ suite, name, figures }) => ({
+    title: `— ${suite} ${name}`,
+    figures: matricesOf(figures).rest,
+  }));
+  const own = rest.filter(({ figures }) => figures.length > 0);
+  if (own.length === 0) return [];
+  const rows = own.flatMap(({ title, figures }) => [
+    ...(parts.length > 1 ? [{ title, figure: undefined }] : []),
+    ...figures.map((figure) => ({ title: undefined, figure })),
   ]);
   const cells = rows.map(({ figure }) => (figure === undefined ? undefined : cellsOf(figure)));
-  const widths = HEAD.map((title, i) =>
-    Math.max(title.length, ...cells.map((row) => row?.[i]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-      .join('  ');
+  const line = aligned([HEAD, ...cells.filter((row) => row !== undefined)]);
   return [
     `${line(HEAD)}  aim`,
     ...rows.map(({ title, figure }, i) =>
@@ -55,7 +100,17 @@ function table(parts: readonly PartDocument[]): string[] {
         ? (title ?? '')
         : `${line(cells[i] ?? [])}  ${verdictOf(figure)}`.trimEnd(),
     ),
+    '',
   ];
+}
+
+/** Writes a row of a table: its first cell to the left, the others to the right of their columns. */
+function aligned(rows: readonly (readonly string[])[]): (row: readonly string[]) => string {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  return (row) =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+      .join('  ');
 }
 
 function cellsOf(figure: FigureDocument): string[] {

@@ -10,8 +10,10 @@ import { html, type Markup } from '#pages/html.ts';
 import { page, timeText } from '#pages/page.ts';
 import type { BenchDocument, FigureDocument, PartDocument } from '../document.ts';
 import { medianOf, titleOf } from '../figures.ts';
+import { matricesOf, methodsOf } from '../matrix.ts';
 import { troubles } from '../report.ts';
 import { growth, type SizedFigure } from './growth.ts';
+import { matrixTable } from './matrix.ts';
 import { rows } from './rows.ts';
 import { shown } from './words.ts';
 
@@ -30,7 +32,7 @@ export function benchPage(run: BenchDocument): string {
 <main>
 ${aims(run)}
 <h2>Part by part</h2>
-<p class="quiet">A dot for each sample; the bold mark is the median, the thin one the 95th percentile, an upright line what is aimed at. Beside it the median, and between what the middle half lies. Figures of one unit share a scale; where they lie far apart it goes by powers of ten.</p>
+<p class="quiet">A dot for each sample; the bold mark is the median, the thin one the 95th percentile, an upright line what is aimed at. Beside it the median, and between what the middle half lies. Figures of one unit share a scale; where they lie far apart it goes by powers of ten. Where contenders are compared each row has a scale of its own from 0, a bar for each median, and the least and the most beside it; the best of a row is bold.</p>
 ${run.parts.map(partSection)}
 </main>
 ${footer()}`;
@@ -108,21 +110,23 @@ ${all.map(({ part, figure, aim }) => {
 
 function partSection(part: PartDocument): Markup {
   const { suite, name, figures, error, probes, elapsed_s, load } = part;
-  const sized = sizedGroups(figures);
+  const { matrices, rest } = matricesOf(figures);
+  const sized = sizedGroups(rest);
   const inGrowth = new Set<FigureDocument>(sized.flat());
   const units = Map.groupBy(
-    figures.filter((figure) => !inGrowth.has(figure)),
+    rest.filter((figure) => !inGrowth.has(figure)),
     ({ unit }) => unit,
   );
   return html`<article class="card part" id="${anchor(part)}" aria-labelledby="${anchor(part)}-title">
 <h3 id="${anchor(part)}-title">${suite}${suite !== name && html` <span class="quiet">${name}</span>`}</h3>
 ${error !== null && html`<p class="bad">No figures: ${error}</p>`}
+${matrices.map((matrix) => matrixTable(matrix, `${suite} ${name}`))}
 ${sized.length > 0 && html`<div class="growths">${sized.map(growth)}</div>`}
 ${[...units].map(([unit, those]) => rows(unit, those))}
 <p class="probes">Took ${duration(elapsed_s * 1_000)}. Just before: an fdatasync ${shown(probes.fdatasync_ms.median)} ms, ${shown(probes.processor_per_s.median)} pieces of work a second, a load of ${shown(load)}.</p>
 ${
   figures.length > 0 &&
-  html`<details><summary>How each was measured</summary><dl class="methods">${figures.map((figure) => html`<dt>${titleOf(figure)}</dt><dd>${figure.method}.</dd>`)}</dl></details>
+  html`<details><summary>How each was measured</summary><dl class="methods">${methodsOf(figures).map(({ title, method }) => html`<dt>${title}</dt><dd>${method}.</dd>`)}</dl></details>
 <details><summary>All numbers</summary>${numbers(figures)}</details>`
 }
 ${proofs(part)}

@@ -9,7 +9,8 @@ Every run leaves a folder \`reports/bench-<time>/\` (\`reports/bench-latest\` po
 so that a run that is ended before its time leaves what it had:
 
 - **bench.html** for people: one file, without network and scripts, to read on a phone, in the dark and on paper. It opens on whether all was stored and
-  which aims were met; then each part with its figures side by side, how they grow with size, how they were measured and what was verified.
+  which aims were met; then each part with its figures side by side, how they grow with size, how they were measured and what was verified. Where contenders are
+  compared, a table for each case has a row for each measure and a column for each contender.
 - **bench.json** for programs: below. The page is made of it alone (\`./holdfast bench draw FOLDER\` makes it again).
 
 ## Comparing runs

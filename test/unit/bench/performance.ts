@@ -2,8 +2,15 @@
  * The tables in docs/performance.md, made from a committed run: what stands between a comment
  * `<!-- bench NAME -->` and the next `<!-- /bench -->` is that suite's, and `run` is the run itself.
  */
-import { type BenchDocument, benchSchema, type PartDocument } from '#bench/document.ts';
+import {
+  type BenchDocument,
+  benchSchema,
+  type FigureDocument,
+  type PartDocument,
+} from '#bench/document.ts';
 import { medianOf, round, titleOf } from '#bench/figures.ts';
+import { type Matrix, matricesOf, rangeOf, timesOf } from '#bench/matrix.ts';
+import { SUITES, type SuiteName } from '#bench/suites.ts';
 
 const BLOCK = /<!-- bench ([a-z]+) -->\n[\s\S]*?<!-- \/bench -->/g;
 
@@ -46,24 +53,79 @@ function aboutRun(run: BenchDocument, path: string): string {
   ].join('\n');
 }
 
-function suiteTables({ parts }: BenchDocument, suite: string): string {
-  const own = parts.filter((part) => part.suite === suite && part.figures.length > 0);
-  if (own.length === 0) return 'Not part of the committed run.';
-  return own
-    .map((part) => {
-      const title = part.name === suite ? suite : `${suite} ${part.name}`;
-      const head = `| ${title} | n | median | middle half | least – most | aim |`;
-      const rows = part.figures.map((figure) => {
-        const { n, median, p25, p75, min, max, unit } = figure;
-        const aim = figure.aims.map(({ text, met }) => (met ? text : `**${text}**`)).join('; ');
-        const range = (from: number, to: number) =>
-          n === 1 ? '' : `${round(from)} – ${round(to)}`;
-        return `| ${titleOf(figure)} [${unit}] | ${n} | ${round(median)} | ${range(p25, p75)} | ${range(min, max)} | ${aim} |`;
-      });
-      const table = [head, '|---|---|---|---|---|---|', ...rows].join('\n');
-      if (rows.length <= ROWS_MAX) return table;
-      const summary = `<summary>${title}: ${rows.length} figures</summary>`;
-      return `<details>${summary}\n\n${table}\n\n</details>`;
-    })
-    .join('\n\n');
+/** In the order of the suite, however they were measured; what there is no figure of by its reason. */
+function suiteTables({ parts, left_out }: BenchDocument, suite: string): string {
+  const order: readonly string[] = Object.keys(SUITES[suite as SuiteName]?.parts ?? {});
+  const own = parts
+    .filter((part) => part.suite === suite)
+    .toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+  const missing = left_out.filter((one) => one.suite === suite);
+  if (own.length + missing.length === 0) return 'Not part of the committed run.';
+  return [
+    ...own.flatMap(partTables),
+    ...missing.map(({ part, reason }) => `\`${nameOf(suite, part)}\` was not measured: ${reason}.`),
+  ].join('\n\n');
+}
+
+function nameOf(suite: string, part: string): string {
+  return part === suite ? suite : `${suite} ${part}`;
+}
+
+function partTables(part: PartDocument): string[] {
+  const title = nameOf(part.suite, part.name);
+  const { matrices, rest } = matricesOf(part.figures);
+  return [
+    ...(part.error === null ? [] : [`\`${title}\` has no figures: ${part.error}.`]),
+    ...matrices.map((matrix) => matrixTable(matrix, title)),
+    ...(rest.length === 0 ? [] : [figureTable(rest, title)]),
+  ];
+}
+
+function figureTable(figures: readonly FigureDocument[], title: string): string {
+  const head = `| ${title} | n | median | middle half | least – most | aim |`;
+  const rows = figures.map((figure) => {
+    const { n, median, p25, p75, min, max, unit } = figure;
+    const aim = figure.aims.map(marked).join('; ');
+    const range = (from: number, to: number) => (n === 1 ? '' : `${round(from)} – ${round(to)}`);
+    return `| ${titleOf(figure)} [${unit}] | ${n} | ${round(median)} | ${range(p25, p75)} | ${range(min, max)} | ${aim} |`;
+  });
+  const table = [head, '|---|---|---|---|---|---|', ...rows].join('\n');
+  if (rows.length <= ROWS_MAX) return table;
+  const summary = `<summary>${title}: ${rows.length} figures</summary>`;
+  return `<details>${summary}\n\n${table}\n\n</details>`;
+}
+
+function matrixTable(matrix: Matrix, title: string): string {
+  const { contenders, rows } = matrix;
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const lines = rows.flatMap((row) => [
+    line([
+      row.unit === undefined ? row.title : `${row.title} [${row.unit}]`,
+      ...row.cells.map(({ figure, isBest }) => {
+        if (figure === undefined) return '';
+        const median = isBest ? `**${round(figure.median)}**` : round(figure.median);
+        const range = rangeOf(figure);
+        return range === undefined ? median : `${median} (${range})`;
+      }),
+      row.aims.map(marked).join('; '),
+    ]),
+    ...(row.cells.some(({ ratio }) => ratio !== undefined)
+      ? [
+          line([
+            '*ours / it*',
+            ...row.cells.map(({ ratio }) => (ratio === undefined ? '' : round(ratio.median))),
+            row.ratioAims.map(marked).join('; '),
+          ]),
+        ]
+      : []),
+  ]);
+  return [
+    line([`${matrix.case ?? title} (${timesOf(matrix)})`, ...contenders, 'aim']),
+    `|${'---|'.repeat(contenders.length + 2)}`,
+    ...lines,
+  ].join('\n');
+}
+
+function marked({ text, met }: { readonly text: string; readonly met: boolean | undefined }) {
+  return met === false ? `**${text}**` : text;
 }
