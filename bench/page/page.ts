@@ -26,6 +26,9 @@ const UNDER_WAY: Verdict = { word: 'Not to its end', tone: 'warn', shape: 'pause
 const MET: Verdict = { word: 'Met', tone: 'good', shape: 'tick' };
 const MISSED: Verdict = { word: 'Missed', tone: 'bad', shape: 'cross' };
 
+/** More are no glance any more: those that were met are folded. */
+const AIMS_MAX = 40;
+
 export function benchPage(run: BenchDocument): string {
   const { word } = verdictOf(run);
   const body = html`${head(run)}
@@ -96,16 +99,28 @@ function aims({ parts }: BenchDocument): Markup | null {
     part.figures.flatMap((figure) => figure.aims.map((aim) => ({ part, figure, aim }))),
   );
   if (all.length === 0) return null;
+  const met = all.filter(({ aim }) => aim.met);
+  const missed = all.filter(({ aim }) => !aim.met);
   return html`<h2>Aims at a glance</h2>
-<div class="card"><table>
+<div class="card">${all.length <= AIMS_MAX ? aimTable([...missed, ...met]) : html`${missed.length > 0 && aimTable(missed)}<details><summary>${counted(met.length, 'aim')} met</summary>${aimTable(met)}</details>`}</div>`;
+}
+
+function aimTable(
+  rows: readonly {
+    readonly part: PartDocument;
+    readonly figure: FigureDocument;
+    readonly aim: FigureDocument['aims'][number];
+  }[],
+): Markup {
+  return html`<table>
 <thead><tr><th scope="col">Figure</th><th scope="col">Part</th><th scope="col" class="n">Aimed at</th><th scope="col" class="n">Reached</th><th scope="col">Verdict</th></tr></thead>
 <tbody>
-${all.map(({ part, figure, aim }) => {
+${rows.map(({ part, figure, aim }) => {
   const bound = `${aim.of} ${aim.at === 'least' ? '≥' : '≤'} ${shown(aim.value)}`;
   return html`<tr><th scope="row"><a href="#${anchor(part)}">${titleOf(figure)}</a> <span class="quiet">${figure.unit}</span></th><td data-label="Part">${part.suite} ${part.name}</td><td class="n" data-label="Aimed at">${bound}</td><td class="n" data-label="Reached">${shown(figure[aim.of])}</td><td data-label="Verdict">${badgeOf(aim.met ? MET : MISSED)}</td></tr>
 `;
 })}</tbody>
-</table></div>`;
+</table>`;
 }
 
 function partSection(part: PartDocument): Markup {

@@ -84,6 +84,19 @@ test('the page draws growth where one figure has several sizes, and dots elsewhe
   expect(page).not.toMatch(/NaN|Infinity|undefined/);
 });
 
+test('the page opens on the aims that were missed; those that were met are folded where they are many', () => {
+  const aims = [{ of: 'median', at: 'least', value: 10 }] as const;
+  const figures = (count: number) =>
+    Array.from({ length: count }, (_, i) => figureOf(`figure ${i}`, [i === 0 ? 1 : 20], { aims }));
+  const verdicts = (count: number) => {
+    const page = benchPage(documentOf(runOf([partOf(figures(count))])));
+    const [glance = ''] = page.slice(page.indexOf('Aims at a glance')).split('Part by part');
+    return glance.match(/figure \d+|<details>/g)?.slice(0, 3);
+  };
+  expect(verdicts(40)).toEqual(['figure 0', 'figure 1', 'figure 2']);
+  expect(verdicts(41)).toEqual(['figure 0', '<details>', 'figure 1']);
+});
+
 test('the page needs nothing from elsewhere, and lets nothing be markup', () => {
   const name = '<script>alert(1)</script>';
   const page = benchPage(documentOf(runOf([partOf([figureOf(name, [1])])])));
