@@ -38,6 +38,7 @@ function aboutRun(run: BenchDocument, path: string): string {
   const { machine: m, command, started_at, elapsed_s, parts, product } = run;
   const probe = (name: keyof PartDocument['probes']) =>
     round(medianOf(parts.map(({ probes }) => probes[name].median)));
+  const loads = parts.map(({ load }) => load);
   const aims = parts.flatMap(({ figures }) => figures.flatMap((figure) => figure.aims));
   const frames = parts.flatMap(({ proofs }) => proofs).reduce((sum, { sent }) => sum + sent, 0);
   return [
@@ -45,7 +46,7 @@ function aboutRun(run: BenchDocument, path: string): string {
     command,
     `${started_at.slice(0, 16).replace('T', ' ')} UTC, ${Math.round(elapsed_s / 60)} minutes, ${product.commit?.slice(0, 12) ?? product.version}`,
     `${m.cores} cores (${m.cpu}), ${m.memory_gb} GB, Node ${m.node}, ${m.kernel}`,
-    `fdatasync of 4 KiB: ${probe('fdatasync_ms')} ms; pieces of work a second: ${probe('processor_per_s')}; load before the run: ${m.load.toFixed(2)}`,
+    `fdatasync of 4 KiB: ${probe('fdatasync_ms')} ms; pieces of work a second: ${probe('processor_per_s')}; load before its parts: ${Math.min(...loads).toFixed(2)} to ${Math.max(...loads).toFixed(2)}`,
     `${aims.filter(({ met }) => met).length} of ${aims.length} aims met; ${frames.toLocaleString('en-US')} frames sent, ${run.held ? 'each stored once and unaltered' : 'and it did not hold'}`,
     '```',
     '',
