@@ -49,15 +49,17 @@ interface Remark {
   readonly met: boolean | undefined;
 }
 
-/** `rest`: figures of no contender. */
+/** `rest`: figures of no contender, and ratios of cases in which no contender has a figure. */
 export function matricesOf(figures: readonly FigureDocument[]): {
   readonly matrices: readonly Matrix[];
   readonly rest: readonly FigureDocument[];
 } {
   const byCase = Map.groupBy(figures.filter(isCompared), ({ compared }) => compared.case);
+  const cases = [...byCase].filter(([, those]) => those.some(isOwn));
+  const placed = new Set<FigureDocument>(cases.flatMap(([, those]) => those));
   return {
-    matrices: [...byCase].map(([name, those]) => matrixOf(name, those)),
-    rest: figures.filter((figure) => !isCompared(figure)),
+    matrices: cases.map(([name, those]) => matrixOf(name, those)),
+    rest: figures.filter((figure) => !placed.has(figure)),
   };
 }
 
@@ -65,8 +67,13 @@ function isCompared(figure: FigureDocument): figure is ComparedFigure {
   return figure.compared !== null;
 }
 
+/** A contender's own figure, and no ratio to another. */
+function isOwn({ compared }: ComparedFigure): boolean {
+  return compared.over === null;
+}
+
 function matrixOf(name: string | null, figures: readonly ComparedFigure[]): Matrix {
-  const own = figures.filter(({ compared }) => compared.over === null);
+  const own = figures.filter(isOwn);
   const found = new Set(own.map(({ compared }) => compared.contender));
   const contenders = [...(found.delete(OURS) ? [OURS] : []), ...found];
   const byMeasure = Map.groupBy(figures, ({ compared, at }) =>
@@ -84,8 +91,8 @@ function rowOf(
   contenders: readonly string[],
   figures: readonly ComparedFigure[],
 ): MatrixRow {
-  const own = figures.filter(({ compared }) => compared.over === null);
-  const ratios = figures.filter(({ compared }) => compared.over !== null);
+  const own = figures.filter(isOwn);
+  const ratios = figures.filter((figure) => !isOwn(figure));
   const [within = [], beside = []] = [true, false].map((isOne) =>
     ratios.filter(({ compared }) => contenders.includes(compared.over ?? '') === isOne),
   );

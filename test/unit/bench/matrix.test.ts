@@ -58,12 +58,13 @@ const contest = [
 test('a table for each case, a column for each contender, ours first; figures of nobody apart', () => {
   const load = figureOf('load', [1]);
   const other = { measure: 'drain', case: 'fast link', contender: 'ours' };
-  const { matrices, rest } = matricesOf(documents([...contest, load, one(other, [1])]));
+  const alone = one({ measure: 'drain', case: 'no link', contender: 'ours', over: 'first' }, [1]);
+  const { matrices, rest } = matricesOf(documents([...contest, load, one(other, [1]), alone]));
   expect(matrices.map((matrix) => [matrix.case, matrix.contenders])).toEqual([
     ['slow link', ['ours', 'first', 'second']],
     ['fast link', ['ours']],
   ]);
-  expect(rest.map(({ name }) => name)).toEqual(['load']);
+  expect(rest.map(({ name }) => name)).toEqual(['load', 'no link, ours / first: drain']);
 });
 
 test('a ratio stands below whom ours is divided by, and what was not measured stays empty', () => {
