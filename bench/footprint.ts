@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readLabEnvironment } from '#lab/state.ts';
 import { BenchError } from './errors.ts';
 import { type Figure, medianOf } from './figures.ts';
-import { cpuSeconds, residentBytes } from './machine.ts';
+import { childCpuSeconds, cpuSeconds, residentBytes } from './machine.ts';
 import { type Bench, startLink } from './pipeline.ts';
 import type { Running, RunningCollector } from './programs.ts';
 import type { Result } from './result.ts';
@@ -119,6 +119,7 @@ interface AtRest {
 /** A collector with a sample a second, Toxiproxy, and the server; nobody looks at it. */
 export async function measureRest(bench: Bench): Promise<Result> {
   const names = ['collector', 'server', 'toxiproxy'] as const;
+  const commandsPercent: number[] = [];
   const rest = new Map(
     names.map((name): [string, AtRest] => [name, { memoryMb: [], cpuPercent: [] }]),
   );
@@ -140,6 +141,7 @@ export async function measureRest(bench: Bench): Promise<Result> {
     await firstAck(collector);
     await delay(SETTLE_MS, undefined, { signal: bench.signal });
     const before = names.map((name) => cpuSeconds(processes[name].pid));
+    const commandsBefore = childCpuSeconds(collector.pid);
     const beganMs = performance.now();
     for (let look = 0; look < LOOKS; look += 1) {
       await delay(LOOK_EVERY_MS, undefined, { signal: bench.signal });
@@ -152,14 +154,19 @@ export async function measureRest(bench: Bench): Promise<Result> {
       const usedS = cpuSeconds(processes[name].pid) - (before[which] ?? 0);
       rest.get(name)?.cpuPercent.push((100 * usedS) / elapsedS);
     }
+    const commandsS = childCpuSeconds(collector.pid) - commandsBefore;
+    commandsPercent.push((100 * commandsS) / elapsedS);
     await collector.stop();
     await toxiproxy.stop();
     await server.stop();
   }
-  return { figures: restFigures(rest), proofs: [] };
+  return { figures: restFigures(rest, commandsPercent), proofs: [] };
 }
 
-function restFigures(rest: ReadonlyMap<string, AtRest>): Figure[] {
+function restFigures(
+  rest: ReadonlyMap<string, AtRest>,
+  commandsPercent: readonly number[],
+): Figure[] {
   const what = `a sample a second from collector to server through Toxiproxy, from ${SETTLE_MS / 1_000} s after the first ack on, nobody asking for anything`;
   const { memoryMb = [], cpuPercent = [] } = rest.get('collector') ?? {};
   const given =
@@ -183,6 +190,14 @@ function restFigures(rest: ReadonlyMap<string, AtRest>): Figure[] {
         method: `of one core, all threads, over ${LOOKS} s in steps of 10 ms; ${what}`,
       }),
     ),
+    {
+      name: 'collector, CPU of the commands that it runs',
+      unit: '%',
+      better: 'less',
+      bound: 'processor',
+      samples: commandsPercent,
+      method: `what systeminformation has the shell do for it (df, lsblk, cat), on top of the collector's own; ${what}`,
+    },
     {
       name: `collector, memory / the Rust collector's ${GIVEN.memoryMb} MB`,
       unit: 'ratio',

@@ -51,7 +51,18 @@ function statusBytes(pid: number, field: string): number {
 
 /** CPU time that a process has used so far, all threads, user and system, in seconds. */
 export function cpuSeconds(pid: number): number {
-  // The name in brackets may hold anything; utime and stime are the 12th and 13th field behind it.
+  // utime and stime.
+  return seconds(pid, 11);
+}
+
+/** The same of all its children that have ended, and of theirs. */
+export function childCpuSeconds(pid: number): number {
+  // cutime and cstime.
+  return seconds(pid, 13);
+}
+
+/** Two fields of `stat` together; the first one behind the name, which may hold anything, is 0. */
+function seconds(pid: number, field: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
+  return (Number(fields[field]) + Number(fields[field + 1])) / TICKS_PER_S;
 }

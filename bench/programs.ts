@@ -105,7 +105,7 @@ export class Programs {
     serverPort: number,
     settings: Readonly<Record<string, string>> = {},
   ): Promise<RunningCollector> {
-    const child = this.#node('collector/main.ts', [], {
+    const child = this.#node('collector/main.ts', ['--max-semi-space-size=1'], {
       HOLDFAST_TOKEN: TOKEN,
       HOLDFAST_SERVER: `127.0.0.1:${serverPort}`,
       HOLDFAST_QUEUE_PATH: queuePath,

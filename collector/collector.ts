@@ -75,8 +75,10 @@ export class Collector {
       { event: 'status_listening', host: statusHost, port: this.#http.port },
       `status at http://${urlHost(statusHost)}:${this.#http.port}/`,
     );
-    await this.#openProducer();
+    // Before the queue is opened: the first sample has the CPU's shares of that time, and the
+    // probes' thread is there for it.
     this.#probes = openHostProbes();
+    await this.#openProducer();
     if (this.#stopping) return;
     this.#startSampler(this.#probes);
   }

@@ -13,8 +13,9 @@ import { PORT_IN_COMPOSE } from '../ground.ts';
 import { type ProgramSpec, programSpec } from './control.ts';
 import { queuePath, servicesPath, storePath, toxiproxyConfigPath } from './place.ts';
 
-/** How much memory the server may take, as `./holdfast` says it, which has the reasons. */
+/** How much memory the programs may take, as `./holdfast` says it, which has the reasons. */
 const SERVER_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=60'] as const;
+const COLLECTOR_FLAGS = ['--max-semi-space-size=1'] as const;
 const PROXY = 'link';
 const GRACE_MS = 15_000;
 const TOXIPROXY_GRACE_MS = 2_000;
@@ -109,7 +110,7 @@ function serviceSpecs(options: ServicesOptions): ProgramSpec[] {
     {
       ...common,
       name: 'collector',
-      command: nodeCommand('collector/main.ts', 'run'),
+      command: nodeCommand(...COLLECTOR_FLAGS, 'collector/main.ts', 'run'),
       environment: {
         NODE_ENV: 'production',
         HOLDFAST_SERVER: `127.0.0.1:${config.linkPort}`,

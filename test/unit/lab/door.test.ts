@@ -105,7 +105,7 @@ test('a new enough Node.js of the host is used, and the packages installed once'
   expect(first.output).toContain('installing the packages');
   expect(first.output).toContain(`ran: ${folder}/lab/main.ts status --x`);
   const second = await door(['collector', 'run']);
-  expect(second.output).toBe(`ran: ${folder}/collector/main.ts run\n`);
+  expect(second.output).toBe(`ran: --max-semi-space-size=1 ${folder}/collector/main.ts run\n`);
   expect(readFileSync(join(folder, 'npm-calls'), 'utf8').trim().split('\n')).toHaveLength(1);
 });
 
