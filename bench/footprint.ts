@@ -97,7 +97,8 @@ export async function measureStart(bench: Bench): Promise<Result> {
   };
 }
 
-async function firstAck({ status }: RunningCollector): Promise<void> {
+/** Resolves when a collector's first sample is stored. Throws BenchError when none is within a minute. */
+export async function firstAck({ status }: RunningCollector): Promise<void> {
   const deadline = performance.now() + STARTED_WITHIN_MS;
   while (performance.now() < deadline) {
     const response = await fetch(status);

@@ -25,6 +25,7 @@ import { lines } from './report.ts';
 import { measure, type PartToMeasure } from './run.ts';
 import { MINUTES_MAX, partsOf, setOf } from './sets.ts';
 import { SUITES, type SuiteName } from './suites.ts';
+import { warmUp } from './warm-up.ts';
 
 const SEED_MAX = 0xffff_ffff;
 const REPORTS = join(PATHS.root, 'reports');
@@ -74,6 +75,7 @@ async function run({ entries, size, command, limitS }: Asked, options: RunOption
     const folder = makeFolder(REPORTS, new Date());
     print(`report, as it comes: ${folder}`);
     const bench = { programs, toxiproxy, docker, directory, seed, size, signal, progress: print };
+    await warmUp(bench);
     const measured = await measure({
       entries,
       bench,
