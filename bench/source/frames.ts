@@ -13,6 +13,8 @@ export interface FramePlan {
   readonly payloadBytes: number;
   /** Noise when left out. */
   readonly content?: 'noise' | 'json';
+  /** Of a plan of noise: so many of the first frames are JSON all the same; 0 when left out. */
+  readonly jsonFrames?: number;
   /** Capture time of frame 0, in microseconds since 1970 UTC. */
   readonly startedAt: number;
   /** How long after frame n − 1 frame n was captured, in microseconds; {@link STEP_US} when left out. */
@@ -28,7 +30,8 @@ export const METRICS = ['bench.level', 'bench.total'] as const;
 
 /** A buffer of its own. */
 export function payloadOf(plan: FramePlan, n: number): Buffer {
-  return plan.content === 'json' ? jsonOf(plan, n) : noiseOf(plan, n);
+  const isJson = plan.content === 'json' || n < (plan.jsonFrames ?? 0);
+  return isJson ? jsonOf(plan, n) : noiseOf(plan, n);
 }
 
 function jsonOf(plan: FramePlan, n: number): Buffer {

@@ -3,8 +3,8 @@
  * were made into messages beforehand, keeps to the window, and notes what is acknowledged. So what
  * is measured with it is the server.
  *
- * It answers no PING: its frames are sign of life enough, and the messages made beforehand have the
- * counters of the connection already.
+ * It answers a PING only while no message waits to be sent: those made beforehand have the counters of
+ * the connection already, and are sign of life enough.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -48,6 +48,7 @@ export class WireConnection {
   #ackedTo = 0;
   #inFlight: MadeMessage[] = [];
   #inFlightBytes = 0;
+  #bytesReceived = 0;
   /** Who waits for an ack, and of what. */
   #acked: (PromiseWithResolvers<void> & { readonly to: number }) | undefined;
   /** Told of each ACK: seqs up to here are on the server's disk. */
@@ -135,6 +136,7 @@ export class WireConnection {
   }
 
   #onBytes(bytes: Buffer): void {
+    this.#bytesReceived += bytes.length;
     this.#framer.push(bytes);
     for (let raw = this.#framer.next(); raw; raw = this.#framer.next()) {
       this.#onMessage(raw, decodeBody(raw.kind, raw.flags, raw.body));
@@ -157,9 +159,16 @@ export class WireConnection {
         }
         return this.#onAck();
       case 'ping':
+        if (this.#made.length === 0) this.#answerPing(message.id);
         return;
     }
     throw new Error(`${message.kind} came: ${JSON.stringify(message)}`);
+  }
+
+  #answerPing(id: number): void {
+    const highest = { epochIndex: 0, seq: this.#seq };
+    const bytesReceived = this.#bytesReceived;
+    this.#socket.write(this.#writer.write({ kind: 'pong', id, bytesReceived, highest }).bytes);
   }
 
   #onAck(): void {
