@@ -1,7 +1,7 @@
 /**
  * Whether the store holds what was sent: every frame once, bit for bit, nothing else. Judged from
- * the server's export and what the frames must be (`source/frames.ts`), not from what the source
- * or the server count.
+ * the rows that there are, as the server exports them, and from what the frames must be
+ * (`source/frames.ts`), not from what the source or the server count.
  */
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -64,22 +64,44 @@ function parseTime(text: string): number {
   return Date.parse(`${parts?.[1]}Z`) * 1_000 + Number(parts?.[2]);
 }
 
+/** Rows, looked at one by one, against the frames `first` … `first + sent − 1` of a plan. */
+export class Tally {
+  readonly #plan: FramePlan;
+  readonly #first: number;
+  readonly #seen: Uint8Array;
+  readonly #counts = { stored: 0, duplicated: 0, altered: 0, unexpected: 0 };
+
+  constructor(plan: FramePlan, first: number, sent: number) {
+    this.#plan = plan;
+    this.#first = first;
+    this.#seen = new Uint8Array(sent);
+  }
+
+  add({ payload, capturedAt }: Pick<ExportedRow, 'payload' | 'capturedAt'>): void {
+    this.#counts.stored += 1;
+    const n = indexOf(payload) ?? Number.NaN;
+    const place = n - this.#first;
+    const times = this.#seen[place];
+    if (times === undefined) {
+      this.#counts.unexpected += 1;
+      return;
+    }
+    if (times === 1) this.#counts.duplicated += 1;
+    this.#seen[place] = 1;
+    const same =
+      payload.equals(payloadOf(this.#plan, n)) && capturedAt === capturedAtOf(this.#plan, n);
+    if (!same) this.#counts.altered += 1;
+  }
+
+  verification(): Verification {
+    const lost = this.#seen.reduce((sum, one) => sum + 1 - one, 0);
+    return { sent: this.#seen.length, lost, ...this.#counts };
+  }
+}
+
 /** Reads the whole export of a server on which nothing but these frames 0 … sent − 1 came in. */
 export async function verify(api: string, plan: FramePlan, sent: number): Promise<Verification> {
-  const seen = new Uint8Array(sent);
-  const counts = { stored: 0, duplicated: 0, altered: 0, unexpected: 0 };
-  for await (const { payload, capturedAt } of exportedRows(api)) {
-    counts.stored += 1;
-    const n = indexOf(payload);
-    if (n === undefined || n >= sent) {
-      counts.unexpected += 1;
-      continue;
-    }
-    if (seen[n] === 1) counts.duplicated += 1;
-    seen[n] = 1;
-    const same = payload.equals(payloadOf(plan, n)) && capturedAt === capturedAtOf(plan, n);
-    if (!same) counts.altered += 1;
-  }
-  const lost = seen.reduce((sum, one) => sum + 1 - one, 0);
-  return { sent, lost, ...counts };
+  const tally = new Tally(plan, 0, sent);
+  for await (const row of exportedRows(api)) tally.add(row);
+  return tally.verification();
 }

@@ -77,7 +77,7 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
     what: 'SQLite',
     shows: /from 'node:sqlite'/,
     owners:
-      /^(collector\/producer\/queue\/lock|lab\/lock|server\/(store|series)\/|bench\/limits|test\/)/,
+      /^(collector\/producer\/queue\/lock|lab\/lock|server\/(store|series)\/|bench\/(limits|stored\/)|test\/)/,
   },
   {
     what: 'the environment',
