@@ -7,6 +7,7 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatTime } from '#protocol/identity.ts';
+import { textOf } from './api.ts';
 import { BenchError } from './errors.ts';
 import { type Figure, medianOf } from './figures.ts';
 import { type Bench, type Pipeline, planOf, startPipeline } from './pipeline.ts';
@@ -25,7 +26,8 @@ const POINTS = 1_000;
 const STEP_US = 1_000;
 const FOLLOWING_FRAMES = 200_000;
 const PAIRS = { short: 1, full: 3 } as const;
-const POLL_MS = 50;
+/** Each question brings the charts on for up to 100 ms, so waiting longer only wastes time. */
+const POLL_MS = 5;
 const QUESTION_MS_MAX = 200;
 const RATIO_MAX = 1.2;
 
@@ -42,13 +44,13 @@ export async function measureQuestions(bench: Bench): Promise<Result> {
   const { server } = pipeline;
   const followedMs = [await storeAndFollow(bench, pipeline, frames)];
   bench.progress('questions: asking');
-  const first = await ask(server.api, plan, frames);
+  const first = await askSeries(server.api, plan, frames);
   const bytes = await bytesOf(join(bench.directory, 'questions', 'store'), frames);
   bench.progress(`questions: storing ${frames * (GROWTH - 1)} frames more`);
   await pipeline.link.cut();
   followedMs.push(await storeAndFollow(bench, pipeline, frames * GROWTH));
   bench.progress('questions: asking again');
-  const second = await ask(server.api, plan, frames);
+  const second = await askSeries(server.api, plan, frames);
   await pipeline.stop();
   await rm(join(bench.directory, 'questions'), { recursive: true });
   // Each answer was held to the number of points that there are: that is the proof here.
@@ -62,21 +64,35 @@ async function storeAndFollow(bench: Bench, pipeline: Pipeline, upTo: number): P
   await source.ask({ type: 'fill', frames: upTo - sent });
   await restore();
   const { at } = await source.ask({ type: 'acked-past', frames: upTo - 1 });
-  const acked = Date.now();
   bench.progress('following');
+  await allCharted(server.api);
+  return machineMs() - at;
+}
+
+/** Resolves when all that is stored by now is charted. */
+export async function allCharted(api: string): Promise<void> {
+  const storedBy = Date.now();
   for (;;) {
-    const { complete_to } = await get(server.api, { points: '1' });
-    if (complete_to !== null && Date.parse(complete_to) >= acked) return machineMs() - at;
+    const { complete_to } = await get(api, { points: '1' });
+    if (complete_to !== null && Date.parse(complete_to) >= storedBy) return;
     await delay(POLL_MS);
   }
 }
 
-/** Asks for so many frames of one metric again and again. Answers the times, in milliseconds. */
-async function ask(api: string, plan: FramePlan, frames: number): Promise<number[]> {
+/**
+ * Asks for so many frames of one metric, from one of the plan on, again and again. Answers the times,
+ * in milliseconds.
+ */
+export async function askSeries(
+  api: string,
+  plan: FramePlan,
+  frames: number,
+  firstFrame = 0,
+): Promise<number[]> {
   const rangeUs = frames * STEP_US;
   // Frames last 1.001 ms each, so the first whole bucket and the 999 behind it are full of them.
   const bucketUs = rangeUs / POINTS;
-  const from = Math.ceil(capturedAtOf(plan, 0) / bucketUs) * bucketUs;
+  const from = Math.ceil(capturedAtOf(plan, firstFrame) / bucketUs) * bucketUs;
   const [metric] = METRICS;
   const [start, end] = [formatTime(from), formatTime(from + rangeUs)];
   const query = { metric, from: start, to: end, points: String(POINTS) };
@@ -97,9 +113,7 @@ async function ask(api: string, plan: FramePlan, frames: number): Promise<number
 }
 
 async function get(api: string, query: Readonly<Record<string, string>>): Promise<Answer> {
-  const response = await fetch(`${api}/api/v1/series?${new URLSearchParams(query)}`);
-  if (response.status !== 200) throw new BenchError(`series were answered ${response.status}`);
-  return (await response.json()) as Answer;
+  return JSON.parse(await textOf(`${api}/api/v1/series?${new URLSearchParams(query)}`)) as Answer;
 }
 
 async function bytesOf(store: string, frames: number) {

@@ -32,6 +32,7 @@ const PARTS: readonly (readonly [SuiteName, string, number | null, number | null
   ['ingest', 'acks', 20, 60],
   ['depth', 'depth', 60, 600],
   ['fleet', 'growth', 45, 240],
+  ['store', 'growth', 24, 270],
   ['thin', 'rate', 45, 110],
   ['thin', 'short', 45, 110],
   ['fleet', 'fleet', null, 90],
@@ -39,7 +40,6 @@ const PARTS: readonly (readonly [SuiteName, string, number | null, number | null
   ['depth', 'receipts', null, 120],
   ['api', 'export', null, 240],
   ['series', 'following', null, 90],
-  ['series', 'questions', null, 240],
 ];
 
 export function setOf(size: Size): PartToMeasure[] {

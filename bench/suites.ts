@@ -21,6 +21,7 @@ import { measureRecover } from './recover.ts';
 import { measureCuts, measureOutages } from './recovery.ts';
 import type { Result } from './result.ts';
 import { measureFollowing, measureQuestions } from './series.ts';
+import { measureStoreGrowth } from './store-growth.ts';
 import { measureShort, measureThin } from './thin.ts';
 
 interface Suite {
@@ -40,7 +41,8 @@ export type SuiteName =
   | 'thin'
   | 'depth'
   | 'api'
-  | 'series';
+  | 'series'
+  | 'store';
 
 const FLAP_ROUNDS = { short: 1, full: 3 } as const;
 
@@ -128,5 +130,10 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
     description:
       'charts: many points to a thousand, five times as many beside them, what following costs ingest; two minutes, in full five',
     parts: { following: measureFollowing, questions: measureQuestions },
+  },
+  store: {
+    description:
+      'a store that grows to a million rows, in full twenty million: ingest, audit, charts and export at each size; half a minute, in full five',
+    parts: { growth: measureStoreGrowth },
   },
 };
