@@ -49,6 +49,12 @@ function statusBytes(pid: number, field: string): number {
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN) * 1_024;
 }
 
+/** What a process has had written to disks so far, in bytes. */
+export function writtenBytes(pid: number): number {
+  const io = readFileSync(`/proc/${pid}/io`, 'utf8');
+  return Number(/^write_bytes: (\d+)/m.exec(io)?.[1] ?? Number.NaN);
+}
+
 /** CPU time that a process has used so far, all threads, user and system, in seconds. */
 export function cpuSeconds(pid: number): number {
   // utime and stime.

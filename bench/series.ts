@@ -80,13 +80,14 @@ export async function allCharted(api: string): Promise<void> {
 }
 
 /**
- * Asks for so many frames of one metric, from one of the plan on, again and again. Answers the times,
- * in milliseconds.
+ * Asks for so many frames of one metric, from one of the plan on, so many times. Answers the times, in
+ * milliseconds.
  */
 export async function askSeries(
   api: string,
   plan: FramePlan,
   frames: number,
+  questions = QUESTIONS,
   firstFrame = 0,
 ): Promise<number[]> {
   const rangeUs = frames * STEP_US;
@@ -97,7 +98,7 @@ export async function askSeries(
   const [start, end] = [formatTime(from), formatTime(from + rangeUs)];
   const query = { metric, from: start, to: end, points: String(POINTS) };
   const times: number[] = [];
-  for (let n = 0; n < QUESTIONS; n += 1) {
+  for (let n = 0; n < questions; n += 1) {
     const startedAt = performance.now();
     const { series } = await get(api, query);
     times.push(performance.now() - startedAt);

@@ -1,9 +1,10 @@
 /**
- * What rows that are stored already cost: one store that grows, and at each size how fast it takes in
- * more, how soon it acknowledges, and how long its audit, its charts and a page of its export take.
+ * What rows that are stored already cost: stores of several sizes, measured by turns, so that what else
+ * goes on meets all of them. How fast each takes in more, how soon it acknowledges, and how long its
+ * audit, its charts and a page of its export take.
  *
- * Seven of eight frames are noise, those of one collector are JSON and charted: so its charts grow as
- * the store does, and have caught up before anything is measured.
+ * Seven of eight frames are noise, those of one collector are JSON and charted: so the charts grow as
+ * the store does. They have caught up before anything is measured.
  */
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,17 +12,18 @@ import { formatTime } from '#protocol/identity.ts';
 import { textOf } from './api.ts';
 import { BenchError } from './errors.ts';
 import { type Figure, medianOf, quantileOf } from './figures.ts';
-import { cpuSeconds, residentBytes } from './machine.ts';
+import { cpuSeconds, residentBytes, writtenBytes } from './machine.ts';
 import { type Bench, planOf } from './pipeline.ts';
 import { type RunningServer, type RunningWire, TOKEN } from './programs.ts';
-import type { Result } from './result.ts';
+import type { Proof, Result } from './result.ts';
 import { allCharted, askSeries } from './series.ts';
 import { capturedAtOf, type FramePlan, METRICS } from './source/frames.ts';
 import { verifyFile } from './stored/stored.ts';
 
 interface Plan {
-  /** Rows at which is measured, ascending. */
+  /** Rows of each store before it is measured, ascending. */
   readonly sizes: readonly number[];
+  readonly rounds: number;
   /** Frames of a sample of ingest. */
   readonly sampleFrames: number;
   /** Of one series, that a question is about. */
@@ -29,8 +31,13 @@ interface Plan {
 }
 
 const PLANS: Readonly<Record<Bench['size'], Plan>> = {
-  short: { sizes: [200_000, 1_000_000], sampleFrames: 40_000, points: 20_000 },
-  full: { sizes: [1_000_000, 5_000_000, 20_000_000], sampleFrames: 200_000, points: 100_000 },
+  short: { sizes: [200_000, 1_000_000], rounds: 3, sampleFrames: 40_000, points: 20_000 },
+  full: {
+    sizes: [1_000_000, 4_000_000, 20_000_000],
+    rounds: 5,
+    sampleFrames: 200_000,
+    points: 100_000,
+  },
 };
 
 const CONNECTIONS = 8;
@@ -38,29 +45,15 @@ const PAYLOAD_BYTES = 200;
 const FRAMES_PER_MESSAGE = 800;
 /** Made at a time: a connection that is silent for longer than that takes would be given up. */
 const FILL_FRAMES = 400_000;
-const SAMPLES = 5;
-const ACKS = { rounds: 3, frames: 1_000, perSecond: 1_000 } as const;
-const QUESTIONS = 100;
+const ACKS = { frames: 480, perSecond: 1_000 } as const;
+/** In each round, and before those so many that are not measured. */
+const QUESTIONS = 20;
+const UNMEASURED = 5;
 const EXPORTED = 1_000;
 /** Of a collector that is measured beside all of them, and in whose middle the exported page lies. */
 const ONE = 4;
 /** What any of it may slow down by, as a factor. */
 const SLOWER_MAX = 1.2;
-
-/** What was measured at one size. */
-interface Measured {
-  readonly rows: number;
-  readonly ingestPerS: readonly number[];
-  /** For 100,000 frames, in seconds. */
-  readonly cpuS: readonly number[];
-  /** Of each round. */
-  readonly ackMs: readonly (readonly number[])[];
-  readonly residentMb: number;
-  /** How long after the last of the fill's acks its frames were charted. */
-  readonly behindS: number;
-  readonly bytesPerRow: number;
-  readonly timesMs: Readonly<Record<Question, readonly number[]>>;
-}
 
 const QUESTION_NAMES = [
   'audit',
@@ -72,10 +65,12 @@ const QUESTION_NAMES = [
 ] as const;
 type Question = (typeof QUESTION_NAMES)[number];
 
-/** The store, what sends to it, and how far that has come. */
-interface Growing {
-  readonly bench: Bench;
+/** A store, what sends to it, and how far that has come. */
+interface Store {
+  readonly rows: number;
   readonly plan: FramePlan;
+  /** Room in the plan for those of each connection. */
+  readonly framesEach: number;
   readonly directory: string;
   readonly server: RunningServer;
   readonly wire: RunningWire;
@@ -83,80 +78,109 @@ interface Growing {
   sentEach: number;
 }
 
+/** One store in one round. */
+interface Sample {
+  readonly ingestPerS: number;
+  /** For 100,000 frames, in seconds. */
+  readonly cpuS: number;
+  /** To disk, for each frame. */
+  readonly writtenBytes: number;
+  readonly ackMs: readonly number[];
+  readonly timesMs: Readonly<Record<Question, readonly number[]>>;
+}
+
+/** One store, in all rounds. */
+interface Measured {
+  readonly rows: number;
+  readonly samples: readonly Sample[];
+  /** How long after the last of the fill's acks its frames were charted. */
+  readonly behindS: number;
+  readonly bytesPerRow: number;
+  readonly residentMb: number;
+}
+
 export async function measureStoreGrowth(bench: Bench): Promise<Result> {
-  const { sizes, sampleFrames, points } = PLANS[bench.size];
-  const most = sizes.at(-1) ?? 0;
-  const perSize = SAMPLES * sampleFrames + ACKS.rounds * ACKS.frames;
-  const framesEach = (most + sizes.length * perSize) / CONNECTIONS;
+  const { sizes, rounds } = PLANS[bench.size];
+  const filled = [];
+  for (const rows of sizes) filled.push(await openFilled(bench, rows));
+  for (let i = 1; i <= rounds; i += 1) {
+    bench.progress(`growth: round ${i} of ${rounds}`);
+    for (const { store, samples } of i % 2 === 1 ? filled : filled.toReversed()) {
+      samples.push(await measureOnce(bench, store));
+    }
+  }
+  const measured: Measured[] = [];
+  const proofs: Proof[] = [];
+  for (const { store, ...facts } of filled) {
+    const residentMb = residentBytes(store.server.pid) / 1e6;
+    measured.push({ ...facts, rows: store.rows, residentMb });
+    proofs.push(await closeVerified(bench, store));
+  }
+  return { figures: figuresOf(measured, PLANS[bench.size]), proofs };
+}
+
+async function openFilled(bench: Bench, rows: number) {
+  const { rounds, sampleFrames } = PLANS[bench.size];
+  bench.progress(`growth: filling a store with ${rows} rows`);
+  const framesEach = (rows + rounds * (sampleFrames + ACKS.frames)) / CONNECTIONS;
   // Connection 0 sends the first frames of the plan: those are charted.
   const plan = { ...planOf(bench, PAYLOAD_BYTES), jsonFrames: framesEach };
-  const directory = join(bench.directory, 'growth', 'store');
-  await mkdir(directory, { recursive: true });
+  const directory = join(bench.directory, `growth-${rows}`);
+  await mkdir(directory);
   const server = await bench.programs.server(directory);
   const open = { port: server.port, token: TOKEN, connections: CONNECTIONS, framesEach, plan };
   const wire = await bench.programs.wire(open);
-  const growing: Growing = { bench, plan, directory, server, wire, sentEach: 0 };
-  const measured: Measured[] = [];
-  for (const rows of sizes) measured.push(await measureAt(growing, rows));
+  const store: Store = { rows, plan, framesEach, directory, server, wire, sentEach: 0 };
+  for (let left = rows; left > 0; left -= FILL_FRAMES) {
+    bench.signal.throwIfAborted();
+    await drain(store, Math.min(left, FILL_FRAMES));
+  }
+  const ackedMs = performance.now();
+  await allCharted(server.api);
+  const behindS = (performance.now() - ackedMs) / 1_000;
+  const bytesPerRow = (await bytesOf(directory)) / rows;
+  return { store, behindS, bytesPerRow, samples: [] as Sample[] };
+}
+
+/** Sends frames over all connections. Answers the milliseconds from the first write to the last ack. */
+async function drain(store: Store, frames: number): Promise<number> {
+  const framesEach = frames / CONNECTIONS;
+  await store.wire.ask({ type: 'make', framesEach, framesPerMessage: FRAMES_PER_MESSAGE });
+  const { elapsedMs } = await store.wire.ask({ type: 'drain' });
+  store.sentEach += framesEach;
+  return elapsedMs;
+}
+
+/** Leaves the charts complete. */
+async function measureOnce(bench: Bench, store: Store): Promise<Sample> {
+  const { sampleFrames, points } = PLANS[bench.size];
+  const { server, wire } = store;
+  const timesMs = await askAll(store, points);
+  const { ackMs } = await wire.ask({ type: 'steady', ...ACKS });
+  store.sentEach += ACKS.frames / CONNECTIONS;
+  const before = { cpuS: cpuSeconds(server.pid), written: writtenBytes(server.pid) };
+  const elapsedMs = await drain(store, sampleFrames);
+  const used = {
+    cpuS: ((cpuSeconds(server.pid) - before.cpuS) * 100_000) / sampleFrames,
+    writtenBytes: (writtenBytes(server.pid) - before.written) / sampleFrames,
+  };
+  await allCharted(server.api);
+  return { ingestPerS: (sampleFrames * 1_000) / elapsedMs, ...used, ackMs, timesMs };
+}
+
+async function closeVerified(bench: Bench, store: Store): Promise<Proof> {
+  const { rows, plan, framesEach, directory, server, wire, sentEach } = store;
+  bench.progress(`growth: verifying the store of ${rows} rows`);
   await wire.stop();
   await server.stop();
-  const { sentEach } = growing;
-  bench.progress(`growth: verifying ${CONNECTIONS * sentEach} rows`);
   const sent = Array.from({ length: CONNECTIONS }, (_, i) => ({
     first: i * framesEach,
     sent: sentEach,
   }));
   const verification = await verifyFile(directory, plan, sent, bench.signal);
-  await rm(join(bench.directory, 'growth'), { recursive: true });
-  const proof = { of: 'growth, read from the file', ...verification, resent: 0, resentMax: 0 };
-  return { figures: figuresOf(measured, sampleFrames, points), proofs: [proof] };
-}
-
-async function measureAt(growing: Growing, rows: number): Promise<Measured> {
-  const { bench, server, wire, directory } = growing;
-  const { sampleFrames, points } = PLANS[bench.size];
-  bench.progress(`growth: filling to ${rows} rows`);
-  await fill(growing, rows);
-  const ackedMs = performance.now();
-  await allCharted(server.api);
-  const behindS = (performance.now() - ackedMs) / 1_000;
-  const bytesPerRow = (await bytesOf(directory)) / (growing.sentEach * CONNECTIONS);
-  bench.progress(`growth: measuring at ${rows} rows`);
-  const ingestPerS: number[] = [];
-  const cpuS: number[] = [];
-  for (let i = 0; i < SAMPLES; i += 1) {
-    const before = cpuSeconds(server.pid);
-    const elapsedMs = await drain(growing, sampleFrames);
-    cpuS.push(((cpuSeconds(server.pid) - before) * 100_000) / sampleFrames);
-    ingestPerS.push((sampleFrames * 1_000) / elapsedMs);
-  }
-  const ackMs: (readonly number[])[] = [];
-  for (let i = 0; i < ACKS.rounds; i += 1) {
-    const { frames, perSecond } = ACKS;
-    ackMs.push((await wire.ask({ type: 'steady', frames, perSecond })).ackMs);
-    growing.sentEach += frames / CONNECTIONS;
-  }
-  await allCharted(server.api);
-  const timesMs = await askAll(growing, points);
-  const residentMb = residentBytes(server.pid) / 1e6;
-  return { rows, ingestPerS, cpuS, ackMs, residentMb, behindS, bytesPerRow, timesMs };
-}
-
-async function fill(growing: Growing, rows: number): Promise<void> {
-  for (let left = rows - growing.sentEach * CONNECTIONS; left > 0; left -= FILL_FRAMES) {
-    await drain(growing, Math.min(left, FILL_FRAMES));
-  }
-}
-
-/** Sends frames over all connections. Answers the milliseconds from the first write to the last ack. */
-async function drain(growing: Growing, frames: number): Promise<number> {
-  const { bench, wire } = growing;
-  bench.signal.throwIfAborted();
-  const framesEach = frames / CONNECTIONS;
-  await wire.ask({ type: 'make', framesEach, framesPerMessage: FRAMES_PER_MESSAGE });
-  const { elapsedMs } = await wire.ask({ type: 'drain' });
-  growing.sentEach += framesEach;
-  return elapsedMs;
+  await rm(directory, { recursive: true });
+  const of = `growth, ${rows} rows and more, read from the file`;
+  return { of, ...verification, resent: 0, resentMax: 0 };
 }
 
 /** Of the store's and the charts' files. */
@@ -168,10 +192,9 @@ async function bytesOf(directory: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-async function askAll(growing: Growing, points: number): Promise<Measured['timesMs']> {
-  const { plan, server, sentEach } = growing;
+async function askAll(store: Store, points: number): Promise<Sample['timesMs']> {
+  const { plan, framesEach, server, sentEach } = store;
   const { api } = server;
-  const framesEach = plan.jsonFrames ?? 0;
   const [metric] = METRICS;
   const middle = ONE * framesEach + Math.floor(sentEach / 2);
   const from = formatTime(capturedAtOf(plan, middle));
@@ -188,8 +211,8 @@ async function askAll(growing: Growing, points: number): Promise<Measured['times
       stored,
       sentEach,
     ),
-    'series, oldest points': await askSeries(api, plan, points),
-    'series, newest points': await askSeries(api, plan, points, sentEach - points),
+    'series, oldest points': await askSeries(api, plan, points, QUESTIONS),
+    'series, newest points': await askSeries(api, plan, points, QUESTIONS, sentEach - points),
     'series, all points': await ask(`${api}/api/v1/series?metric=${metric}`, charted, sentEach),
     'export, a page of the middle': await ask(
       `${api}/api/v1/export?from=${from}&to=${to}`,
@@ -208,24 +231,24 @@ interface SeriesText {
 }
 
 /**
- * Asks the same again and again, after as many times unmeasured that the server knows the way. Answers
- * the times in milliseconds, the answer's text included.
+ * Asks the same again and again, a few times unmeasured at first. Answers the times in milliseconds, the
+ * answer's text included.
  * @throws BenchError when an answer counts something else than expected.
  */
 async function ask(url: string, counted: (text: string) => number, expected: number) {
   const timesMs: number[] = [];
-  for (let n = 0; n < 2 * QUESTIONS; n += 1) {
+  for (let n = 0; n < UNMEASURED + QUESTIONS; n += 1) {
     const startedAt = performance.now();
     const text = await textOf(url);
-    if (n >= QUESTIONS) timesMs.push(performance.now() - startedAt);
+    if (n >= UNMEASURED) timesMs.push(performance.now() - startedAt);
     const found = counted(text);
     if (found !== expected) throw new BenchError(`${url} counts ${found}, not ${expected}`);
   }
   return timesMs;
 }
 
-function figuresOf(measured: readonly Measured[], sampleFrames: number, points: number): Figure[] {
-  const of = (
+function figuresOf(measured: readonly Measured[], { sampleFrames, points }: Plan): Figure[] {
+  const sized = (
     about: Omit<Figure, 'samples' | 'at'>,
     pick: (one: Measured) => readonly number[],
   ): Figure[] =>
@@ -234,6 +257,8 @@ function figuresOf(measured: readonly Measured[], sampleFrames: number, points: 
       at: { value: one.rows, unit: 'rows' },
       samples: pick(one),
     }));
+  const of = (about: Omit<Figure, 'samples' | 'at'>, pick: (sample: Sample) => number) =>
+    sized(about, ({ samples }) => samples.map(pick));
   const questions: Readonly<Record<Question, string>> = {
     audit: `of all ${CONNECTIONS} collectors`,
     'audit of one collector': 'of one of them',
@@ -248,7 +273,7 @@ function figuresOf(measured: readonly Measured[], sampleFrames: number, points: 
       {
         name: 'ingest',
         unit: 'frames/s',
-        method: `${sampleFrames} frames of ${PAYLOAD_BYTES} bytes over ${CONNECTIONS} connections, made beforehand, from the first write to the last ack of a committed row; from so many rows on, the charts complete before the first sample`,
+        method: `${sampleFrames} frames of ${PAYLOAD_BYTES} bytes over ${CONNECTIONS} connections in each round, made beforehand, from the first write to the last ack of a committed row; on top of so many rows, the charts complete before`,
       },
       ({ ingestPerS }) => ingestPerS,
     ),
@@ -263,39 +288,51 @@ function figuresOf(measured: readonly Measured[], sampleFrames: number, points: 
     ),
     ...of(
       {
+        name: 'ingest, written to disk',
+        unit: 'B/frame',
+        method: 'by the server over the same: its log, and what it moved from there',
+      },
+      (sample) => sample.writtenBytes,
+    ),
+    ...of(
+      {
         name: 'write to ack, p50',
         unit: 'ms',
-        method: `${ACKS.frames} single frames at ${ACKS.perSecond}/s in each of ${ACKS.rounds} rounds`,
+        method: `${ACKS.frames} single frames at ${ACKS.perSecond}/s in each round`,
       },
-      ({ ackMs }) => ackMs.map((round) => quantileOf(round, 0.5)),
+      ({ ackMs }) => quantileOf(ackMs, 0.5),
     ),
     ...of({ name: 'write to ack, p99', unit: 'ms', method: 'of the same frames' }, ({ ackMs }) =>
-      ackMs.map((round) => quantileOf(round, 0.99)),
+      quantileOf(ackMs, 0.99),
     ),
     ...QUESTION_NAMES.flatMap((name) =>
-      of(
-        { name, unit: 'ms', method: `${questions[name]}; over HTTP, one after the other` },
-        ({ timesMs }) => timesMs[name],
+      sized(
+        {
+          name,
+          unit: 'ms',
+          method: `${questions[name]}; over HTTP, ${QUESTIONS} times in each round`,
+        },
+        ({ samples }) => samples.flatMap(({ timesMs }) => timesMs[name]),
       ),
     ),
-    ...of(
-      { name: 'memory of the server', unit: 'MB', method: 'resident, after all of this' },
+    ...sized(
+      { name: 'memory of the server', unit: 'MB', method: 'resident, after all rounds' },
       ({ residentMb }) => [residentMb],
     ),
-    ...of(
+    ...sized(
       {
         name: 'charts behind the last ack',
         unit: 's',
         bound: 'processor',
-        method: 'from the end of the fill to so many rows until all of them were charted',
+        method: 'from the end of the fill until all of it was charted',
       },
       ({ behindS }) => [behindS],
     ),
-    ...of(
+    ...sized(
       {
         name: 'bytes a row',
         unit: 'B/frame',
-        method: 'of the store and its charts, in their files',
+        method: 'of the store and its charts, in their files, when filled',
       },
       ({ bytesPerRow }) => [bytesPerRow],
     ),
@@ -303,38 +340,37 @@ function figuresOf(measured: readonly Measured[], sampleFrames: number, points: 
   ];
 }
 
-type Compared = Pick<Measured, 'rows' | 'ingestPerS' | 'ackMs' | 'timesMs'>;
-
-/** The largest store over the smallest. */
-export function ratiosOf(measured: readonly Compared[]): Figure[] {
+/** The largest store over the smallest, round by round. */
+export function ratiosOf(measured: readonly Pick<Measured, 'rows' | 'samples'>[]): Figure[] {
   const [least, most] = [measured[0], measured.at(-1)];
   if (least === undefined || most === undefined) return [];
-  const ratio = (pick: (one: Compared) => readonly number[]) => [
-    medianOf(pick(most)) / medianOf(pick(least)),
-  ];
-  const method = `the median at ${most.rows} rows over that at ${least.rows}`;
+  const ratios = (pick: (sample: Sample) => number) => {
+    const base = least.samples.map(pick);
+    return most.samples.map((sample, i) => pick(sample) / (base[i] ?? Number.NaN));
+  };
+  const method = `a store of ${most.rows} rows over one of ${least.rows}, in each round`;
   const about = { unit: 'ratio', method } as const;
-  const atMost = [{ of: 'max', at: 'most', value: SLOWER_MAX }] as const;
+  const atMost = [{ of: 'median', at: 'most', value: SLOWER_MAX }] as const;
   const grows = 'series, all points';
   return [
     {
       ...about,
       name: 'ingest, largest / smallest',
-      samples: ratio(({ ingestPerS }) => ingestPerS),
-      aims: [{ of: 'min', at: 'least', value: 1 / SLOWER_MAX }],
+      samples: ratios(({ ingestPerS }) => ingestPerS),
+      aims: [{ of: 'median', at: 'least', value: 1 / SLOWER_MAX }],
     },
     {
       ...about,
       name: 'write to ack, p50, largest / smallest',
-      samples: ratio(({ ackMs }) => ackMs.map((round) => quantileOf(round, 0.5))),
+      samples: ratios(({ ackMs }) => medianOf(ackMs)),
       aims: atMost,
     },
     ...QUESTION_NAMES.map(
       (name): Figure => ({
         ...about,
         name: `${name}, largest / smallest`,
-        samples: ratio(({ timesMs }) => timesMs[name]),
-        // There is more of it: that is asked for, and shown.
+        samples: ratios(({ timesMs }) => medianOf(timesMs[name])),
+        // More points are asked for there: that is shown.
         ...(name === grows ? {} : { aims: atMost }),
       }),
     ),
