@@ -306,13 +306,13 @@ function figuresOf(measured: readonly Measured[], { sampleFrames, points }: Plan
       quantileOf(ackMs, 0.99),
     ),
     ...QUESTION_NAMES.flatMap((name) =>
-      sized(
+      of(
         {
           name,
           unit: 'ms',
-          method: `${questions[name]}; over HTTP, ${QUESTIONS} times in each round`,
+          method: `${questions[name]}; over HTTP, the median of ${QUESTIONS} in each round`,
         },
-        ({ samples }) => samples.flatMap(({ timesMs }) => timesMs[name]),
+        ({ timesMs }) => medianOf(timesMs[name]),
       ),
     ),
     ...sized(
