@@ -32,7 +32,7 @@ const PARTS: readonly (readonly [SuiteName, string, number | null, number | null
   ['ingest', 'acks', 20, 60],
   ['depth', 'depth', 60, 600],
   ['fleet', 'growth', 45, 240],
-  ['store', 'growth', 24, 270],
+  ['store', 'growth', 24, 250],
   ['thin', 'rate', 45, 110],
   ['thin', 'short', 45, 110],
   ['fleet', 'fleet', null, 90],
