@@ -15,7 +15,7 @@ import {
   type RunningSource,
   TOKEN,
 } from './programs.ts';
-import { machineMs } from './source/commands.ts';
+import { machineMs, type SourceStart } from './source/commands.ts';
 import type { FramePlan } from './source/frames.ts';
 
 const COLLECTOR = 'bench';
@@ -64,6 +64,7 @@ export async function startPipeline(
   name: string,
   plan: FramePlan,
   serverSettings: Readonly<Record<string, string>> = {},
+  sourceSettings: Pick<SourceStart, 'compression'> = {},
 ): Promise<Pipeline> {
   const directory = join(bench.directory, name);
   await mkdir(directory);
@@ -77,6 +78,7 @@ export async function startPipeline(
     queuePath: join(directory, 'queue'),
     queueLimitBytes: QUEUE_LIMIT_BYTES,
     plan,
+    ...sourceSettings,
   });
   return {
     server,

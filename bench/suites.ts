@@ -21,8 +21,9 @@ import { measureRecover } from './recover.ts';
 import { measureCuts, measureOutages } from './recovery.ts';
 import type { Result } from './result.ts';
 import { measureFollowing, measureQuestions } from './series.ts';
+import { measureShort } from './short-connections.ts';
 import { measureStoreGrowth } from './store-growth.ts';
-import { measureShort, measureThin } from './thin.ts';
+import { measureFar, measureThin } from './thin.ts';
 
 interface Suite {
   readonly description: string;
@@ -102,8 +103,8 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   },
   thin: {
     description:
-      'links that carry little, by rate and by bytes per connection; two minutes, in full four',
-    parts: { short: measureShort, rate: measureThin },
+      'goodput over links of 1, 4 and 64 KB/s, over a round trip of two seconds, and by connections of 2,000 bytes; three minutes, in full five',
+    parts: { rate: measureThin, far: measureFar, short: measureShort },
   },
   depth: {
     description:

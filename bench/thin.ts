@@ -1,160 +1,340 @@
 /**
- * How much gets through links that carry little: every connection ends after a few bytes, or the
- * way to the server is a few kilobytes a second. The source offers more than fits all the while.
+ * Goodput: payload bytes that a thin or a far link brings into the store, over what a bare socket
+ * brings through the same toxics at the same time. Whole samples as the collector makes them, with
+ * compression and without, and small frames of noise, for which the protocol's own bytes weigh most.
  *
- * Counted are rows that the store holds when the time is up. Then the link is made whole, the rest
- * drains, and everything is verified as in every benchmark.
+ * The queue is full before the link is opened, so it is the link that limits. All links are measured
+ * side by side, each with programs of its own: they need little of the machine. Behind it the links
+ * are made whole, the rest drains, and everything is verified as in every benchmark.
  */
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Link } from '#lab/link.ts';
+import type { ToxicOrder } from '#lab/toxics.ts';
 import { BenchError } from './errors.ts';
 import type { Aim, Figure } from './figures.ts';
-import { type Bench, type Pipeline, planOf, startPipeline } from './pipeline.ts';
+import { type Arrival, bytesPerS, type Span, slicesOf } from './goodput.ts';
+import { type Bench, type Pipeline, planOf, startLink, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
-import type { FramePlan } from './source/frames.ts';
+import { arrivedBytes } from './server-counts.ts';
+import { type FramePlan, payloadOf } from './source/frames.ts';
 import { verify } from './verification.ts';
+import { BareFlow } from './wire/bare-flow.ts';
 
-const PAYLOAD_BYTES = 200;
-/** 40 KB/s of payloads. */
-const RATE_PER_S = 200;
-const HAMPERED_MS = 30_000;
-const ROUNDS = { short: 1, full: 3 } as const;
-const CONNECTION_BYTES = 2_000;
-const THIN_KBPS = 4;
+const AIM_PLAIN = 0.95;
+const AIM_COMPRESSED = 4;
+const BYTES_PER_KB = 1_000;
+const NOISE_BYTES = 200;
+/** What a link may take until its first ack. */
+const START_MS_MAX = 20_000;
+const STEP_US = 1_000_000;
+const LENGTHS_TAKEN = 100;
 
-interface Case {
+/** What is sent, and how. */
+interface Load {
   readonly name: string;
-  readonly what: string;
-  readonly hamper: (link: Pipeline['link']) => Promise<unknown>;
-  readonly aim: Aim;
+  readonly words: string;
+  readonly content: 'noise' | 'samples';
+  readonly compression: 'auto' | 'off';
+  readonly aims: readonly Aim[];
+  /** More payload bytes than go into one on the wire. */
+  readonly ratioMax: number;
 }
 
-const CASES = {
-  short: {
-    name: 'short connections',
-    what: `connections of ${CONNECTION_BYTES} bytes in either direction`,
-    hamper: (link) => link.limit(CONNECTION_BYTES),
-    aim: { of: 'median', at: 'least', value: 1_000 },
-  },
-  rate: {
-    name: 'thin link',
-    what: `${THIN_KBPS} KB/s towards the server`,
-    hamper: (link) => link.thin(THIN_KBPS),
-    aim: { of: 'median', at: 'least', value: 550 },
-  },
-} as const satisfies Record<string, Case>;
+const SAMPLES: Load = {
+  name: 'samples',
+  words: 'samples as the collector makes them, compression off',
+  content: 'samples',
+  compression: 'off',
+  aims: [{ of: 'median', at: 'least', value: AIM_PLAIN }],
+  ratioMax: 1,
+};
+const COMPRESSED: Load = {
+  name: 'samples, compressed',
+  words: 'samples as the collector makes them, compression as it is by default',
+  content: 'samples',
+  compression: 'auto',
+  aims: [{ of: 'median', at: 'least', value: AIM_COMPRESSED }],
+  ratioMax: 26,
+};
+const NOISE: Load = {
+  name: `noise of ${NOISE_BYTES} bytes`,
+  words: `frames of ${NOISE_BYTES} incompressible bytes, compression off`,
+  content: 'noise',
+  compression: 'off',
+  aims: [],
+  ratioMax: 1,
+};
 
-interface Round {
-  readonly stored: number;
-  /** Bytes that reached the server. */
-  readonly arrivedBytes: number;
-  readonly connections: number;
-  /** Frames that came to the store again although it had them. */
-  readonly duplicates: number;
+/** A link, and what is sent over ones like it. */
+interface Course {
+  readonly kbPerS: number;
+  readonly words: string;
+  readonly toxics: readonly ToxicOrder[];
+  readonly loads: readonly Load[];
+}
+
+interface Plan {
+  readonly name: string;
+  readonly courses: readonly Course[];
+  /** From the first ack on all links until the measurement begins. */
+  readonly warmUpMs: number;
+  readonly sliceMs: number;
+  readonly slices: number;
+}
+
+const thinBy = (kbPerS: number): ToxicOrder => {
+  return { type: 'bandwidth', stream: 'upstream', attributes: { rate: kbPerS } };
+};
+
+const THIN: readonly Course[] = [1, 4, 64].map((kbPerS) => {
+  const words = `${kbPerS} KB/s towards the server`;
+  return { kbPerS, words, toxics: [thinBy(kbPerS)], loads: [SAMPLES, COMPRESSED, NOISE] };
+});
+
+const FAR_KB_PER_S = 1_000;
+const FAR_LATENCY_MS = 1_000;
+const FAR: Course = {
+  kbPerS: FAR_KB_PER_S,
+  words: `${FAR_KB_PER_S} KB/s towards the server, ${FAR_LATENCY_MS} ms later in each direction`,
+  toxics: [
+    thinBy(FAR_KB_PER_S),
+    ...(['upstream', 'downstream'] as const).map((stream): ToxicOrder => {
+      return { type: 'latency', stream, attributes: { latency: FAR_LATENCY_MS, jitter: 0 } };
+    }),
+  ],
+  loads: [SAMPLES, NOISE],
+};
+
+/** Links of 1, 4 and 64 KB/s. */
+export function measureThin(bench: Bench): Promise<Result> {
+  const size = { short: { sliceMs: 10_000, slices: 2 }, full: { sliceMs: 20_000, slices: 4 } };
+  return measure(bench, { name: 'thin', courses: THIN, warmUpMs: 0, ...size[bench.size] });
+}
+
+/** A round trip of 2 s, and 1 MB/s. */
+export function measureFar(bench: Bench): Promise<Result> {
+  const slices = { short: 1, full: 2 };
+  const about = { warmUpMs: 15_000, sliceMs: 12_000, slices: slices[bench.size] };
+  return measure(bench, { name: 'far', courses: [FAR], ...about });
+}
+
+/** A link with its programs, while it is measured. */
+interface Lane {
+  readonly course: Course;
+  readonly load: Load;
+  readonly plan: FramePlan;
+  readonly pipeline: Pipeline;
+  readonly directory: string;
+}
+
+interface BareLane {
+  readonly course: Course;
+  readonly flow: BareFlow;
+  readonly link: Link;
+  readonly port: number;
+  readonly stop: () => Promise<void>;
+}
+
+/** What came of a lane. */
+interface Measured {
+  readonly course: Course;
+  readonly load: Load;
+  /** Payloads, by when their rows came into the store. */
+  readonly arrivals: readonly Arrival[];
+  /** Of all that reached the server while it was measured. */
+  readonly wireBytesPerS: number;
   readonly proof: Proof;
 }
 
-/** Connections of {@link CONNECTION_BYTES} bytes each. */
-export function measureShort(bench: Bench): Promise<Result> {
-  return measure(bench, CASES.short);
-}
-
-/** {@link THIN_KBPS} KB/s towards the server. */
-export function measureThin(bench: Bench): Promise<Result> {
-  return measure(bench, CASES.rate);
-}
-
-async function measure(bench: Bench, about: Case): Promise<Result> {
-  const plan = planOf(bench, PAYLOAD_BYTES);
-  const rounds: Round[] = [];
-  for (let i = 1; i <= ROUNDS[bench.size]; i += 1) {
-    bench.progress(`${about.name} ${i} of ${ROUNDS[bench.size]}`);
-    rounds.push(await round(bench, plan, about, i));
+async function measure(bench: Bench, plan: Plan): Promise<Result> {
+  const { courses, name, warmUpMs, sliceMs, slices } = plan;
+  bench.progress(`${name}: starting and filling queues`);
+  const bare = await Promise.all(courses.map((course) => startBare(bench, course)));
+  const lanes: Lane[] = [];
+  // One after the other: many that start at once only hold each other up.
+  for (const course of courses) {
+    for (const load of course.loads) lanes.push(await startLane(bench, plan, course, load));
   }
-  return { figures: figuresOf(rounds, about), proofs: rounds.map(({ proof }) => proof) };
+  await Promise.all([
+    ...bare.map(async ({ course, link, flow, port }) => {
+      await open(link, course);
+      flow.start(port);
+    }),
+    ...lanes.map(({ pipeline, course }) => open(pipeline.link, course)),
+  ]);
+  const openedMs = Date.now();
+  await Promise.all(lanes.map(({ pipeline }) => pipeline.source.ask(FIRST_ACK)));
+  await delay(warmUpMs, undefined, { signal: bench.signal });
+  bench.progress(`${name}: measuring for ${(slices * sliceMs) / 1_000} s`);
+  const fromMs = Date.now();
+  const before = await Promise.all(lanes.map(countOf));
+  await delay(slices * sliceMs, undefined, { signal: bench.signal });
+  const toMs = Date.now();
+  const after = await Promise.all(lanes.map(countOf));
+  for (const { stop } of bare) await stop();
+  const measured: Measured[] = [];
+  for (const [i, lane] of lanes.entries()) {
+    const [first, last] = [before[i], after[i]];
+    if (first && last) measured.push(await finish(lane, first, last));
+  }
+  const figures = courses.flatMap((course) => {
+    const flow = bare.find((one) => one.course === course)?.flow;
+    const own = measured.filter((one) => one.course === course);
+    return figuresOf(plan, course, { openedMs, fromMs, toMs }, own, flow?.arrivals ?? []);
+  });
+  return { figures, proofs: measured.map(({ proof }) => proof) };
 }
 
-async function round(bench: Bench, plan: FramePlan, about: Case, number: number): Promise<Round> {
-  const name = `${about.name}-${number}`.replaceAll(' ', '-');
-  const { source, server, link, restore, stop } = await startPipeline(bench, name, plan);
+const FIRST_ACK = { type: 'acked-past', frames: 0 } as const;
+
+async function startBare(bench: Bench, course: Course): Promise<BareLane> {
+  const directory = join(bench.directory, `bare-${course.kbPerS}`);
+  await mkdir(directory);
+  const flow = await BareFlow.listen();
+  const { link, port, toxiproxy } = await startLink(bench, directory, flow.port);
+  await link.cut();
+  const stop = async (): Promise<void> => {
+    flow.stop();
+    await toxiproxy.stop();
+  };
+  return { course, flow, link, port, stop };
+}
+
+async function startLane(bench: Bench, plan: Plan, course: Course, load: Load): Promise<Lane> {
+  const name = `${load.name}-${course.kbPerS}`.replaceAll(/[ ,]+/g, '-');
+  const { content, compression } = load;
+  const frames: FramePlan = { ...planOf(bench, NOISE_BYTES), content, stepUs: STEP_US };
+  const pipeline = await startPipeline(bench, name, frames, {}, { compression });
+  await pipeline.source.ask({ type: 'fill', frames: framesFor(plan, course, load, frames) });
+  return { course, load, plan: frames, pipeline, directory: join(bench.directory, name) };
+}
+
+/** More than the link can carry until the measurement ends. */
+function framesFor(plan: Plan, { kbPerS }: Course, { ratioMax }: Load, frames: FramePlan): number {
+  const lengths = Array.from({ length: LENGTHS_TAKEN }, (_, n) => payloadOf(frames, n).length);
+  const meanBytes = lengths.reduce((sum, bytes) => sum + bytes, 0) / lengths.length;
+  const spanMs = START_MS_MAX + plan.warmUpMs + plan.slices * plan.sliceMs;
+  return Math.ceil((kbPerS * spanMs * ratioMax) / meanBytes);
+}
+
+async function open(link: Link, { toxics }: Course): Promise<void> {
+  await link.add(toxics);
+  await link.open();
+}
+
+/** What is known of a lane at a moment. */
+interface Count {
+  readonly atMs: number;
+  readonly arrivedBytes: number;
+  readonly queueFrames: number;
+  readonly resent: number;
+}
+
+async function countOf({ pipeline: { server, source } }: Lane): Promise<Count> {
+  const { status } = await source.ask({ type: 'facts' });
+  const arrived = await arrivedBytes(server.api);
+  const { queue, counters } = status;
+  const { resent } = counters;
+  return { atMs: Date.now(), arrivedBytes: arrived, queueFrames: queue.frames, resent };
+}
+
+/** The link is made whole, what is left drains, and the store is asked what came, and when. */
+async function finish(lane: Lane, before: Count, after: Count): Promise<Measured> {
+  const { course, load, plan, pipeline, directory } = lane;
+  const { source, server, restore, stop } = pipeline;
+  const of = `${load.name}, ${course.kbPerS} KB/s`;
+  if (after.queueFrames === 0) throw new BenchError(`${of}: the queue was empty before the end`);
   await restore();
-  await source.ask({ type: 'load', perSecond: RATE_PER_S });
-  await source.ask({ type: 'acked-past', frames: 0 });
-  await about.hamper(link);
-  const [before, rowsBefore] = await Promise.all([source.ask({ type: 'facts' }), rows(server.api)]);
-  const bytesBefore = await arrivedBytes(server.api);
-  await delay(HAMPERED_MS, undefined, { signal: bench.signal });
-  const [after, rowsAfter] = await Promise.all([source.ask({ type: 'facts' }), rows(server.api)]);
-  const bytesAfter = await arrivedBytes(server.api);
-  await source.ask({ type: 'end-load' });
-  await restore();
-  const { sent, status } = await source.ask({ type: 'empty' });
-  const { duplicates } = await rows(server.api);
-  const verification = await verify(server.api, plan, sent);
+  const { sent } = await source.ask({ type: 'empty' });
+  const arrivals: Arrival[] = [];
+  const verification = await verify(server.api, plan, sent, ({ receivedAt, payload }) =>
+    arrivals.push({ atMs: receivedAt / 1_000, bytes: payload.length }),
+  );
   await stop();
-  await rm(join(bench.directory, name), { recursive: true });
-  const { resent } = status.counters;
+  await rm(directory, { recursive: true });
+  const seconds = (after.atMs - before.atMs) / 1_000;
   return {
-    stored: rowsAfter.stored - rowsBefore.stored,
-    arrivedBytes: bytesAfter - bytesBefore,
-    connections: after.status.counters.connections - before.status.counters.connections,
-    duplicates,
-    // What was in flight as a connection ended is sent again, rightly.
-    proof: { of: name, ...verification, resent, resentMax: undefined },
+    course,
+    load,
+    arrivals: arrivals.sort((a, b) => a.atMs - b.atMs),
+    wireBytesPerS: (after.arrivedBytes - before.arrivedBytes) / seconds,
+    proof: { of, ...verification, resent: after.resent, resentMax: 0 },
   };
 }
 
-/** What the server's audit says, all collectors together. */
-async function rows(api: string): Promise<{ stored: number; duplicates: number }> {
-  const response = await fetch(`${api}/api/v1/audit`);
-  if (response.status !== 200) throw new BenchError(`the audit was answered ${response.status}`);
-  const { collectors } = (await response.json()) as {
-    collectors: { totals: { stored: number; duplicates_refused: number } }[];
-  };
-  return {
-    stored: collectors.reduce((sum, { totals }) => sum + totals.stored, 0),
-    duplicates: collectors.reduce((sum, { totals }) => sum + totals.duplicates_refused, 0),
-  };
+interface Times extends Span {
+  readonly openedMs: number;
 }
 
-/** What the server has counted, handshakes and heartbeats included. */
-async function arrivedBytes(api: string): Promise<number> {
-  const text = await (await fetch(`${api}/metrics`)).text();
-  const count = /^holdfast_ingest_received_bytes_total (\d+)$/m.exec(text)?.[1];
-  if (count === undefined) throw new BenchError('the server does not tell what it received');
-  return Number(count);
-}
-
-function figuresOf(rounds: readonly Round[], { name, what, aim }: Case): Figure[] {
-  const load = `${RATE_PER_S} frames/s of ${PAYLOAD_BYTES} incompressible bytes offered`;
+function figuresOf(
+  plan: Plan,
+  { kbPerS, words }: Course,
+  { openedMs, ...span }: Times,
+  measured: readonly Measured[],
+  bareArrivals: readonly Arrival[],
+): Figure[] {
+  const nominal = kbPerS * BYTES_PER_KB;
+  const slices = slicesOf(span, plan.slices);
+  const bare = slices.map((slice) => bytesPerS(bareArrivals, slice));
+  const bareInAll = bytesPerS(bareArrivals, span);
+  const at = plan.courses.length > 1 ? { at: { value: kbPerS, unit: 'KB/s' } } : {};
+  const inAll = `over ${plan.slices} times ${plan.sliceMs / 1_000} s`;
+  const ratio = (name: string, samples: readonly number[], method: string): Figure => {
+    return { name, unit: 'ratio', better: 'more', samples, method, ...at };
+  };
+  const ofLoad = ({ load, arrivals, wireBytesPerS }: Measured): Figure[] => {
+    const goodput = slices.map((slice) => bytesPerS(arrivals, slice));
+    const nominalWords = `over the nominal ${kbPerS} KB/s (${BYTES_PER_KB} bytes each)`;
+    return [
+      {
+        ...ratio(
+          `${load.name}: goodput / link`,
+          goodput.map((perS, i) => perS / (bare[i] ?? Number.NaN)),
+          `payload bytes that come into the store a second, over what a bare socket brings through the same toxics at the same time; ${load.words}, ${words}, ${inAll}`,
+        ),
+        aims: load.aims,
+      },
+      ratio(
+        `${load.name}: goodput / nominal rate`,
+        goodput.map((perS) => perS / nominal),
+        `the same ${nominalWords}`,
+      ),
+      ratio(
+        `${load.name}: arrived / link`,
+        [wireBytesPerS / bareInAll],
+        'all bytes that reach the server, the protocol’s own included, over what the bare socket brings',
+      ),
+      ...(plan.warmUpMs > 0 ? [startFigure(load, arrivals, { openedMs, ...span }, bareInAll)] : []),
+    ];
+  };
   return [
+    ...measured.flatMap(ofLoad),
     {
-      name: `${name}, stored`,
-      unit: 'frames',
-      samples: rounds.map(({ stored }) => stored),
-      aims: [aim],
-      method: `${what} for ${HAMPERED_MS / 1_000} s, ${load}: rows that came into the store in that time`,
-    },
-    {
-      name: `${name}, payload / arrived`,
-      unit: 'ratio',
-      samples: rounds.map((round) => (round.stored * PAYLOAD_BYTES) / round.arrivedBytes),
-      method:
-        'payload bytes of those rows over all bytes that reached the server in that time, however many Toxiproxy let through',
-    },
-    {
-      name: `${name}, connections`,
-      unit: 'count',
-      samples: rounds.map(({ connections }) => connections),
-      method: 'how many became Ready in that time',
-    },
-    {
-      name: `${name}, came again`,
-      unit: 'frames',
-      samples: rounds.map(({ duplicates }) => duplicates),
-      aims: [{ of: 'max', at: 'most', value: 0 }],
-      method: 'frames that reached the store although it had them, the drain afterwards included',
+      ...ratio(
+        'limit: bare socket / nominal rate',
+        bare.map((perS) => perS / nominal),
+        `noise over one socket through the same toxics at the same time, ${words}, ${inAll}`,
+      ),
+      better: 'neither',
     },
   ];
+}
+
+/** What of its time a link stood idle until it was measured. */
+function startFigure(
+  { name }: Load,
+  arrivals: readonly Arrival[],
+  { openedMs, fromMs }: Times,
+  linkBytesPerS: number,
+): Figure {
+  const bytes = arrivals.reduce((sum, one) => sum + (one.atMs < fromMs ? one.bytes : 0), 0);
+  return {
+    name: `${name}: idle at its start`,
+    unit: 's',
+    samples: [(fromMs - openedMs) / 1_000 - bytes / linkBytesPerS],
+    method:
+      'from the opening of the link until the measurement, less what the payloads that came by then take at the rate of the bare socket: the dial, the handshake, and finding out how much the path holds',
+  };
 }

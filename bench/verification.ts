@@ -99,9 +99,20 @@ export class Tally {
   }
 }
 
-/** Reads the whole export of a server on which nothing but these frames 0 … sent − 1 came in. */
-export async function verify(api: string, plan: FramePlan, sent: number): Promise<Verification> {
+/**
+ * Reads the whole export of a server on which nothing but these frames 0 … sent − 1 came in. `onRow`
+ * is told of each row.
+ */
+export async function verify(
+  api: string,
+  plan: FramePlan,
+  sent: number,
+  onRow: (row: ExportedRow) => void = () => undefined,
+): Promise<Verification> {
   const tally = new Tally(plan, 0, sent);
-  for await (const row of exportedRows(api)) tally.add(row);
+  for await (const row of exportedRows(api)) {
+    onRow(row);
+    tally.add(row);
+  }
   return tally.verification();
 }

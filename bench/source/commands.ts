@@ -11,6 +11,8 @@ export interface SourceStart {
   readonly queueLimitBytes: number;
   /** What happens at that limit; the producer's own default when left out. */
   readonly queueWhenFull?: WhenFull;
+  /** Whether frames are compressed on the way; the producer's own default when left out. */
+  readonly compression?: 'auto' | 'off';
   readonly plan: FramePlan;
 }
 

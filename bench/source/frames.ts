@@ -3,16 +3,17 @@
  * alone, so what the server stored can be judged without having kept what was sent.
  *
  * A payload opens with its n, and is noise behind that: no compressor gets it smaller. Or it is JSON with
- * three numbers, such as a server makes charts of, filled up with noise.
+ * three numbers, such as a server makes charts of, filled up with noise; or a sample (`samples.ts`).
  */
+import { sampleOf } from './samples.ts';
 
 export interface FramePlan {
   /** A u32. */
   readonly seed: number;
-  /** At least 8; of JSON at least 160. */
+  /** At least 8; of JSON at least 160. Samples are as long as they are. */
   readonly payloadBytes: number;
   /** Noise when left out. */
-  readonly content?: 'noise' | 'json';
+  readonly content?: 'noise' | 'json' | 'samples';
   /** Of a plan of noise: so many of the first frames are JSON all the same; 0 when left out. */
   readonly jsonFrames?: number;
   /** Capture time of frame 0, in microseconds since 1970 UTC. */
@@ -30,8 +31,14 @@ export const METRICS = ['bench.level', 'bench.total'] as const;
 
 /** A buffer of its own. */
 export function payloadOf(plan: FramePlan, n: number): Buffer {
-  const isJson = plan.content === 'json' || n < (plan.jsonFrames ?? 0);
-  return isJson ? jsonOf(plan, n) : noiseOf(plan, n);
+  switch (plan.content) {
+    case 'json':
+      return jsonOf(plan, n);
+    case 'samples':
+      return sampleOf(plan, n);
+    default:
+      return n < (plan.jsonFrames ?? 0) ? jsonOf(plan, n) : noiseOf(plan, n);
+  }
 }
 
 function jsonOf(plan: FramePlan, n: number): Buffer {

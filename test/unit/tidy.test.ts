@@ -61,7 +61,7 @@ const PARTS: readonly { part: RegExp; may: RegExp }[] = [
   { part: /^examples\//, may: /^(#chaos\/ledger\/|\.\.?\/)/ },
   {
     part: /^bench\//,
-    may: /^(#protocol\/|#collector\/producer\/(producer|sender|link|queue\/queue)\.ts|#lab\/|#pages\/|\.\.?\/)/,
+    may: /^(#protocol\/|#collector\/producer\/(producer|sender|link|queue\/queue)\.ts|#collector\/sampler\/sample\.ts|#lab\/|#pages\/|\.\.?\/)/,
   },
 ];
 
