@@ -120,9 +120,12 @@ export class Delivery {
   readonly #outbox: DeliveryStep[] = [];
   /** The frames of the last step, until it is known how many bytes they took. */
   #leaving: Leaving | undefined;
-  /** Something waits that only the path or the server keeps from leaving. */
-  #heldBack = false;
-  /** And for so long that it is the path. */
+  /**
+   * Something waits that only the path or the server keeps from leaving: when the oldest of what was
+   * in flight had left as it was held back first.
+   */
+  #heldBackBehind: number | undefined;
+  /** What left last was held back for so long that it is the path, and more waited behind it. */
   #heldBackByLink = false;
   /** Since when a message waits for company, if one does. */
   #waitingSince: number | undefined;
@@ -314,19 +317,29 @@ export class Delivery {
     const lane = this.#lanes.next;
     const epoch = lane?.waiting[0]?.epoch;
     if (lane === undefined || epoch === undefined) return undefined;
+    this.#judgeLink(now);
     const compress = this.#compression.wanted(this.#linkIsShort, this.#window.bytesPerMs);
     const ratio = compress ? this.#compression.ratio : 1;
     const { count, frameBytes, isFull } = this.#batch(lane.waiting, ratio);
     if (!this.#mayLeave(MESSAGE_OVERHEAD_BYTES + frameBytes / ratio, isFull, now)) return undefined;
     const frames = this.#lanes.take(lane, count, frameBytes);
     const epochIndex = this.epochIndex(epoch) ?? 0;
-    const sourceLimited = !this.#heldBack && this.#lanes.empty;
+    const sourceLimited = this.#heldBackBehind === undefined && this.#lanes.empty;
     this.#leaving = { epochIndex, frames, frameBytes, compress, sourceLimited };
-    this.#heldBack = false;
-    this.#heldBackByLink = false;
+    this.#heldBackBehind = undefined;
+    if (this.#lanes.empty) this.#heldBackByLink = false;
     this.#waitingSince = undefined;
     const message: Frames = { kind: 'frames', epochIndex, frames };
     return { type: 'send-frames', message, compress };
+  }
+
+  /**
+   * By how long what was waited for has taken, at the moment at which it matters: nobody asks in
+   * between. What leaves together with a message that was held back, into the same room, was so, too.
+   */
+  #judgeLink(now: number): void {
+    if (this.#heldBackBehind === undefined) return;
+    this.#heldBackByLink = now - this.#heldBackBehind >= LINK_HOLDS_MS;
   }
 
   get #linkIsShort(): boolean {
@@ -377,9 +390,7 @@ export class Delivery {
   #mayLeave(wireBytes: number, isFull: boolean, now: number): boolean {
     const hasRoom = this.#window.admits(wireBytes) && this.#isWorthIt(wireBytes);
     if (!hasRoom || (!isFull && this.#window.late)) {
-      const inFlightMs = now - (this.#flights.oldestSentAt ?? now);
-      this.#heldBack = true;
-      this.#heldBackByLink ||= inFlightMs >= LINK_HOLDS_MS;
+      this.#heldBackBehind ??= this.#flights.oldestSentAt ?? now;
       this.#waitingSince = undefined;
       return false;
     }

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { sampleOf } from '#bench/source/samples.ts';
 import { type Frame, frameCrc } from '#protocol/identity.ts';
 import { Path, type PathOptions } from './path.ts';
 import { EPOCH } from './rig.ts';
@@ -94,6 +95,18 @@ describe('compression', () => {
     expect(packed?.bytes.up).toBeLessThan((plain?.bytes.up ?? 0) / 3);
     expect(packed?.stored).toEqual(plain?.stored);
     expect(packed?.now).toBeLessThan((plain?.now ?? 0) / 2);
+  });
+
+  test.each([1, 4, 16])('brings over %i KB/s more than four times as much of samples', (rate) => {
+    const path = new Path({ up: { bytesPerMs: rate }, down: { bytesPerMs: rate } });
+    const samples = Array.from({ length: 600 * rate }, (_, n) => sampleOf({ seed: 1 }, n));
+    path.append(...samples.map((payload, i) => sample(i + 1, payload)));
+    const brought = () => samples.slice(0, path.stored.size).reduce((sum, s) => sum + s.length, 0);
+    path.run(30 * SECOND);
+    const before = brought();
+    path.run(90 * SECOND);
+    expect(brought() - before).toBeGreaterThan(4 * rate * MINUTE);
+    expect(path.pending).toBeGreaterThan(0);
   });
 
   test.each([

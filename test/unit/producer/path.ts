@@ -106,7 +106,7 @@ export class Path {
       },
       this.now,
     );
-    this.#pump();
+    this.#pumpSender();
   }
 
   get state() {
@@ -122,7 +122,7 @@ export class Path {
     this.queue.push(...frames);
     const last = frames.at(-1);
     if (last) this.sender.onAppended({ epoch: last.epoch, seq: last.seq });
-    this.#pump();
+    this.#pumpSender();
   }
 
   /** Appends `makeFrame(n)` at a steady rate until that time. */
@@ -154,8 +154,9 @@ export class Path {
       } else {
         this.sender.onTick(this.now);
         this.#joined?.session.onTick(this.now);
+        this.#pumpSender();
       }
-      this.#pump();
+      this.#pumpSession();
     }
     return true;
   }
@@ -163,7 +164,6 @@ export class Path {
   /** The connection breaks now; both ends see it. */
   cut(): void {
     if (this.#joined !== undefined) this.#break(this.#joined);
-    this.#pump();
   }
 
   get #deadline(): number {
@@ -178,10 +178,14 @@ export class Path {
     this.#events.splice(i, 0, { at, order, run });
   }
 
-  #pump(): void {
+  /** After each of its inputs, and at no other time: as the driver does. */
+  #pumpSender(): void {
     for (let action = this.sender.poll(this.now); action; action = this.sender.poll(this.now)) {
       this.#perform(action);
     }
+  }
+
+  #pumpSession(): void {
     const joined = this.#joined;
     if (joined === undefined) return;
     for (let action = joined.session.poll(); action; action = joined.session.poll()) {
@@ -235,7 +239,10 @@ export class Path {
   }
 
   #answer<T>(found: T, tell: (found: T) => void): void {
-    this.#at(this.now + READ_MS, () => tell(found));
+    this.#at(this.now + READ_MS, () => {
+      tell(found);
+      this.#pumpSender();
+    });
   }
 
   #connect({ connection }: { connection: number }): void {
@@ -257,6 +264,7 @@ export class Path {
     );
     this.#join({ connection, session, up: { ...pipe }, down: { ...pipe }, open: true });
     this.sender.onConnected(connection, this.now);
+    this.#pumpSender();
   }
 
   #join(joined: Joined | undefined): void {
@@ -272,6 +280,7 @@ export class Path {
     if (!joined.open) return;
     this.#join(undefined);
     this.sender.onClosed(joined.connection, undefined, this.now);
+    this.#pumpSender();
   }
 
   #send(joined: Joined, direction: 'up' | 'down', bytes: Buffer): void {
@@ -292,8 +301,11 @@ export class Path {
     pipe.carried += bytes.length;
     this.bytes[direction] += bytes.length;
     if (direction === 'up') joined.session.onBytes(bytes, this.now);
-    else this.sender.onBytes(joined.connection, bytes, this.now);
-    this.#pump();
+    else {
+      this.sender.onBytes(joined.connection, bytes, this.now);
+      this.#pumpSender();
+    }
+    this.#pumpSession();
     if (pipe.carried >= this.limitBytes) this.#break(joined);
   }
 
