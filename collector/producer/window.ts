@@ -14,6 +14,10 @@
  * messages take longer than the window explains, it is closed until all is acknowledged, and the
  * next message measures the path anew.
  *
+ * Until a round trip has brought no faster rate than the one before, the path is taken to carry more
+ * than is known, and the window is twice as long: so it is found out in a few round trips, however
+ * long they are, what a far path holds.
+ *
  * While what is in flight is late, the newest sample counts alone: a path that has just become thin
  * shall not be filled with seconds of data for the sake of what it was.
  */
@@ -37,6 +41,10 @@ const MESSAGE_BYTES_MAX = 262_144;
 const PROBE_BYTES = 1_024;
 /** Of the path's time, a closing for a measurement costs about one part in so many. */
 const MEASURE_EVERY_WINDOWS = 20;
+/** How much longer the window is until the path is known to be full. */
+const START_GAIN = 2;
+/** A rate that has not grown by so much in a round trip is the path's. */
+const GROWS_BY = 1.25;
 /** What is answered so much after two round trips is late: something holds it up. */
 const LATE_MARGIN_MS = 20;
 
@@ -64,6 +72,11 @@ export class Window {
   #delivered = 0;
   #deliveredAt: number;
   #inFlight = 0;
+  /** The rate has stopped to grow with the window: that is all that the path carries. */
+  #full = false;
+  /** What was delivered as this round trip began, and the best rate by then. */
+  #roundFrom = 0;
+  #roundBest = 0;
 
   /** `capBytes` is the server's bound, `now` monotonic milliseconds. */
   constructor(capBytes: number, now: number) {
@@ -110,7 +123,8 @@ export class Window {
    * would hardly ever find out that the path carries more: there it is half a round trip more.
    */
   get #spanMs(): number {
-    return this.#roundTripMs + Math.max(HORIZON_MS, this.#roundTripMs / 2);
+    const fullMs = this.#roundTripMs + Math.max(HORIZON_MS, this.#roundTripMs / 2);
+    return this.#full ? fullMs : START_GAIN * fullMs;
   }
 
   /** How long the next message should be, in bytes. */
@@ -163,6 +177,16 @@ export class Window {
     if (flight.sourceLimited && !waiting && bytesPerMs < this.#best) return;
     this.#samples.push(bytesPerMs);
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
+    if (!this.#full && flight.deliveredBefore >= this.#roundFrom) this.#onRound(now);
+  }
+
+  /** What left after the round trip before is here: has it come faster? */
+  #onRound(now: number): void {
+    this.#full = this.#best < GROWS_BY * this.#roundBest;
+    this.#roundFrom = this.#delivered;
+    this.#roundBest = this.#best;
+    // What is in flight by now is more than the window explains from here on.
+    if (this.#full) this.#measureFrom = now + START_GAIN * this.#spanMs;
   }
 
   #measure({ sentAt, bytes, alone }: Flight, now: number): void {

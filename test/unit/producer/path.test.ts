@@ -194,6 +194,19 @@ describe('connections that break after 2,000 bytes', () => {
   });
 });
 
+test('a link of 1 MB/s with 2 s of round trip is kept full', () => {
+  const up = { bytesPerMs: 1_000, delayMs: 1_000 };
+  const sender = { delivery: { compression: false } };
+  const path = new Path({ up, down: { delayMs: 1_000 }, sender });
+  const payload = randomBytes(8_000);
+  path.append(...Array.from({ length: 10_000 }, (_, i) => sample(i + 1, payload)));
+  path.run(25 * SECOND);
+  const before = path.stored.size;
+  path.run(55 * SECOND);
+  const brought = (path.stored.size - before) * payload.length;
+  expect(brought).toBeGreaterThan(0.95 * up.bytesPerMs * 30 * SECOND);
+});
+
 describe('a thin link', () => {
   test('of 4 KB/s carries at least 550 frames of 200 incompressible bytes in 30 s', () => {
     const path = readyPath();

@@ -54,6 +54,14 @@ test('a long path is kept full: the delay is added to the second', () => {
   expect(window.bytes).toBeGreaterThan(1_000 * 2_000);
 });
 
+test('a far path is full after ten round trips, although nothing was known of it', () => {
+  const [rate, delayMs] = [1_000, 2_000];
+  const halfTheTime = fill(rate, delayMs, 10 * delayMs).delivered;
+  const { delivered, window } = fill(rate, delayMs, 15 * delayMs);
+  expect(delivered - halfTheTime).toBeGreaterThan(0.99 * rate * 5 * delayMs);
+  expect(window.bytes).toBeLessThan(1.1 * rate * (delayMs + 1_000));
+});
+
 /**
  * A source of `load` bytes/ms over a fast path whose delay becomes `delayMs` after a second: what
  * of it is still not delivered in the end, and the largest part of that which was in flight.
