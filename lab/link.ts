@@ -166,13 +166,6 @@ export class Link {
     );
   }
 
-  /** The same, towards the server alone and by rate alone. */
-  thin(rateKbps: number): Promise<LinkState> {
-    return this.#replace([
-      { type: 'bandwidth', stream: 'upstream', attributes: { rate: rateKbps } },
-    ]);
-  }
-
   /** From now on every connection ends after so many bytes in either direction. */
   limit(bytes: number): Promise<LinkState> {
     return this.#replace(
