@@ -16,6 +16,7 @@ import { BenchError } from './errors.ts';
 import type { Aim, Figure } from './figures.ts';
 import { type Arrival, bytesPerS, type Span, slicesOf } from './goodput.ts';
 import { type Bench, type Pipeline, planOf, startLink, startPipeline } from './pipeline.ts';
+import type { Running } from './programs.ts';
 import type { Proof, Result } from './result.ts';
 import { arrivedBytes } from './server-counts.ts';
 import { type FramePlan, payloadOf } from './source/frames.ts';
@@ -139,7 +140,7 @@ interface BareLane {
   readonly flow: BareFlow;
   readonly link: Link;
   readonly port: number;
-  readonly stop: () => Promise<void>;
+  readonly toxiproxy: Running;
 }
 
 /** What came of a lane. */
@@ -154,9 +155,17 @@ interface Measured {
 }
 
 async function measure(bench: Bench, plan: Plan): Promise<Result> {
+  bench.progress(`${plan.name}: starting and filling queues`);
+  const bare = await Promise.all(plan.courses.map((course) => startBare(bench, course)));
+  try {
+    return await measureBeside(bench, plan, bare);
+  } finally {
+    for (const { flow } of bare) flow.stop();
+  }
+}
+
+async function measureBeside(bench: Bench, plan: Plan, bare: readonly BareLane[]): Promise<Result> {
   const { courses, name, warmUpMs, sliceMs, slices } = plan;
-  bench.progress(`${name}: starting and filling queues`);
-  const bare = await Promise.all(courses.map((course) => startBare(bench, course)));
   const lanes: Lane[] = [];
   // One after the other: many that start at once only hold each other up.
   for (const course of courses) {
@@ -178,7 +187,10 @@ async function measure(bench: Bench, plan: Plan): Promise<Result> {
   await delay(slices * sliceMs, undefined, { signal: bench.signal });
   const toMs = Date.now();
   const after = await Promise.all(lanes.map(countOf));
-  for (const { stop } of bare) await stop();
+  for (const { flow, toxiproxy } of bare) {
+    flow.stop();
+    await toxiproxy.stop();
+  }
   const measured: Measured[] = [];
   for (const [i, lane] of lanes.entries()) {
     const [first, last] = [before[i], after[i]];
@@ -200,11 +212,7 @@ async function startBare(bench: Bench, course: Course): Promise<BareLane> {
   const flow = await BareFlow.listen();
   const { link, port, toxiproxy } = await startLink(bench, directory, flow.port);
   await link.cut();
-  const stop = async (): Promise<void> => {
-    flow.stop();
-    await toxiproxy.stop();
-  };
-  return { course, flow, link, port, stop };
+  return { course, flow, link, port, toxiproxy };
 }
 
 async function startLane(bench: Bench, plan: Plan, course: Course, load: Load): Promise<Lane> {
@@ -320,7 +328,7 @@ function figuresOf(
       ...ratio(
         'limit: bare socket / nominal rate',
         bare.map((perS) => perS / nominal),
-        `noise over one socket through the same toxics at the same time, ${words}, ${inAll}`,
+        `bytes over one socket through the same toxics at the same time, ${words}, ${inAll}`,
       ),
       better: 'neither',
     },

@@ -1,6 +1,6 @@
 /**
- * Noise over one bare socket, as fast as it is taken, and when what of it arrived: what a link
- * carries where nothing has to be framed, proven or stored.
+ * Bytes over one bare socket, as fast as they are taken, and when they arrived: what a link carries
+ * where nothing has to be framed, proven or stored.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
@@ -14,7 +14,7 @@ export class BareFlow {
   readonly #sockets = new Set<Socket>();
 
   private constructor() {
-    this.#server = createServer((socket) => this.#receive(socket));
+    this.#server = createServer((socket) => this.#receive(socket)).unref();
   }
 
   /** One whose receiving end listens on a free port of loopback. */
@@ -39,6 +39,7 @@ export class BareFlow {
     socket.on('connect', fill).on('drain', fill);
   }
 
+  /** Ends it; it may be called again. Until then a flow that is under way keeps its process alive. */
   stop(): void {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
