@@ -42,7 +42,9 @@ export interface PeerStart {
    * A Toxiproxy of its own before a port of this machine, open; `port` is where the edge dials.
    * The central's port has to be known before, listening or not.
    */
-  link(centralPort: number): Promise<{ port: number; cut(): Promise<void>; restore(): Promise<void> }>;
+  link(
+    centralPort: number,
+  ): Promise<{ port: number; cut(): Promise<void>; restore(): Promise<void> }>;
 }
 
 export interface Peer {
@@ -58,6 +60,8 @@ export interface Peer {
   /** Resolves when the central's sink has this many distinct records, or rejects after `withinMs`. */
   stored(count: number, withinMs: number): Promise<void>;
   /** Of every record that the sink has, by number: how often it came, and capture to arrival of the first, in ms. */
-  arrivals(): Promise<readonly { readonly number: number; readonly times: number; readonly latencyMs: number }[]>;
+  arrivals(): Promise<
+    readonly { readonly number: number; readonly times: number; readonly latencyMs: number }[]
+  >;
   stop(): Promise<void>;
 }
