@@ -15,8 +15,9 @@ type Arrival = Awaited<ReturnType<Peer['arrivals']>>[number];
 
 export class Arrivals {
   readonly #byNumber = new Map<number, { times: number; readonly latencyMs: number }>();
-  #waiting: { readonly count: number; readonly reached: () => void } | undefined;
+  #waiting: { readonly count: number; reached(): void; failed(error: Error): void } | undefined;
   #foreign = 0;
+  #failure: Error | undefined;
 
   /** Takes what arrived just now; what is no record is counted apart. */
   note(bytes: Buffer, arrivedAtMs = machineMs()): void {
@@ -36,11 +37,18 @@ export class Arrivals {
     }
   }
 
+  /** Nothing can arrive any more. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#waiting?.failed(error);
+  }
+
   /** Resolves when so many distinct records have come; one wait at a time. */
   async stored(count: number, withinMs: number): Promise<void> {
     if (this.#byNumber.size >= count) return;
+    if (this.#failure !== undefined) throw this.#failure;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#waiting = { count, reached: resolve };
+    this.#waiting = { count, reached: resolve, failed: reject };
     const timer = setTimeout(() => reject(this.#tooFew(count, withinMs)), withinMs);
     try {
       await promise;
