@@ -1,0 +1,135 @@
+/**
+ * rsyslog: RELP into an edge with its queue on disk, RELP over the link, a central that writes a file
+ * of one record a line. Each hop acknowledges, the end does not: an edge's ack says that its queue has
+ * the record.
+ *
+ * As the usual recipe has it, with a queue in memory that spills to disk; and with a queue of files
+ * that are synced, as is what the central writes.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freePort } from '#lab/ports.ts';
+import { Arrivals, SinkFile } from './arrivals.ts';
+import { configured, printed } from './configuration.ts';
+import { dial } from './dial.ts';
+import { fill, offer, Window } from './handover.ts';
+import type { Peer, PeerKind, PeerStart } from './peer.ts';
+import { RelpClient } from './relp.ts';
+
+/** Each drains at 3,000 a second. */
+const BACKLOG = 20_000;
+const UNACKNOWLEDGED_MAX = 4_096;
+const MODULES = 'usr/lib/x86_64-linux-gnu/rsyslog';
+/** In front of a record, as a program's own log would have it (RFC 3164). */
+const HEADER = Buffer.from('<13>Jan  1 00:00:00 edge bench: ');
+
+interface Ends {
+  readonly edge: readonly string[];
+  readonly central: readonly string[];
+}
+
+const DISK_ASSISTED: Ends = {
+  edge: [
+    'global(workDirectory="<directory>")',
+    'module(load="imrelp")',
+    'module(load="omrelp")',
+    'input(type="imrelp" address="127.0.0.1" port="<port>")',
+    'action(type="omrelp" target="127.0.0.1" port="<link>" action.resumeRetryCount="-1" action.resumeInterval="1" queue.type="LinkedList" queue.filename="edge" queue.saveOnShutdown="on")',
+  ],
+  central: [
+    'module(load="imrelp")',
+    'template(name="record" type="string" string="%msg:2:$%\\n")',
+    'input(type="imrelp" address="127.0.0.1" port="<port>")',
+    'action(type="omfile" file="<directory>/sink" template="record")',
+  ],
+};
+
+const SYNCED: Ends = {
+  edge: [
+    'global(workDirectory="<directory>")',
+    'module(load="imrelp")',
+    'module(load="omrelp")',
+    'main_queue(queue.type="Direct")',
+    'input(type="imrelp" address="127.0.0.1" port="<port>")',
+    'action(type="omrelp" target="127.0.0.1" port="<link>" action.resumeRetryCount="-1" action.resumeInterval="1" queue.type="Disk" queue.filename="edge" queue.syncQueueFiles="on" queue.checkpointInterval="1" queue.size="10000000" queue.maxFileSize="1m" queue.saveOnShutdown="on")',
+  ],
+  central: [
+    'module(load="imrelp")',
+    'main_queue(queue.type="Direct")',
+    'template(name="record" type="string" string="%msg:2:$%\\n")',
+    'input(type="imrelp" address="127.0.0.1" port="<port>")',
+    'action(type="omfile" file="<directory>/sink" template="record" sync="on")',
+  ],
+};
+
+export const RSYSLOG_KINDS: readonly PeerKind[] = [
+  kindOf('rsyslog', false, DISK_ASSISTED),
+  kindOf('rsyslog, synced', true, SYNCED),
+];
+
+function kindOf(name: string, synced: boolean, ends: Ends): PeerKind {
+  return {
+    name,
+    packages: ['rsyslog', 'rsyslog-relp'],
+    synced,
+    settings: printed(ends.edge, ends.central),
+    backlog: BACKLOG,
+    start: (about) => start(about, ends),
+  };
+}
+
+async function start(about: PeerStart, ends: Ends): Promise<Peer> {
+  await using parts = new AsyncDisposableStack();
+  const [port, centralPort] = [await freePort(), await freePort()];
+  const link = await about.link(centralPort);
+  const arrivals = new Arrivals();
+
+  const centralDirectory = join(about.directory, 'central');
+  await mkdir(centralDirectory);
+  const sink = new SinkFile(join(centralDirectory, 'sink'), arrivals);
+  parts.defer(() => sink.close());
+  const central = await rsyslogd(about, centralDirectory, ends.central, { port: centralPort });
+  parts.defer(() => central.stop());
+  (await dial('rsyslogd', centralPort)).destroy();
+
+  const edgeDirectory = join(about.directory, 'edge');
+  await mkdir(edgeDirectory);
+  const edge = await rsyslogd(about, edgeDirectory, ends.edge, { port, link: link.port });
+  parts.defer(() => edge.stop());
+
+  const window = new Window(UNACKNOWLEDGED_MAX);
+  const client = await RelpClient.connect({
+    port,
+    acknowledged: () => window.acknowledged(),
+    failed: (error) => window.fail(error),
+  });
+  parts.defer(() => client.close());
+  const way = {
+    window,
+    send: (records: readonly Buffer[]) =>
+      client.send(records.map((record) => Buffer.concat([HEADER, record]))),
+  };
+  const started = parts.move();
+  return {
+    edge,
+    central,
+    fill: (first, count) => fill(way, first, count),
+    offer: (first, count, perSecond) => offer(way, first, count, perSecond),
+    stored: (count, withinMs) => arrivals.stored(count, withinMs),
+    arrivals: async () => arrivals.all(),
+    stop: () => started.disposeAsync(),
+  };
+}
+
+async function rsyslogd(
+  { programs, peers }: PeerStart,
+  directory: string,
+  lines: readonly string[],
+  values: Readonly<Record<string, string | number>>,
+) {
+  const file = join(directory, 'rsyslog.conf');
+  await writeFile(file, configured(lines, { directory, ...values }));
+  // In the foreground, without a pid file.
+  const args = ['-n', '-iNONE', '-f', file, '-M', peers.directory(MODULES)];
+  return programs.start(peers.path('rsyslogd'), args, peers.environment);
+}
