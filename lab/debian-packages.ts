@@ -3,7 +3,15 @@
  * with what they need and this machine lacks, and unpacked into .tools/. Nothing outside that folder
  * changes, no service is started, and nobody has to be root where the package lists are there.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDebianLike } from '#lab/apt.ts';
@@ -54,12 +62,13 @@ export class UnpackedPackages {
   }
 
   /**
-   * The path of a directory of a package, by where it would be installed.
+   * The path of a directory of a package, by where it would be installed; may hold `*`, as for the
+   * name of the architecture.
    * @throws LabError `install_failed` when none of the packages has it.
    */
   directory(path: string): string {
-    const whole = join(this.#folder, path);
-    return existsSync(whole) ? whole : this.#lacks(path);
+    const [found] = globSync(path, { cwd: this.#folder });
+    return found === undefined ? this.#lacks(path) : join(this.#folder, found);
   }
 
   /** A package's version, as Debian counts it. */
@@ -168,7 +177,8 @@ async function unpack(folder: string, programs: Programs): Promise<Versions> {
 
 async function dpkg(args: readonly string[], cwd: string, programs: Programs): Promise<string> {
   const options = { cwd, timeoutMs: FETCH_TIMEOUT_MS, code: 'install_failed' as const };
-  return (await programs.must('dpkg-deb', args, { ...options, what: 'unpack a package' })).stdout;
+  const what = 'unpack a package';
+  return (await programs.must('dpkg-deb', args, { ...options, what })).stdout.trim();
 }
 
 function requireApt(names: readonly string[]): void {

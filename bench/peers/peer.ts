@@ -22,10 +22,10 @@ export interface PeerKind {
 }
 
 /** Where Debian's packages were unpacked; nothing of them is installed on the machine. */
-export interface PeerPrograms {
+interface PeerPrograms {
   /** The path of a program by its name, such as `mosquitto`. */
   path(program: string): string;
-  /** The path of a directory of a package, such as `usr/lib/x86_64-linux-gnu/rsyslog`. */
+  /** The path of a directory of a package, such as `usr/share/doc`; may hold `*`, as for the architecture. */
   directory(path: string): string;
   /** What a program is given to find its libraries. */
   readonly environment: Readonly<Record<string, string>>;

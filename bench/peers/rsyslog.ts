@@ -19,7 +19,7 @@ import { RelpClient } from './relp.ts';
 /** Each drains at 3,000 a second. */
 const BACKLOG = 20_000;
 const UNACKNOWLEDGED_MAX = 4_096;
-const MODULES = 'usr/lib/x86_64-linux-gnu/rsyslog';
+const MODULES = 'usr/lib/*/rsyslog';
 /** In front of a record, as a program's own log would have it (RFC 3164). */
 const HEADER = Buffer.from('<13>Jan  1 00:00:00 edge bench: ');
 
