@@ -71,7 +71,7 @@ const OWNERS: readonly { what: string; shows: RegExp; owners: RegExp }[] = [
     what: 'sockets',
     shows: /from 'node:(net|tls)'/,
     owners:
-      /^(collector\/producer\/link|server\/(ingest|access\/tls)|bench\/wire\/|chaos\/(mangler\/relay|faults\/crowd)|lab\/|test\/)/,
+      /^(collector\/producer\/link|server\/(ingest|access\/tls)|bench\/(wire|peers)\/|chaos\/(mangler\/relay|faults\/crowd)|lab\/|test\/)/,
   },
   {
     what: 'SQLite',
