@@ -10,6 +10,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { readConfig } from '#lab/config.ts';
+import { unpackedPackages } from '#lab/debian-packages.ts';
 import { Docker } from '#lab/docker.ts';
 import { EXIT, explain, LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
@@ -74,7 +75,10 @@ async function run({ entries, size, command, limitS }: Asked, options: RunOption
     print(`seed ${seed} (again: ${again})`);
     const folder = makeFolder(REPORTS, new Date());
     print(`report, as it comes: ${folder}`);
-    const bench = { programs, toxiproxy, docker, directory, seed, size, signal, progress: print };
+    const debianPackages = (names: readonly string[]) =>
+      unpackedPackages(names, { programs: labPrograms, progress: print });
+    const tools = { programs, toxiproxy, docker, debianPackages };
+    const bench = { ...tools, directory, seed, size, signal, progress: print };
     await warmUp(bench);
     const measured = await measure({
       entries,

@@ -4,6 +4,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { UnpackedPackages } from '#lab/debian-packages.ts';
 import type { Docker } from '#lab/docker.ts';
 import { Link } from '#lab/link.ts';
 import { freePort } from '#lab/ports.ts';
@@ -32,6 +33,8 @@ export interface Bench {
   readonly toxiproxy: string;
   /** For what concerns images; there may be no engine. */
   readonly docker: Docker;
+  /** Programs out of Debian's packages, fetched at first need. Throws LabError where they can't be had. */
+  readonly debianPackages: (names: readonly string[]) => Promise<UnpackedPackages>;
   /** An empty directory for queues, stores and probes. */
   readonly directory: string;
   readonly seed: number;

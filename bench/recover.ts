@@ -94,17 +94,15 @@ interface Felt {
   readonly drainMs: number;
 }
 
-/** Two kinds side by side, for most of each is waiting. */
+/** Three at a time, for most of each is waiting: the two that take long, and the others in turn. */
 export async function measureRecover(bench: Bench): Promise<Result> {
   const [halfOpen, frozen, cut, killed] = KINDS;
-  const results: Result[] = [];
-  for (const pair of [
-    [halfOpen, frozen],
-    [cut, killed],
-  ]) {
-    const kinds = pair.filter((kind) => kind !== undefined);
-    results.push(...(await Promise.all(kinds.map((kind) => measureKind(bench, kind)))));
-  }
+  const turns = [[halfOpen], [frozen], [cut, killed]].map(async (kinds) => {
+    const results: Result[] = [];
+    for (const kind of kinds) if (kind) results.push(await measureKind(bench, kind));
+    return results;
+  });
+  const results = (await Promise.all(turns)).flat();
   return {
     figures: results.flatMap(({ figures }) => figures),
     proofs: results.flatMap(({ proofs }) => proofs),

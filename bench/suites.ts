@@ -15,6 +15,8 @@ import { measureImages, measureRest, measureStart } from './footprint.ts';
 import { measureAcks, measureIngest } from './ingest.ts';
 import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
+import { measurePeersDrain } from './peers/drain.ts';
+import { measurePeersLatency } from './peers/latency.ts';
 import type { Bench } from './pipeline.ts';
 import { measureReceipts } from './receipts.ts';
 import { measureRecover } from './recover.ts';
@@ -41,6 +43,7 @@ export type SuiteName =
   | 'fleet'
   | 'thin'
   | 'depth'
+  | 'peers'
   | 'api'
   | 'series'
   | 'store';
@@ -122,6 +125,11 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
       },
       faults: (bench) => measureFaults(bench, FLAP_ROUNDS[bench.size]),
     },
+  },
+  peers: {
+    description:
+      "today's pipelines beside ours, out of Debian's packages: a backlog's drain, and latency; a minute, in full five",
+    parts: { drain: measurePeersDrain, latency: measurePeersLatency },
   },
   api: {
     description: 'an export beside a drain, and what it costs; a minute, in full four',

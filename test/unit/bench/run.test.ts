@@ -33,6 +33,7 @@ async function run(entries: readonly PartToMeasure[], limitS = Number.POSITIVE_I
     programs: new Programs(signal, {}),
     toxiproxy: '',
     docker: new Docker(new LabPrograms(signal)),
+    debianPackages: () => Promise.reject(new BenchError('none here')),
     directory,
     seed: 1,
     size: 'short',

@@ -1,0 +1,160 @@
+/**
+ * Ours and its peers one after the other, so that each has the machine to itself: who takes part, each
+ * started with a link of its own, and whoever fails told and left out. What is measured is passed in.
+ */
+import { strict as assert } from 'node:assert';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LabError } from '#lab/errors.ts';
+import { type Bench, startLink } from '../pipeline.ts';
+import type { Proof } from '../result.ts';
+import { MOSQUITTO_KINDS } from './mosquitto.ts';
+import { NATS_KINDS } from './nats.ts';
+import { startOurs } from './ours.ts';
+import type { Peer, PeerKind, PeerStart } from './peer.ts';
+import { RSYSLOG_KINDS } from './rsyslog.ts';
+
+const PEERS: readonly PeerKind[] = [...MOSQUITTO_KINDS, ...NATS_KINDS, ...RSYSLOG_KINDS];
+
+/** A pipeline that is to be measured; a peer, or ours. */
+export interface Contender {
+  readonly name: string;
+  /** Whether both ends have what they acknowledge synced to disk. */
+  readonly synced: boolean;
+  /** Its version and how it is set. */
+  readonly about: string;
+  /** Of a backlog. */
+  readonly backlog: number;
+  readonly start: (about: Omit<PeerStart, 'peers'>) => Promise<Proven>;
+}
+
+/** Ours alone has a proof. */
+type Proven = Peer & { proof?(of: string): Promise<Proof> };
+
+/** A contender with its link whole. */
+export interface Started {
+  readonly peer: Proven;
+  cut(): Promise<void>;
+  restore(): Promise<void>;
+}
+
+/** What one contender came to, in the order of the rounds; fewer where it failed. */
+export interface Turns<T> {
+  readonly contender: Contender;
+  readonly results: readonly T[];
+}
+
+export interface Measured<T> {
+  readonly ours: Turns<T>;
+  /** Without those that never came to a result. */
+  readonly peers: readonly Turns<T>[];
+  /** How many peers there are. */
+  readonly known: number;
+  /** What happened to those that failed, in words. */
+  readonly failures: readonly string[];
+}
+
+type MeasureOne<T> = (contender: Contender, started: Started) => Promise<T>;
+
+/**
+ * Measures each contender so many times, in turns. A peer that fails is told and not tried again; where
+ * ours does, all of it fails. `name` begins the names of directories.
+ */
+export async function inTurns<T>(
+  bench: Bench,
+  { name, rounds }: { readonly name: string; readonly rounds: number },
+  measureOne: MeasureOne<T>,
+): Promise<Measured<T>> {
+  const failures: string[] = [];
+  /** Undefined, and told, where it fails. */
+  const attempt = async <R>(who: string, work: () => Promise<R>): Promise<R | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      bench.signal.throwIfAborted();
+      const failure = `${who}: ${wordsOf(error)}`;
+      failures.push(failure);
+      bench.progress(`✗ ${failure}`);
+      return undefined;
+    }
+  };
+  const ours = { contender: oursOf(bench), results: [] as T[] };
+  const peers: (typeof ours)[] = [];
+  for (const kind of PEERS) {
+    const contender = await attempt(kind.name, () => peerOf(bench, kind));
+    if (contender !== undefined) peers.push({ contender, results: [] });
+  }
+  for (let i = 1; i <= rounds; i += 1) {
+    const once = (contender: Contender) => {
+      bench.progress(`${name} ${i} of ${rounds}: ${contender.name}`);
+      return measured(bench, `${name}-${i}`, contender, measureOne);
+    };
+    ours.results.push(await once(ours.contender));
+    for (const { contender, results } of peers) {
+      if (results.length < i - 1) continue;
+      const result = await attempt(contender.name, () => once(contender));
+      if (result !== undefined) results.push(result);
+    }
+  }
+  const present = peers.filter(({ results }) => results.length > 0);
+  return { ours, peers: present, known: PEERS.length, failures };
+}
+
+/** Starts one, has it measured, and leaves nothing of it. */
+async function measured<T>(
+  bench: Bench,
+  name: string,
+  contender: Contender,
+  measureOne: MeasureOne<T>,
+): Promise<T> {
+  const directory = join(bench.directory, name);
+  await mkdir(directory);
+  let opened: Omit<Started, 'peer'> | undefined;
+  const link: PeerStart['link'] = async (centralPort) => {
+    const { link: way, port } = await startLink(bench, directory, centralPort);
+    opened = {
+      cut: async () => void (await way.cut()),
+      restore: async () => void (await way.restore()),
+    };
+    return { port, ...opened };
+  };
+  try {
+    const peer = await contender.start({ programs: bench.programs, directory, link });
+    assert(opened !== undefined, `${contender.name} did not ask for its link`);
+    const result = await measureOne(contender, { peer, ...opened });
+    await peer.stop();
+    return result;
+  } finally {
+    // Toxiproxy, and of one that failed whatever is left.
+    await bench.programs.end();
+    await rm(directory, { recursive: true });
+  }
+}
+
+function oursOf(bench: Bench): Contender {
+  return {
+    name: 'ours',
+    synced: true,
+    about:
+      'the producer library in a process that makes the records, and the server, at their defaults: both ends sync before anything counts as accepted or acknowledged',
+    backlog: Number.POSITIVE_INFINITY,
+    start: (about) => startOurs(bench, about),
+  };
+}
+
+async function peerOf(bench: Bench, kind: PeerKind): Promise<Contender> {
+  const peers = await bench.debianPackages(kind.packages);
+  const versions = kind.packages.map((name) => `${name} ${peers.version(name)}`);
+  return {
+    name: kind.name,
+    synced: kind.synced,
+    about: [...versions, ...kind.settings].join('; '),
+    backlog: kind.backlog,
+    start: (about) => kind.start({ ...about, peers }),
+  };
+}
+
+function wordsOf(error: unknown): string {
+  if (error instanceof LabError) return [error.message, ...error.next].join('. ');
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,90 @@
+/** What ours and its peers come to: a figure for each, and ours over the best of the others. */
+import { expect, test } from 'vitest';
+import { figuresOf, type Measure } from '#bench/peers/figures.ts';
+import type { Contender, Measured, Turns } from '#bench/peers/turns.ts';
+
+function turnsOf(name: string, results: readonly number[], synced = false): Turns<number> {
+  const start: Contender['start'] = () => Promise.reject(new Error('not to be started'));
+  return { contender: { name, synced, about: `${name} 1.0`, backlog: 1, start }, results };
+}
+
+function measured(peers: readonly Turns<number>[], failures: readonly string[] = []) {
+  const ours = turnsOf('ours', [10, 20], true);
+  return { ours, peers, known: 2, failures } satisfies Measured<number>;
+}
+
+const drain: Measure<number> = {
+  what: 'drain',
+  unit: 'frames/s',
+  of: (value) => value,
+  best: 'more',
+  ahead: true,
+  method: 'by hand',
+};
+
+const shown = (of: Measured<number>, measure: Measure<number>) =>
+  figuresOf(of, [measure]).map(({ name, samples }) => [name, ...samples]);
+
+test('ours is held against the best peer of each round, whichever that is', () => {
+  const peers = [turnsOf('one', [5, 8]), turnsOf('two', [2, 16])];
+  const figures = figuresOf(measured(peers), [drain]);
+  expect(figures.map(({ name, samples }) => [name, ...samples])).toEqual([
+    ['drain, ours', 10, 20],
+    ['drain, one', 5, 8],
+    ['drain, two', 2, 16],
+    ['ours / best peer: drain', 2, 1.25],
+    ['peers measured', 2],
+  ]);
+  const ratio = figures[3];
+  expect(ratio?.aims).toEqual([{ of: 'median', at: 'least', value: 1 }]);
+  expect(ratio?.method).toContain('one with 5, two with 16');
+  expect(figures[1]).toMatchObject({ better: 'neither', method: 'as ours: one 1.0' });
+});
+
+test('where less is better the best is the least', () => {
+  const peers = [turnsOf('one', [5, 8]), turnsOf('two', [2, 16])];
+  const figures = figuresOf(measured(peers), [{ ...drain, best: 'less' }]);
+  expect(figures[3]).toMatchObject({
+    samples: [5, 2.5],
+    aims: [{ of: 'median', at: 'most', value: 1 }],
+  });
+});
+
+test('peers that sync are compared apart, where some do and some do not', () => {
+  const [lax, strict] = [turnsOf('lax', [5, 8]), turnsOf('strict', [2, 4], true)];
+  expect(shown(measured([lax, strict]), drain)).toContainEqual([
+    'ours / best peer that syncs: drain',
+    5,
+    5,
+  ]);
+  const names = (peers: Turns<number>[]) => shown(measured(peers), drain).map(([name]) => name);
+  expect(names([lax])).not.toContain('ours / best peer that syncs: drain');
+  expect(names([strict])).not.toContain('ours / best peer that syncs: drain');
+});
+
+test('a peer that failed later keeps what it had; a number that is none is not taken for one', () => {
+  expect(shown(measured([turnsOf('one', [5, 8]), turnsOf('two', [8])]), drain)).toEqual([
+    ['drain, ours', 10, 20],
+    ['drain, one', 5, 8],
+    ['drain, two', 8],
+    ['ours / best peer: drain', 1.25, 2.5],
+    ['peers measured', 2],
+  ]);
+  const lossy = measured([turnsOf('one', [Number.NaN, 4]), turnsOf('two', [Number.NaN])]);
+  expect(shown(lossy, drain)).toEqual([
+    ['drain, ours', 10, 20],
+    ['drain, one', 4],
+    ['ours / best peer: drain', 5],
+    ['peers measured', 2],
+  ]);
+});
+
+test('peers that are missing are told, and miss an aim', () => {
+  const figures = figuresOf(measured([], ['one: no apt-get', 'two: too slow']), [drain]);
+  expect(figures.map(({ name }) => name)).toEqual(['drain, ours', 'peers measured']);
+  expect(figures[1]).toMatchObject({
+    samples: [0],
+    aims: [{ of: 'min', at: 'least', value: 2 }],
+    method: 'failed: one: no apt-get; two: too slow',
+  });
+});
