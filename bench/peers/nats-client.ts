@@ -104,24 +104,30 @@ export class NatsClient {
     this.#socket.write(Buffer.concat(parts));
   }
 
-  /**
-   * What JetStream answers; asked anew each {@link ASK_MS} until it does, since who is to answer may be
-   * behind a leaf that is not connected yet. Throws BenchError when it is an error, or none in time.
-   */
+  /** Has JetStream do something once. Throws BenchError when it refuses, or does not answer in time. */
   async request(subject: string, body: object): Promise<void> {
+    const answer = await this.#answer(subject, body);
+    if ('error' in JSON.parse(answer)) {
+      throw new BenchError(`nats-server refused ${subject}: ${answer}`);
+    }
+  }
+
+  /** Asks until there is an answer, such as from behind a leaf that is yet to connect. */
+  async reach(subject: string): Promise<void> {
+    await this.#answer(subject, {}, ASK_MS);
+  }
+
+  async #answer(subject: string, body: object, againMs?: number): Promise<string> {
     const reply = `_INBOX.${randomUUID()}`;
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-    const late = () => reject(new BenchError(`nats-server gave ${subject} no answer`));
-    const timer = setTimeout(late, REQUEST_WITHIN_MS);
     const unsubscribe = this.subscribe(reply, resolve);
     const ask = () => this.publish(subject, reply, [Buffer.from(JSON.stringify(body))]);
     ask();
-    const asking = setInterval(ask, ASK_MS);
+    const late = () => reject(new BenchError(`nats-server gave ${subject} no answer`));
+    const timer = setTimeout(late, REQUEST_WITHIN_MS);
+    const asking = againMs === undefined ? undefined : setInterval(ask, againMs);
     try {
-      const answer = (await promise).toString();
-      if ('error' in JSON.parse(answer)) {
-        throw new BenchError(`nats-server refused ${subject}: ${answer}`);
-      }
+      return (await promise).toString();
     } finally {
       clearTimeout(timer);
       clearInterval(asking);

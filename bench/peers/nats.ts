@@ -85,7 +85,7 @@ async function start(about: PeerStart): Promise<Peer> {
   const sink = await NatsClient.connect(hubPort, (error) => arrivals.fail(error));
   parts.defer(() => sink.close());
   // A mirror that does not find its origin at once looks again only after a long while.
-  await sink.request('$JS.edge.API.INFO', {});
+  await sink.reach('$JS.edge.API.INFO');
   await sink.request(`$JS.API.STREAM.CREATE.${STREAM}`, HUB_STREAM);
   sink.subscribe(COPIES, (payload) => arrivals.note(payload));
   await sink.request(`$JS.API.CONSUMER.CREATE.${STREAM}`, {
