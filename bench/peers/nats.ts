@@ -84,7 +84,7 @@ async function start(about: PeerStart): Promise<Peer> {
 
   const sink = await NatsClient.connect(hubPort, (error) => arrivals.fail(error));
   parts.defer(() => sink.close());
-  // A mirror that does not find its origin at once looks again only after a long while.
+  // First the leaf: a mirror that does not find its origin waits for seconds before it looks again.
   await sink.reach('$JS.edge.API.INFO');
   await sink.request(`$JS.API.STREAM.CREATE.${STREAM}`, HUB_STREAM);
   sink.subscribe(COPIES, (payload) => arrivals.note(payload));
