@@ -9,7 +9,7 @@ import type { Proof, Result } from '../result.ts';
 import { machineMs } from '../source/commands.ts';
 import { figuresOf, type Measure } from './figures.ts';
 import { RECORD_BYTES } from './peer.ts';
-import { type Contender, inTurns, type Started } from './turns.ts';
+import { type Contender, measureInTurns, type Started } from './turns.ts';
 
 const ROUNDS = { short: 1, full: 2 } as const;
 const BACKLOG = { short: 50_000, full: 200_000 } as const;
@@ -37,7 +37,7 @@ interface Drain {
 
 export async function measurePeersDrain(bench: Bench): Promise<Result> {
   const about = { name: 'drain', rounds: ROUNDS[bench.size] };
-  const measured = await inTurns(bench, about, (contender, started) =>
+  const measured = await measureInTurns(bench, about, (contender, started) =>
     drain(contender, started, recordsOf(bench, contender)),
   );
   const { ours, peers } = measured;

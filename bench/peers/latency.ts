@@ -4,7 +4,7 @@ import type { Bench } from '../pipeline.ts';
 import type { Proof, Result } from '../result.ts';
 import { figuresOf, type Measure } from './figures.ts';
 import { RECORD_BYTES } from './peer.ts';
-import { type Contender, inTurns, type Started } from './turns.ts';
+import { type Contender, measureInTurns, type Started } from './turns.ts';
 
 const RATE_PER_S = 200;
 /** Before those that count: what is compiled, cached and allocated at first need. */
@@ -21,7 +21,7 @@ interface Latency {
 export async function measurePeersLatency(bench: Bench): Promise<Result> {
   const about = { name: 'latency', rounds: ROUNDS[bench.size] };
   const records = RECORDS[bench.size];
-  const measured = await inTurns(bench, about, (contender, started) =>
+  const measured = await measureInTurns(bench, about, (contender, started) =>
     latency(contender, started, records),
   );
   return {

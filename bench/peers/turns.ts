@@ -5,6 +5,7 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { LabError } from '#lab/errors.ts';
 import { type Bench, startLink } from '../pipeline.ts';
 import type { Proof } from '../result.ts';
@@ -15,6 +16,8 @@ import type { Peer, PeerKind, PeerStart } from './peer.ts';
 import { RSYSLOG_KINDS } from './rsyslog.ts';
 
 const PEERS: readonly PeerKind[] = [...MOSQUITTO_KINDS, ...NATS_KINDS, ...RSYSLOG_KINDS];
+
+const STOP_WITHIN_MS = 10_000;
 
 /** A pipeline that is to be measured; a peer, or ours. */
 export interface Contender {
@@ -56,14 +59,30 @@ export interface Measured<T> {
 
 type MeasureOne<T> = (contender: Contender, started: Started) => Promise<T>;
 
-/**
- * Measures each contender so many times, in turns. A peer that fails is told and not tried again; where
- * ours does, all of it fails. `name` begins the names of directories.
- */
-export async function inTurns<T>(
+/** How often each is measured; `name` begins the names of directories. */
+interface About {
+  readonly name: string;
+  readonly rounds: number;
+}
+
+/** Measures each contender, with all of its programs started for it alone. */
+export function measureInTurns<T>(
   bench: Bench,
-  { name, rounds }: { readonly name: string; readonly rounds: number },
+  about: About,
   measureOne: MeasureOne<T>,
+): Promise<Measured<T>> {
+  const field = { ours: oursOf(bench), kinds: PEERS };
+  return inTurns(bench, about, field, (contender) =>
+    measured(bench, `${about.name}-${contender.name}`, contender, measureOne),
+  );
+}
+
+/** A peer that fails is told and not tried again; where ours does, all of it fails. */
+export async function inTurns<T>(
+  bench: Pick<Bench, 'debianPackages' | 'signal' | 'progress'>,
+  { name, rounds }: About,
+  field: { readonly ours: Contender; readonly kinds: readonly PeerKind[] },
+  once: (contender: Contender) => Promise<T>,
 ): Promise<Measured<T>> {
   const failures: string[] = [];
   /** Undefined, and told, where it fails. */
@@ -78,26 +97,26 @@ export async function inTurns<T>(
       return undefined;
     }
   };
-  const ours = { contender: oursOf(bench), results: [] as T[] };
+  const ours = { contender: field.ours, results: [] as T[] };
   const peers: (typeof ours)[] = [];
-  for (const kind of PEERS) {
+  for (const kind of field.kinds) {
     const contender = await attempt(kind.name, () => peerOf(bench, kind));
     if (contender !== undefined) peers.push({ contender, results: [] });
   }
   for (let i = 1; i <= rounds; i += 1) {
-    const once = (contender: Contender) => {
+    const turn = (contender: Contender) => {
       bench.progress(`${name} ${i} of ${rounds}: ${contender.name}`);
-      return measured(bench, `${name}-${i}`, contender, measureOne);
+      return once(contender);
     };
-    ours.results.push(await once(ours.contender));
+    ours.results.push(await turn(ours.contender));
     for (const { contender, results } of peers) {
       if (results.length < i - 1) continue;
-      const result = await attempt(contender.name, () => once(contender));
+      const result = await attempt(contender.name, () => turn(contender));
       if (result !== undefined) results.push(result);
     }
   }
   const present = peers.filter(({ results }) => results.length > 0);
-  return { ours, peers: present, known: PEERS.length, failures };
+  return { ours, peers: present, known: field.kinds.length, failures };
 }
 
 /** Starts one, has it measured, and leaves nothing of it. */
@@ -107,7 +126,7 @@ async function measured<T>(
   contender: Contender,
   measureOne: MeasureOne<T>,
 ): Promise<T> {
-  const directory = join(bench.directory, name);
+  const directory = join(bench.directory, name.replaceAll(/\W+/g, '-'));
   await mkdir(directory);
   let opened: Omit<Started, 'peer'> | undefined;
   const link: PeerStart['link'] = async (centralPort) => {
@@ -122,7 +141,9 @@ async function measured<T>(
     const peer = await contender.start({ programs: bench.programs, directory, link });
     assert(opened !== undefined, `${contender.name} did not ask for its link`);
     const result = await measureOne(contender, { peer, ...opened });
-    await peer.stop();
+    // What doesn't end when it is asked to is killed below.
+    const { signal } = bench;
+    await Promise.race([peer.stop(), delay(STOP_WITHIN_MS, undefined, { ref: false, signal })]);
     return result;
   } finally {
     // Toxiproxy, and of one that failed whatever is left.
@@ -142,7 +163,7 @@ function oursOf(bench: Bench): Contender {
   };
 }
 
-async function peerOf(bench: Bench, kind: PeerKind): Promise<Contender> {
+async function peerOf(bench: Pick<Bench, 'debianPackages'>, kind: PeerKind): Promise<Contender> {
   const peers = await bench.debianPackages(kind.packages);
   const versions = kind.packages.map((name) => `${name} ${peers.version(name)}`);
   return {
