@@ -151,9 +151,10 @@ async function download(
     result = await attempt();
   }
   if (result.exitCode !== 0) {
+    const why = result.exitCode === 127 ? 'there is no apt-get' : result.lastLines.at(-1);
     throw new LabError({
       code: 'install_failed',
-      message: `could not fetch the packages ${names.join(', ')}: ${result.lastLines.at(-1) ?? 'apt-get says nothing'}`,
+      message: `could not fetch the packages ${names.join(', ')}: ${why ?? 'apt-get says nothing'}`,
       details: result.lastLines,
       next: [`To see it whole: sudo apt-get update; apt-get download ${names.join(' ')}`],
     });
