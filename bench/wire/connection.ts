@@ -49,6 +49,7 @@ export class WireConnection {
   #inFlight: MadeMessage[] = [];
   #inFlightBytes = 0;
   #bytesReceived = 0;
+  #ended: Error | undefined;
   /** Who waits for an ack, and of what. */
   #acked: (PromiseWithResolvers<void> & { readonly to: number }) | undefined;
   /** Told of each ACK: seqs up to here are on the server's disk. */
@@ -64,9 +65,9 @@ export class WireConnection {
     this.#socket = connect({ host: '127.0.0.1', port: options.port, noDelay: true });
     this.#socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
     const end = (why: string) => {
-      const error = new Error(`a connection ended: ${why}`);
-      this.#joined.reject(error);
-      this.#acked?.reject(error);
+      this.#ended ??= new Error(`a connection ended: ${why}`);
+      this.#joined.reject(this.#ended);
+      this.#acked?.reject(this.#ended);
     };
     this.#socket.on('error', (error) => end(error.message));
     this.#socket.on('close', () => end('closed'));
@@ -95,12 +96,14 @@ export class WireConnection {
   /** Resolves when all up to this seq is acknowledged; rejects when the connection ends before. */
   ackedTo(to: number): Promise<void> {
     if (this.#ackedTo >= to) return Promise.resolve();
+    if (this.#ended) return Promise.reject(this.#ended);
     this.#acked = { ...Promise.withResolvers<void>(), to };
     return this.#acked.promise;
   }
 
-  /** Makes one frame into a message and sends it. Answers its seq. */
+  /** Makes one frame into a message and sends it. Answers its seq. Throws when the connection has ended. */
   sendOne(): number {
+    if (this.#ended) throw this.#ended;
     const message = this.#message(1);
     this.#sentTo = message.to;
     this.#socket.write(message.bytes);
