@@ -27,6 +27,8 @@ export class Pulse {
   #nextPingAt: number;
   /** When a PING is due whatever else is sent. */
   #pingDueAt: number;
+  /** When the newest PING was made. */
+  #pingAt = Number.NEGATIVE_INFINITY;
   #pingId = 0;
   /** PINGs without an answer: when each left, and when its answer is due, the round trip apart. */
   readonly #pings = new Map<number, { readonly sentAt: number; readonly dueAt: number }>();
@@ -96,8 +98,17 @@ export class Pulse {
     this.#rttMs = Math.max(now - ping.sentAt, this.#rttMs * RTT_FADE);
   }
 
+  /**
+   * Whether the server's PING wants a PONG. Not just after a PING of ours, which tells it the same:
+   * on a link of 1 KB/s the two together take a twentieth.
+   */
+  wantsPong(now: number): boolean {
+    return now >= this.#pingAt + this.#heartbeatMs;
+  }
+
   /** The id of the PING that is to be written now. */
   nextPing(now: number): number {
+    this.#pingAt = now;
     this.#nextPingAt = now + this.#heartbeatMs;
     this.#pingDueAt = now + PING_INTERVALS_MAX * this.#heartbeatMs;
     this.#pingId += 1;

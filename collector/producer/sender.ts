@@ -476,7 +476,8 @@ export class Sender {
         return this.#onReject(proven, message, now);
       case 'ping':
         proven.pulse.onServerCount(message.bytesReceived, now);
-        return this.#heartbeat(proven, 'pong', message.id);
+        if (proven.pulse.wantsPong(now)) this.#heartbeat(proven, 'pong', message.id);
+        return;
       case 'pong':
         proven.pulse.onServerCount(message.bytesReceived, now);
         return proven.pulse.onPong(message.id, now);

@@ -208,6 +208,18 @@ test('a link of 1 MB/s with 2 s of round trip is kept full', () => {
 });
 
 describe('a thin link', () => {
+  test('of 1 KB/s carries 95 % of it in samples that are not compressed', () => {
+    const sender = { delivery: { compression: false } };
+    const path = new Path({ up: { bytesPerMs: 1 }, sender });
+    path.append(...Array.from({ length: 700 }, (_, n) => sample(n + 1, sampleOf({ seed: 1 }, n))));
+    const brought = () => [...path.stored.values()].reduce((sum, f) => sum + f.payload.length, 0);
+    path.run(MINUTE);
+    const before = brought();
+    path.run(31 * MINUTE);
+    expect(brought() - before).toBeGreaterThan(0.95 * 30 * MINUTE);
+    expect(path.losses).toEqual([]);
+  });
+
   test('of 4 KB/s carries at least 550 frames of 200 incompressible bytes in 30 s', () => {
     const path = readyPath();
     path.load(200, path.now + 40 * SECOND, (n) => sample(n + 2));
