@@ -16,8 +16,6 @@ import { fill, offer, Window } from './handover.ts';
 import type { Peer, PeerKind, PeerStart } from './peer.ts';
 import { RelpClient } from './relp.ts';
 
-/** Each drains at 3,000 a second. */
-const BACKLOG = 20_000;
 const UNACKNOWLEDGED_MAX = 4_096;
 const MODULES = 'usr/lib/*/rsyslog';
 /** In front of a record, as a program's own log would have it (RFC 3164). */
@@ -63,17 +61,16 @@ const SYNCED: Ends = {
 };
 
 export const RSYSLOG_KINDS: readonly PeerKind[] = [
-  kindOf('rsyslog', false, DISK_ASSISTED),
-  kindOf('rsyslog, synced', true, SYNCED),
+  { ...kindOf('rsyslog', DISK_ASSISTED), synced: false, backlog: 20_000 },
+  // Two syncs for each record: on a slow disk some hundreds a second.
+  { ...kindOf('rsyslog, synced', SYNCED), synced: true, backlog: 10_000 },
 ];
 
-function kindOf(name: string, synced: boolean, ends: Ends): PeerKind {
+function kindOf(name: string, ends: Ends): Omit<PeerKind, 'synced' | 'backlog'> {
   return {
     name,
     packages: ['rsyslog', 'rsyslog-relp'],
-    synced,
     settings: printed(ends.edge, ends.central),
-    backlog: BACKLOG,
     start: (about) => start(about, ends),
   };
 }
