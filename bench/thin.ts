@@ -121,8 +121,8 @@ export function measureThin(bench: Bench): Promise<Result> {
 
 /** A round trip of 2 s, and 1 MB/s. */
 export function measureFar(bench: Bench): Promise<Result> {
-  const slices = { short: 1, full: 2 };
-  const times = { warmUpMs: 15_000, sliceMs: 12_000, slices: slices[bench.size] };
+  const slices = { short: 1, full: 3 };
+  const times = { warmUpMs: 15_000, sliceMs: 8_000, slices: slices[bench.size] };
   return measure(bench, { name: 'far', courses: [FAR], ...times, tellsStart: true });
 }
 
