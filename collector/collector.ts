@@ -3,7 +3,7 @@
  * stopped in the reverse one.
  *
  * Order of the start: status server (so that it can be asked while a large queue is verified),
- * queue, sampler. Not here: settings, signals and the process's end (`main.ts`).
+ * the probes' thread, queue, sampler. Not here: settings, signals and the process's end (`main.ts`).
  */
 import { strict as assert } from 'node:assert';
 import { isLoopback } from '#protocol/loopback.ts';
@@ -75,8 +75,7 @@ export class Collector {
       { event: 'status_listening', host: statusHost, port: this.#http.port },
       `status at http://${urlHost(statusHost)}:${this.#http.port}/`,
     );
-    // Before the queue is opened: the first sample has the CPU's shares of that time, and the
-    // probes' thread is there for it.
+    // Before the queue is opened: by the first sample the probes' thread is there.
     this.#probes = openHostProbes();
     await this.#openProducer();
     if (this.#stopping) return;

@@ -44,9 +44,10 @@ export const TEXT_BYTES_MAX = 512;
 
 /**
  * While acks come there is no need of PINGs; but what they alone tell, how many bytes have come and
- * how far the collector is, is never older than so many heartbeat intervals.
+ * how far the collector is, is never older than so many heartbeat intervals. Fewer than the three of
+ * silence after which a server closes.
  */
-export const PING_INTERVALS_MAX = 5;
+export const PING_INTERVALS_MAX = 2;
 
 export const NONCE_BYTES = 32;
 /** HMAC-SHA-256. */

@@ -186,7 +186,8 @@ export class Window {
     this.#roundFrom = this.#delivered;
     this.#roundBest = this.#best;
     // What is in flight by now is more than the window explains from here on.
-    if (this.#full) this.#measureFrom = now + START_GAIN * this.#spanMs;
+    if (!this.#full) return;
+    this.#measureFrom = Math.max(this.#measureFrom, now + START_GAIN * this.#spanMs);
   }
 
   #measure({ sentAt, bytes, alone }: Flight, now: number): void {

@@ -1,6 +1,7 @@
 /**
- * The probes on systeminformation, in a thread of their own: the library forks shells and waits
- * for some of them synchronously, and neither heartbeats nor acks may wait with it.
+ * The probes that may take long, in a thread of their own: systeminformation forks shells and waits
+ * for some of them synchronously, Node asks each CPU for its clock, which takes 20 ms each on some
+ * machines; and neither heartbeats nor acks may wait with them.
  *
  * This is the client in the main thread; the other side is `probe-worker.ts`. A thread that dies
  * fails what it was asked, and the next question starts another.
@@ -12,6 +13,8 @@ import type { Metric, Scope } from './sample.ts';
 
 /** The least time between two readings in milliseconds; docs/metrics.md tells why. */
 const PERIODS_MS: Readonly<Record<RemoteProbe, number>> = {
+  // The counters move in steps of 10 ms.
+  cpu: 1_000,
   memory: 0,
   network: 5_000,
   disk: 5_000,

@@ -1,15 +1,16 @@
 /**
- * The thread in which systeminformation runs: one question, one answer, in any order. The only
- * place in the process that may call the library, for its rates live in module state.
+ * The thread of the probes that may take long: one question, one answer, in any order. The only
+ * place in the process that may call systeminformation, for its rates live in module state.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { CpuReader } from './probes/cpu.ts';
 import { readDisk } from './probes/disk.ts';
 import { readFilesystem } from './probes/filesystem.ts';
 import { readMemory } from './probes/memory.ts';
 import { readNetwork } from './probes/network.ts';
 import type { Metric, Scope } from './sample.ts';
 
-export type RemoteProbe = 'memory' | 'disk' | 'filesystem' | 'network';
+export type RemoteProbe = 'cpu' | 'memory' | 'disk' | 'filesystem' | 'network';
 
 export interface ProbeQuestion {
   readonly id: number;
@@ -21,8 +22,11 @@ export type ProbeAnswer =
   | { readonly id: number; readonly error: string };
 
 const scope = workerData as Scope;
+/** From here on: the first sample has the shares of the time since the start. */
+const cpu = new CpuReader();
 
 const READERS: Readonly<Record<ProbeQuestion['probe'], () => Promise<readonly Metric[]>>> = {
+  cpu: async () => cpu.read(),
   memory: () => readMemory(scope),
   disk: readDisk,
   filesystem: readFilesystem,
