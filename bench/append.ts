@@ -4,7 +4,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Figure, medianOf } from './figures.ts';
+import { type Figure, medianOf, perSecond } from './figures.ts';
 import { fileLimit } from './limits.ts';
 import { type Bench, type Pipeline, planOf, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
@@ -32,7 +32,7 @@ export async function measureAppend(bench: Bench): Promise<Result> {
       limits.push(fileLimit(path, plan, FRAMES));
       const made = await source.ask({ type: 'make', frames: FRAMES });
       const filled = await source.ask({ type: 'fill', frames: FRAMES });
-      samples.push((FRAMES / (filled.at - made.at)) * 1_000);
+      samples.push(perSecond(FRAMES, filled.at - made.at));
       return filled;
     });
     proofs.push(proof);

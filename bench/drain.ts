@@ -4,7 +4,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Aim, Figure } from './figures.ts';
+import { type Aim, type Figure, perSecond } from './figures.ts';
 import { fileLimit, ingestLimit } from './limits.ts';
 import { cpuSeconds, peakResidentBytes } from './machine.ts';
 import { type Bench, planOf, startPipeline } from './pipeline.ts';
@@ -172,8 +172,4 @@ function limitFiguresOf(rounds: readonly Round[]): Figure[] {
       method: 'each drain over the probe just before it',
     },
   ];
-}
-
-function perSecond(count: number, elapsedMs: number): number {
-  return (count / elapsedMs) * 1_000;
 }

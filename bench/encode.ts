@@ -5,7 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Figure, medianOf } from './figures.ts';
+import { type Figure, medianOf, perSecond } from './figures.ts';
 import { cpuSeconds } from './machine.ts';
 import { type Bench, planOf, startLink } from './pipeline.ts';
 import { type Running, type RunningServer, type RunningWire, TOKEN } from './programs.ts';
@@ -106,7 +106,7 @@ async function measure(bench: Bench, where: 'loopback' | 'latency'): Promise<Res
       ...measured.slice(0, i % CASES.length),
     ]) {
       const { elapsedMs, encodedMs, cpuS } = await queue.send(one, one.frames);
-      one.perS.push((one.frames / elapsedMs) * 1_000);
+      one.perS.push(perSecond(one.frames, elapsedMs));
       one.cpuUs.push((cpuS * 1e6) / one.frames);
       if (one.encoded === 'once') one.encodeUs.push((encodedMs * 1_000) / one.frames);
     }

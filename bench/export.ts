@@ -7,7 +7,7 @@ import { statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BenchError } from './errors.ts';
-import type { Figure } from './figures.ts';
+import { type Figure, perSecond } from './figures.ts';
 import { peakResidentBytes, residentBytes } from './machine.ts';
 import { type Bench, type Pipeline, planOf, startPipeline } from './pipeline.ts';
 import type { Result } from './result.ts';
@@ -194,8 +194,4 @@ function figuresOf(
       method: 'the same',
     },
   ];
-}
-
-function perSecond(count: number, elapsedMs: number): number {
-  return (count / elapsedMs) * 1_000;
 }

@@ -118,6 +118,10 @@ export function summaryOf({ samples }: Pick<Figure, 'samples'>): Summary {
   };
 }
 
+export function perSecond(count: number, elapsedMs: number): number {
+  return (count / elapsedMs) * 1_000;
+}
+
 export function medianOf(samples: readonly number[]): number {
   return quantileOf(samples, 0.5);
 }

@@ -7,7 +7,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Figure, medianOf, quantileOf } from './figures.ts';
+import { type Figure, medianOf, perSecond, quantileOf } from './figures.ts';
 import { type IngestLimit, ingestLimit } from './limits.ts';
 import { cpuSeconds, loadNow, peakResidentBytes } from './machine.ts';
 import { type Bench, planOf } from './pipeline.ts';
@@ -82,7 +82,7 @@ async function ingest(bench: Bench, name: string): Promise<Round> {
   await rm(directory, { recursive: true });
   return {
     load,
-    framesPerS: (frames / elapsedMs) * 1_000,
+    framesPerS: perSecond(frames, elapsedMs),
     limit,
     cpuS: {
       server: after.server - before.server,

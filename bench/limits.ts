@@ -11,6 +11,7 @@ import { MessageWriter } from '#protocol/envelope.ts';
 import { Framer } from '#protocol/framer.ts';
 import { FrameCrc } from '#protocol/identity.ts';
 import type { WireFrame } from '#protocol/messages.ts';
+import { perSecond } from './figures.ts';
 import { capturedAtOf, type FramePlan, payloadOf } from './source/frames.ts';
 
 const SYNC_EVERY_BYTES = 262_144;
@@ -34,7 +35,7 @@ export function fileLimit(directory: string, plan: FramePlan, frames: number): n
   }
   const elapsedMs = performance.now() - startedAt;
   closeSync(file);
-  return (frames / elapsedMs) * 1_000;
+  return perSecond(frames, elapsedMs);
 }
 
 /** How an ingest limit was reached. */
@@ -67,7 +68,7 @@ export function ingestLimit(directory: string, plan: FramePlan, frames: number):
   }
   database.close();
   const elapsedMs = parsingMs + writingMs;
-  return { framesPerS: (frames / elapsedMs) * 1_000, parsingShare: parsingMs / elapsedMs };
+  return { framesPerS: perSecond(frames, elapsedMs), parsingShare: parsingMs / elapsedMs };
 }
 
 /** Frames as they come over a connection, and back. */

@@ -6,8 +6,8 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '#lab/ports.ts';
-import { BenchError } from './errors.ts';
 import type { Figure } from './figures.ts';
+import { inTime } from './in-time.ts';
 import { type Bench, type Pipeline, planOf, startPipeline } from './pipeline.ts';
 import type { RunningServer } from './programs.ts';
 import { randomOf } from './random.ts';
@@ -146,35 +146,26 @@ async function startStage(bench: Bench, { name }: Kind): Promise<Stage> {
   return { plan, pipeline, server: pipeline.server, startServer };
 }
 
-/** One fault, from its beginning until all that it has held up is stored. */
+/**
+ * One fault, from its beginning until all that it has held up is stored.
+ * @throws BenchError where that does not come: a pipeline that needs a hand is no figure.
+ */
 async function feel(stage: Stage, kind: Kind, lastsMs: number, signal: AbortSignal): Promise<Felt> {
   const { source } = stage.pipeline;
   const begunAt = machineMs();
   const begun = kind.begin(stage);
   const noticed = source.ask({ type: 'not-ready' });
   await Promise.all([begun, delay(lastsMs, undefined, { signal })]);
-  const detectMs = (await inTime(noticed, kind)).at - begunAt;
+  const soon = <T>(awaited: Promise<T>) =>
+    inTime(awaited, WITHIN_MS, `${kind.name}: nothing came of it`);
+  const detectMs = (await soon(noticed)).at - begunAt;
   const before = await source.ask({ type: 'facts' });
   const endedAt = await kind.end(stage);
   const { sent } = await source.ask({ type: 'facts' });
   const { acked } = before.status.counters;
-  const first = await inTime(source.ask({ type: 'acked-past', frames: acked }), kind);
-  const drained = await inTime(source.ask({ type: 'acked-past', frames: sent - 1 }), kind);
+  const first = await soon(source.ask({ type: 'acked-past', frames: acked }));
+  const drained = await soon(source.ask({ type: 'acked-past', frames: sent - 1 }));
   return { detectMs, recoverMs: first.at - endedAt, drainMs: drained.at - endedAt };
-}
-
-/** @throws BenchError where nothing came of it: a pipeline that needs a hand is no figure. */
-async function inTime<T>(awaited: Promise<T>, { name }: Kind): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new BenchError(`${name}: nothing came of it within ${WITHIN_MS / 1_000} s`);
-    timer = setTimeout(() => reject(error), WITHIN_MS);
-  });
-  try {
-    return await Promise.race([awaited, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function figuresOf({ name, what, lastsMs }: Kind, felt: readonly Felt[]): Figure[] {

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { formatTime } from '#protocol/identity.ts';
 import { textOf } from './api.ts';
 import { BenchError } from './errors.ts';
-import { type Figure, medianOf } from './figures.ts';
+import { type Figure, medianOf, perSecond } from './figures.ts';
 import { type Bench, type Pipeline, planOf, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
 import { machineMs } from './source/commands.ts';
@@ -186,8 +186,8 @@ export async function measureFollowing(bench: Bench): Promise<Result> {
   for (let i = 1; i <= PAIRS[bench.size]; i += 1) {
     bench.progress(`following: pair ${i} of ${PAIRS[bench.size]}`);
     for (const series of i % 2 === 1 ? (['on', 'off'] as const) : (['off', 'on'] as const)) {
-      const { perSecond, proof } = await drain(bench, `following-${i}-${series}`, series);
-      rates[series].push(perSecond);
+      const { drainedPerS, proof } = await drain(bench, `following-${i}-${series}`, series);
+      rates[series].push(drainedPerS);
       proofs.push(proof);
     }
   }
@@ -216,5 +216,5 @@ async function drain(bench: Bench, name: string, series: 'on' | 'off') {
   await stop();
   await rm(join(bench.directory, name), { recursive: true });
   const proof: Proof = { of: name, ...verified, resent: status.counters.resent, resentMax: 0 };
-  return { perSecond: (FOLLOWING_FRAMES / (at - restoredAt)) * 1_000, proof };
+  return { drainedPerS: perSecond(FOLLOWING_FRAMES, at - restoredAt), proof };
 }

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { formatTime } from '#protocol/identity.ts';
 import { textOf } from './api.ts';
 import { BenchError } from './errors.ts';
-import { type Figure, medianOf, quantileOf } from './figures.ts';
+import { type Figure, medianOf, perSecond, quantileOf } from './figures.ts';
 import { cpuSeconds, residentBytes, writtenBytes } from './machine.ts';
 import { type Bench, planOf } from './pipeline.ts';
 import { type RunningServer, type RunningWire, TOKEN } from './programs.ts';
@@ -165,7 +165,7 @@ async function measureOnce(bench: Bench, store: Store): Promise<Sample> {
     writtenBytes: (writtenBytes(server.pid) - before.written) / sampleFrames,
   };
   await allCharted(server.api);
-  return { ingestPerS: (sampleFrames * 1_000) / elapsedMs, ...used, ackMs, timesMs };
+  return { ingestPerS: perSecond(sampleFrames, elapsedMs), ...used, ackMs, timesMs };
 }
 
 async function closeVerified(bench: Bench, store: Store): Promise<Proof> {
