@@ -1,17 +1,17 @@
 /**
- * How fast a backlog drains once the link is back, both ends syncing to disk, against what the disk
- * and SQLite could do with the same frames in the same run.
+ * How fast a backlog drains once the link is back, both ends syncing to disk, against what the disk,
+ * SQLite and a bare socket could do with the same frames in the same run.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Aim, type Figure, perSecond } from './figures.ts';
-import { fileLimit, ingestLimit } from './limits.ts';
+import { fileLimit, ingestLimit, socketLimit } from './limits.ts';
 import { cpuSeconds, peakResidentBytes } from './machine.ts';
 import { type Bench, planOf, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
 import { verify } from './verification.ts';
 
-/** Of what one process does with the same messages, without a queue, a network and a proxy. */
+/** Of the slowest of its limits. */
 const AIM_OF_LIMIT = 0.5;
 
 export interface DrainPlan {
@@ -21,17 +21,22 @@ export interface DrainPlan {
   readonly aim: Aim;
 }
 
-interface Round {
-  readonly appendPerS: number;
+/** A drain, and what it is held against. */
+export interface Limited {
   readonly drainPerS: number;
+  readonly fileLimitPerS: number;
+  readonly ingestLimitPerS: number;
+  readonly socketLimitPerS: number;
+}
+
+interface Round extends Limited {
+  readonly appendPerS: number;
   /** Of what was left at the first ack. */
   readonly flowPerS: number;
   readonly firstAckMs: number;
   /** Over the drain, in seconds. */
   readonly cpuS: { readonly source: number; readonly toxiproxy: number; readonly server: number };
   readonly serverPeakMb: number;
-  readonly fileLimitPerS: number;
-  readonly ingestLimitPerS: number;
   readonly proof: Proof;
 }
 
@@ -55,6 +60,7 @@ async function round(
   await mkdir(probes);
   const fileLimitPerS = fileLimit(probes, plan, frames);
   const ingestLimitPerS = ingestLimit(probes, plan, frames).framesPerS;
+  const socketLimitPerS = await socketLimit(bench, probes, plan, frames);
   await rm(probes, { recursive: true });
 
   const { source, toxiproxy, server, restore, stop } = await startPipeline(bench, name, plan);
@@ -88,6 +94,7 @@ async function round(
     serverPeakMb,
     fileLimitPerS,
     ingestLimitPerS,
+    socketLimitPerS,
     proof: { of: name, ...verification, resent, resentMax: 0 },
   };
 }
@@ -142,8 +149,10 @@ function figuresOf(rounds: readonly Round[], drain: DrainPlan): Figure[] {
   ];
 }
 
-function limitFiguresOf(rounds: readonly Round[]): Figure[] {
-  const of = (pick: (round: Round) => number) => rounds.map(pick);
+/** Each limit, the drain over each, and over the slowest of its round: to that one it is held. */
+export function limitFiguresOf(rounds: readonly Limited[]): Figure[] {
+  const of = (pick: (round: Limited) => number) => rounds.map(pick);
+  const probes = 'each drain over the probe just before it';
   return [
     {
       name: 'limit: file',
@@ -159,17 +168,40 @@ function limitFiguresOf(rounds: readonly Round[]): Figure[] {
         'the same messages parsed, their CRCs checked and the same rows committed by one process, 4,096 a transaction, each synced',
     },
     {
+      name: 'limit: bare socket',
+      unit: 'frames/s',
+      samples: of(({ socketLimitPerS }) => socketLimitPerS),
+      method:
+        'as many bytes over one socket, through a Toxiproxy of their own, to a sink that only counts them; one process sends and counts',
+    },
+    {
       name: 'drain / file limit',
       unit: 'ratio',
       samples: of((round) => round.drainPerS / round.fileLimitPerS),
-      method: 'each drain over the probe just before it',
+      method: probes,
     },
     {
       name: 'drain / ingest limit',
       unit: 'ratio',
       samples: of((round) => round.drainPerS / round.ingestLimitPerS),
+      method: probes,
+    },
+    {
+      name: 'drain / bare socket limit',
+      unit: 'ratio',
+      samples: of((round) => round.drainPerS / round.socketLimitPerS),
+      method: probes,
+    },
+    {
+      name: 'drain / slowest limit',
+      unit: 'ratio',
+      samples: of((round) => round.drainPerS / slowestOf(round)),
       aims: [{ of: 'median', at: 'least', value: AIM_OF_LIMIT }],
-      method: 'each drain over the probe just before it',
+      method: 'each drain over the slowest of the three probes just before it',
     },
   ];
+}
+
+function slowestOf({ fileLimitPerS, ingestLimitPerS, socketLimitPerS }: Limited): number {
+  return Math.min(fileLimitPerS, ingestLimitPerS, socketLimitPerS);
 }

@@ -1,6 +1,6 @@
 /**
- * Limit probes: how fast the same frames go to the same disk when nothing has to be proven about
- * them. Drains and ingest are held against these, measured beside them in the same run.
+ * Limit probes: how fast the same frames go to the same disk, or over the same link, when nothing has
+ * to be proven about them. Drains and ingest are held against these, measured beside them in the same run.
  */
 import { randomUUID } from 'node:crypto';
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
@@ -12,7 +12,10 @@ import { Framer } from '#protocol/framer.ts';
 import { FrameCrc } from '#protocol/identity.ts';
 import type { WireFrame } from '#protocol/messages.ts';
 import { perSecond } from './figures.ts';
+import { inTime } from './in-time.ts';
+import { type Bench, startLink } from './pipeline.ts';
 import { capturedAtOf, type FramePlan, payloadOf } from './source/frames.ts';
+import { BareFlow } from './wire/bare-flow.ts';
 
 const SYNC_EVERY_BYTES = 262_144;
 const ROWS_PER_TRANSACTION = 4_096;
@@ -21,6 +24,11 @@ const FRAMES_PER_MESSAGE = 800;
 const CHECKPOINT_EVERY_BYTES = 8_388_608;
 /** What a frame costs on the wire beside its payload, about. */
 const FRAME_OVERHEAD_BYTES = 12;
+const CARRIED_WITHIN_MS = 60_000;
+
+function bytesOf({ payloadBytes }: FramePlan, frames: number): number {
+  return frames * (payloadBytes + FRAME_OVERHEAD_BYTES);
+}
 
 /** Frames per second of writing their bytes to one file, with an fdatasync for each 256 KiB. */
 export function fileLimit(directory: string, plan: FramePlan, frames: number): number {
@@ -28,14 +36,43 @@ export function fileLimit(directory: string, plan: FramePlan, frames: number): n
   payloadOf({ ...plan, payloadBytes: SYNC_EVERY_BYTES }, 0).copy(chunk);
   const file = openSync(join(directory, 'file-limit'), 'w');
   const startedAt = performance.now();
-  let left = frames * (plan.payloadBytes + FRAME_OVERHEAD_BYTES);
-  for (; left > 0; left -= chunk.length) {
+  for (let left = bytesOf(plan, frames); left > 0; left -= chunk.length) {
     writeSync(file, chunk, 0, Math.min(left, chunk.length));
     fdatasyncSync(file);
   }
   const elapsedMs = performance.now() - startedAt;
   closeSync(file);
   return perSecond(frames, elapsedMs);
+}
+
+/**
+ * Frames per second of sending as many bytes over one bare socket, through a Toxiproxy as a drain goes,
+ * to a sink in this process that counts them and nothing else; the dial is part of it. `directory` is for
+ * Toxiproxy's file.
+ */
+export async function socketLimit(
+  bench: Bench,
+  directory: string,
+  plan: FramePlan,
+  frames: number,
+): Promise<number> {
+  const bytes = bytesOf(plan, frames);
+  const flow = await BareFlow.listen();
+  try {
+    const { port, toxiproxy } = await startLink(bench, directory, flow.port);
+    const startedAt = performance.now();
+    flow.start(port, bytes);
+    await inTime(
+      flow.arrived(bytes),
+      CARRIED_WITHIN_MS,
+      `a bare socket did not carry ${bytes} bytes`,
+    );
+    const elapsedMs = performance.now() - startedAt;
+    await toxiproxy.stop();
+    return perSecond(frames, elapsedMs);
+  } finally {
+    flow.stop();
+  }
 }
 
 /** How an ingest limit was reached. */
