@@ -8,11 +8,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { BenchError } from './errors.ts';
 import type { Figure } from './figures.ts';
 import { type Bench, planOf, startPipeline } from './pipeline.ts';
 import type { Proof, Result } from './result.ts';
-import { arrivedBytes } from './server-counts.ts';
+import { arrivedBytes, rowCounts } from './server-counts.ts';
 import type { FramePlan } from './source/frames.ts';
 import { verify } from './verification.ts';
 
@@ -51,15 +50,16 @@ async function round(bench: Bench, plan: FramePlan, name: string): Promise<Round
   await source.ask({ type: 'load', perSecond: RATE_PER_S });
   await source.ask({ type: 'acked-past', frames: 0 });
   await link.limit(CONNECTION_BYTES);
-  const [before, rowsBefore] = await Promise.all([source.ask({ type: 'facts' }), rows(server.api)]);
+  const facts = () => source.ask({ type: 'facts' });
+  const [before, rowsBefore] = await Promise.all([facts(), rowCounts(server.api)]);
   const bytesBefore = await arrivedBytes(server.api);
   await delay(HAMPERED_MS, undefined, { signal: bench.signal });
-  const [after, rowsAfter] = await Promise.all([source.ask({ type: 'facts' }), rows(server.api)]);
+  const [after, rowsAfter] = await Promise.all([facts(), rowCounts(server.api)]);
   const bytesAfter = await arrivedBytes(server.api);
   await source.ask({ type: 'end-load' });
   await restore();
   const { sent, status } = await source.ask({ type: 'empty' });
-  const { duplicates } = await rows(server.api);
+  const { duplicates } = await rowCounts(server.api);
   const verification = await verify(server.api, plan, sent);
   await stop();
   await rm(join(bench.directory, name), { recursive: true });
@@ -71,19 +71,6 @@ async function round(bench: Bench, plan: FramePlan, name: string): Promise<Round
     duplicates,
     // What was in flight as a connection ended is sent again, rightly.
     proof: { of: name, ...verification, resent, resentMax: undefined },
-  };
-}
-
-/** What the server's audit says, all collectors together. */
-async function rows(api: string): Promise<{ stored: number; duplicates: number }> {
-  const response = await fetch(`${api}/api/v1/audit`);
-  if (response.status !== 200) throw new BenchError(`the audit was answered ${response.status}`);
-  const { collectors } = (await response.json()) as {
-    collectors: { totals: { stored: number; duplicates_refused: number } }[];
-  };
-  return {
-    stored: collectors.reduce((sum, { totals }) => sum + totals.stored, 0),
-    duplicates: collectors.reduce((sum, { totals }) => sum + totals.duplicates_refused, 0),
   };
 }
 
