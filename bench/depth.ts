@@ -1,13 +1,15 @@
 /**
- * What the length of a backlog costs: how long opening a queue takes, and the memory of a collector
- * at rest on it, from ten thousand frames to ten million. The queues are made by the queue itself.
+ * What the length of a backlog costs: how fast it grows and drains (`depth-speed.ts`), how long opening a
+ * queue takes, and the memory of a collector at rest on it, from ten thousand frames to ten million.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from '#collector/producer/queue/queue.ts';
 import { freePort } from '#lab/ports.ts';
+import { type Backlog, makeBacklog } from './backlog.ts';
+import { measureSpeed } from './depth-speed.ts';
 import { type Figure, medianOf } from './figures.ts';
 import { residentBytes } from './machine.ts';
 import type { Bench } from './pipeline.ts';
@@ -16,8 +18,6 @@ import type { Result } from './result.ts';
 const PAYLOAD_BYTES = 200;
 /** Room for the longest: a record is 264 bytes. */
 const LIMIT_BYTES = 4 * 1_024 ** 3;
-const BATCH = 4_096;
-const TELL_EVERY = 2_000_000;
 const OPENINGS = 5;
 const AIM_OPENING_S = 2;
 const REST_MS = 10_000;
@@ -25,44 +25,21 @@ const LOOK_EVERY_MS = 100;
 const AIM_RATIO = 1.1;
 
 const PLANS = {
-  short: { frames: [10_000, 1_000_000], rounds: 1, lookMs: 20_000 },
-  full: { frames: [10_000, 1_000_000, 10_000_000], rounds: 3, lookMs: 60_000 },
+  short: { frames: [10_000, 1_000_000], speedRounds: 1, rounds: 1, lookMs: 20_000 },
+  full: { frames: [10_000, 1_000_000, 10_000_000], speedRounds: 3, rounds: 3, lookMs: 60_000 },
 } as const;
 type Plan = (typeof PLANS)[keyof typeof PLANS];
-
-interface Backlog {
-  readonly frames: number;
-  readonly path: string;
-  readonly at: { readonly value: number; readonly unit: string };
-}
 
 export async function measureDepth(bench: Bench): Promise<Result> {
   const plan = PLANS[bench.size];
   const backlogs: Backlog[] = [];
   for (const frames of plan.frames) {
-    const path = join(bench.directory, `depth-${frames}`);
-    mkdirSync(path);
-    await fill(bench, path, frames);
-    backlogs.push({ frames, path, at: { value: frames, unit: 'frames queued' } });
+    backlogs.push(await makeBacklog(bench, frames, PAYLOAD_BYTES));
   }
+  const speed = await measureSpeed(bench, backlogs, plan.speedRounds, PAYLOAD_BYTES);
   const openings = await measureOpenings(bench, backlogs);
   const memory = await measureMemoryAtRest(bench, backlogs, plan);
-  return { figures: [...openings, ...memory], proofs: [] };
-}
-
-async function fill(bench: Bench, path: string, frames: number): Promise<void> {
-  const queue = await Queue.open({ path, limitBytes: LIMIT_BYTES });
-  const payload = Buffer.alloc(PAYLOAD_BYTES, 'p');
-  const startedAt = Date.now() * 1_000;
-  for (let made = 0; made < frames; made += BATCH) {
-    if (made % TELL_EVERY < BATCH) bench.progress(`depth: ${made} of ${frames} frames made`);
-    bench.signal.throwIfAborted();
-    const batch = Math.min(BATCH, frames - made);
-    await Promise.all(
-      Array.from({ length: batch }, (_, i) => queue.append(payload, startedAt + made + i)),
-    );
-  }
-  await queue.close();
+  return { figures: [...openings, ...memory, ...speed.figures], proofs: speed.proofs };
 }
 
 async function measureOpenings(bench: Bench, backlogs: readonly Backlog[]): Promise<Figure[]> {

@@ -67,7 +67,7 @@ export async function startPipeline(
   name: string,
   plan: FramePlan,
   serverSettings: Readonly<Record<string, string>> = {},
-  sourceSettings: Pick<SourceStart, 'compression'> = {},
+  sourceSettings: Pick<SourceStart, 'compression' | 'keepSettledBytes'> = {},
 ): Promise<Pipeline> {
   const directory = join(bench.directory, name);
   await mkdir(directory);

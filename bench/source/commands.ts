@@ -13,6 +13,8 @@ export interface SourceStart {
   readonly queueWhenFull?: WhenFull;
   /** Whether frames are compressed on the way; the producer's own default when left out. */
   readonly compression?: 'auto' | 'off';
+  /** What the queue keeps of settled frames; the producer's own default when left out. */
+  readonly keepSettledBytes?: number;
   readonly plan: FramePlan;
 }
 
