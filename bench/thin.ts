@@ -14,7 +14,7 @@ import type { Link } from '#lab/link.ts';
 import type { ToxicOrder } from '#lab/toxics.ts';
 import { BenchError } from './errors.ts';
 import type { Aim, Figure } from './figures.ts';
-import { type Arrival, bytesPerS, type Span, slicesOf } from './goodput.ts';
+import { type Arrival, bytesPerS, bytesPerSInAll, type Span, slicesOf } from './goodput.ts';
 import { type Bench, type Pipeline, planOf, startLink, startPipeline } from './pipeline.ts';
 import type { Running } from './programs.ts';
 import type { Proof, Result } from './result.ts';
@@ -83,6 +83,11 @@ interface Plan {
   readonly warmUpMs: number;
   readonly sliceMs: number;
   readonly slices: number;
+  /** How what comes in a slice is reckoned, and the same in words. */
+  readonly rateOf: (arrivals: readonly Arrival[], slice: Span) => number;
+  readonly rateWords: string;
+  /** Into how many parts all of it is divided besides, to show where little came; 1 where it isn't. */
+  readonly parts: number;
   /** Whether it is told what passes until a link is full. */
   readonly tellsStart: boolean;
 }
@@ -112,18 +117,40 @@ const FAR: Course = {
 
 /** Links of 1, 4 and 64 KB/s. */
 export function measureThin(bench: Bench): Promise<Result> {
+  // On the thinnest a message may take six seconds, and a rate takes two.
   const times = {
-    short: { warmUpMs: 4_000, sliceMs: 8_000, slices: 2 },
+    short: { warmUpMs: 4_000, sliceMs: 16_000, slices: 1 },
     full: { warmUpMs: 12_000, sliceMs: 15_000, slices: 4 },
   };
-  return measure(bench, { name: 'thin', courses: THIN, ...times[bench.size], tellsStart: false });
+  return measure(bench, {
+    name: 'thin',
+    courses: THIN,
+    ...times[bench.size],
+    rateOf: bytesPerS,
+    rateWords: 'from the first arrival to the last',
+    parts: 1,
+    tellsStart: false,
+  });
 }
 
-/** A round trip of 2 s, and 1 MB/s. */
+/**
+ * A round trip of 2 s, and 1 MB/s. In full longer than a minute as one span: so often at most is the window
+ * closed to measure the path, and no slice shall be spared that.
+ */
 export function measureFar(bench: Bench): Promise<Result> {
-  const slices = { short: 1, full: 3 };
-  const times = { warmUpMs: 15_000, sliceMs: 8_000, slices: slices[bench.size] };
-  return measure(bench, { name: 'far', courses: [FAR], ...times, tellsStart: true });
+  const times = {
+    short: { warmUpMs: 15_000, sliceMs: 8_000, parts: 1 },
+    full: { warmUpMs: 15_000, sliceMs: 64_000, parts: 8 },
+  };
+  return measure(bench, {
+    name: 'far',
+    courses: [FAR],
+    ...times[bench.size],
+    slices: 1,
+    rateOf: bytesPerSInAll,
+    rateWords: 'all of that time, whatever came in it',
+    tellsStart: true,
+  });
 }
 
 /** A link with its programs, while it is measured. */
@@ -289,22 +316,26 @@ function figuresOf(
   bareArrivals: readonly Arrival[],
 ): Figure[] {
   const nominal = kbPerS * BYTES_PER_KB;
-  const slices = slicesOf(span, plan.slices);
-  const bare = slices.map((slice) => bytesPerS(bareArrivals, slice));
-  const bareInAll = bytesPerS(bareArrivals, span);
+  const ratesOf = (arrivals: readonly Arrival[], count: number) =>
+    slicesOf(span, count).map((slice) => plan.rateOf(arrivals, slice));
+  const over = (some: readonly number[], others: readonly number[]) =>
+    some.map((perS, i) => perS / (others[i] ?? Number.NaN));
+  const bare = ratesOf(bareArrivals, plan.slices);
+  const bareInAll = plan.rateOf(bareArrivals, span);
   const at = plan.courses.length > 1 ? { at: { value: kbPerS, unit: 'KB/s' } } : {};
-  const inAll = `over ${plan.slices} times ${plan.sliceMs / 1_000} s`;
+  const times = plan.slices > 1 ? `${plan.slices} times ` : '';
+  const inAll = `over ${times}${plan.sliceMs / 1_000} s, ${plan.rateWords}`;
   const ratio = (name: string, samples: readonly number[], method: string): Figure => {
     return { name, unit: 'ratio', better: 'more', samples, method, ...at };
   };
   const ofLoad = ({ load, arrivals, wireBytesPerS }: Measured): Figure[] => {
-    const goodput = slices.map((slice) => bytesPerS(arrivals, slice));
+    const goodput = ratesOf(arrivals, plan.slices);
     const nominalWords = `over the nominal ${kbPerS} KB/s (${BYTES_PER_KB} bytes each)`;
     return [
       {
         ...ratio(
           `${load.name}: goodput / link`,
-          goodput.map((perS, i) => perS / (bare[i] ?? Number.NaN)),
+          over(goodput, bare),
           `payload bytes that come into the store a second, over what a bare socket brings through the same toxics at the same time; ${load.words}, ${words}, ${inAll}`,
         ),
         aims: load.aims,
@@ -319,6 +350,15 @@ function figuresOf(
         [wireBytesPerS / bareInAll],
         'all bytes that reach the server, the protocol’s own included, over what the bare socket brings',
       ),
+      ...(plan.parts > 1
+        ? [
+            ratio(
+              `${load.name}: goodput / link, in parts`,
+              over(ratesOf(arrivals, plan.parts), ratesOf(bareArrivals, plan.parts)),
+              `the same in ${plan.parts} equal parts of that time, one after the other: less came where the window was closed to measure the path`,
+            ),
+          ]
+        : []),
       ...(plan.tellsStart ? [startFigure(load, arrivals, { openedMs, ...span }, bareInAll)] : []),
     ];
   };

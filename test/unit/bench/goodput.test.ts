@@ -2,7 +2,7 @@
 import { constants, zstdCompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { BenchError } from '#bench/errors.ts';
-import { bytesPerS, slicesOf } from '#bench/goodput.ts';
+import { bytesPerS, bytesPerSInAll, slicesOf } from '#bench/goodput.ts';
 import { type FramePlan, indexOf, payloadOf } from '#bench/source/frames.ts';
 
 /** A message of `bytes` every `everyMs`, from a moment on. */
@@ -31,6 +31,21 @@ test('where too little came there is no rate', () => {
   const span = { fromMs: 0, toMs: 10_000 };
   expect(() => bytesPerS([], span)).toThrow(BenchError);
   expect(() => bytesPerS(lumps(0, 0, 100, 3), span)).toThrow(/too little came over the link in 10/);
+});
+
+test('what a link stood idle counts where all of the span does, wherever in it that falls', () => {
+  const span = { fromMs: 0, toMs: 10_000 };
+  for (const [idleFromMs, idleToMs] of [
+    [0, 4_000],
+    [3_000, 7_000],
+    [6_000, 10_000],
+  ] as const) {
+    const arrivals = lumps(50, 100, 100, 100).filter(
+      ({ atMs }) => atMs < idleFromMs || atMs > idleToMs,
+    );
+    expect(bytesPerSInAll(arrivals, span)).toBe(600);
+  }
+  expect(bytesPerSInAll(lumps(0, 1, 1e6, 10), { fromMs: 20, toMs: 30 })).toBe(0);
 });
 
 test('slices follow each other and are the whole span', () => {
