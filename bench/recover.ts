@@ -176,7 +176,7 @@ function figuresOf({ name, what, lastsMs }: Kind, felt: readonly Felt[]): Figure
       name: `${name}, detected`,
       unit: 's',
       samples: seconds(({ detectMs }) => detectMs),
-      method: `${what}; for ${lasts}, and until it is noticed, at ${RATE_PER_S} frames/s, at moments drawn from the seed, beside one other kind in a pipeline of its own: from the order until the link is no longer Ready`,
+      method: `${what}; for ${lasts}, and until it is noticed, at ${RATE_PER_S} frames/s, at moments drawn from the seed, in a pipeline of its own, while up to two other kinds are made in theirs: from the order until the link is no longer Ready`,
     },
     {
       name: `${name}, recovered`,
