@@ -7,6 +7,12 @@ export class BenchError extends Error {
   readonly code: string = 'bench_failed';
 }
 
+/** What is to be measured isn't on this machine: the part is left out, which is no failure. */
+export class NotHereError extends BenchError {
+  override readonly name = 'NotHereError';
+  override readonly code = 'not_here';
+}
+
 /** A run's document that isn't there, or isn't one. */
 export class DocumentError extends BenchError {
   override readonly name = 'DocumentError';

@@ -6,7 +6,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readLabEnvironment } from '#lab/state.ts';
-import { BenchError } from './errors.ts';
+import { BenchError, NotHereError } from './errors.ts';
 import { type Figure, medianOf } from './figures.ts';
 import { childCpuSeconds, cpuSeconds, residentBytes } from './machine.ts';
 import { type Bench, startLink } from './pipeline.ts';
@@ -25,8 +25,11 @@ const LOOK_EVERY_MS = 1_000;
 /** The course's collector in Rust, one sample a second: given, measured before on a machine of this kind. */
 const GIVEN = { memoryMb: 4.4, cpuPercent: 0.03 } as const;
 
-/** How large the images are that the lab runs; no figures where no engine has them. */
-export async function measureImages({ docker, progress }: Bench): Promise<Result> {
+/**
+ * How large the images are that the lab runs.
+ * @throws NotHereError where no engine has any of them.
+ */
+export async function measureImages({ docker }: Pick<Bench, 'docker'>): Promise<Result> {
   const { HOLDFAST_IMAGE, HOLDFAST_TOXIPROXY_IMAGE } = readLabEnvironment() ?? {};
   const images = [
     ['Holdfast', HOLDFAST_IMAGE],
@@ -44,7 +47,9 @@ export async function measureImages({ docker, progress }: Bench): Promise<Result
       method: 'as the engine tells it, unpacked, with its base; server and collector share one',
     });
   }
-  if (figures.length === 0) progress('images: no engine has any of this checkout (make up)');
+  if (figures.length === 0) {
+    throw new NotHereError('no engine here has an image of this checkout (make up makes them)');
+  }
   return { figures, proofs: [] };
 }
 

@@ -195,6 +195,7 @@ function differencesOf(run: BenchDocument, base: BenchDocument): string[] {
   differ('CPU', run.machine.cpu, base.machine.cpu);
   differ('memory in GB', Math.round(run.machine.memory_gb), Math.round(base.machine.memory_gb));
   differ('Node', run.machine.node, base.machine.node);
+  if (run.parts.length === 0 || base.parts.length === 0) return differences;
   const probes = [
     ['the fixed piece of work, pieces a second', 'processor_per_s'],
     ['an fdatasync of 4 KiB, in ms', 'fdatasync_ms'],

@@ -5,11 +5,12 @@ import { type Matrix, matricesOf, methodsOf, rangeOf, timesOf } from './matrix.t
 
 export function lines(run: BenchDocument): string[] {
   const { machine: m, seed, command, parts } = run;
-  const disk = medianOf(parts.map(({ probes }) => probes.fdatasync_ms.median));
+  const syncs = parts.map(({ probes }) => probes.fdatasync_ms.median);
+  const disk = syncs.length === 0 ? '' : `fdatasync of 4 KiB: ${round(medianOf(syncs))} ms; `;
   return [
     command,
     `${m.cores} cores (${m.cpu}), ${m.memory_gb} GB, Node ${m.node}, ${m.kernel}`,
-    `fdatasync of 4 KiB: ${round(disk)} ms; load before the run: ${m.load.toFixed(2)}; seed ${seed}`,
+    `${disk}load before the run: ${m.load.toFixed(2)}; seed ${seed}`,
     '',
     ...parts.flatMap(contestTables),
     ...table(parts),

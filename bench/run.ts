@@ -1,13 +1,13 @@
 /**
- * A run: parts one after the other, the machine probed before each. A part that fails is told and
- * the others go on; what is known so far is written after each, so that a run that is ended before
+ * A run: parts one after the other, the machine probed before each. A part that fails is told, one whose
+ * subject isn't on this machine is left out, and the others go on; what is known so far is written after each, so that a run that is ended before
  * its time leaves what it had.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabError } from '#lab/errors.ts';
 import type { MeasuredPart, MeasuredRun } from './document.ts';
-import { BenchError } from './errors.ts';
+import { BenchError, NotHereError } from './errors.ts';
 import { titleOf } from './figures.ts';
 import { loadNow, machine } from './machine.ts';
 import type { Bench } from './pipeline.ts';
@@ -21,6 +21,8 @@ export interface PartToMeasure {
   readonly seconds: number;
   readonly measure: (bench: Bench) => Promise<Result>;
 }
+
+type LeftOut = MeasuredRun['leftOut'][number];
 
 export interface RunOptions {
   readonly entries: readonly PartToMeasure[];
@@ -42,7 +44,7 @@ export async function measure(options: RunOptions): Promise<MeasuredRun> {
   const elapsedS = () => (performance.now() - beganMs) / 1_000;
   const about = { size: bench.size, command, startedAt, seed: bench.seed, product };
   const parts: MeasuredPart[] = [];
-  const leftOut: MeasuredRun['leftOut'] = [];
+  const leftOut: LeftOut[] = [];
   const host = machine();
   const soFar = (endedAt: Date | null): MeasuredRun => {
     return { ...about, endedAt, elapsedS: elapsedS(), machine: host, parts, leftOut };
@@ -54,7 +56,9 @@ export async function measure(options: RunOptions): Promise<MeasuredRun> {
       leftOut.push({ suite, part, reason });
       continue;
     }
-    parts.push(await measurePart(bench, entry));
+    const measured = await measurePart(bench, entry);
+    if ('reason' in measured) leftOut.push(measured);
+    else parts.push(measured);
     onPart(soFar(null));
   }
   return soFar(new Date());
@@ -63,7 +67,7 @@ export async function measure(options: RunOptions): Promise<MeasuredRun> {
 async function measurePart(
   bench: Bench,
   { suite, part: name, measure: measureIt }: PartToMeasure,
-): Promise<MeasuredPart> {
+): Promise<MeasuredPart | LeftOut> {
   const directory = mkdtempSync(join(bench.directory, `${name}-`));
   const load = loadNow();
   const probes = probe(directory);
@@ -75,6 +79,7 @@ async function measurePart(
   } catch (failure) {
     bench.signal.throwIfAborted();
     if (!(failure instanceof BenchError || failure instanceof LabError)) throw failure;
+    if (failure instanceof NotHereError) return { suite, part: name, reason: failure.message };
     error = failure.message;
     bench.progress(`✗ ${suite} ${name}: ${error}`);
   } finally {

@@ -44,7 +44,7 @@ ${footer()}`;
 
 function verdictOf({ held, ended_at, parts }: BenchDocument): Verdict {
   if (parts.some(({ proofs: all }) => all.some((proof) => !proof.held))) return NOT_HELD;
-  if (!held) return NOT_ALL;
+  if (!held || parts.length === 0) return NOT_ALL;
   return ended_at === null ? UNDER_WAY : HELD;
 }
 

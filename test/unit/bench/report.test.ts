@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { benchSchema, documentOf, type MeasuredRun, readDocument } from '#bench/document.ts';
 import { documentPath, makeFolder, writeRun } from '#bench/folder.ts';
 import { benchPage } from '#bench/page/page.ts';
+import { compare } from '#bench/regression.ts';
 import { lines } from '#bench/report.ts';
 import type { Proof } from '#bench/result.ts';
 import { figureOf, partOf, runOf } from './made-up.ts';
@@ -68,6 +69,14 @@ test('a part that failed is told with its reason, and the run does not hold', ()
   expect(text).toContain('✗ suite part: the server did not start');
   expect(text).toContain('fleet fleet was not measured: no time was left');
   expect(benchPage(document)).toContain('No figures: the server did not start');
+});
+
+test('a run in which no part could be measured says so, and is no reason to fail', () => {
+  const leftOut = [{ suite: 'footprint', part: 'images', reason: 'no engine here has an image' }];
+  const document = documentOf({ ...runOf([]), leftOut });
+  expect(lines(document).join('\n')).toContain('footprint images was not measured: no engine here');
+  expect(benchPage(document)).toContain('Not all was measured');
+  expect(compare(document, documentOf(runOf([partOf([drain])]))).worse).toEqual([]);
 });
 
 test('the page draws growth where one figure has several sizes, and dots elsewhere', () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { documentOf, type MeasuredRun } from '#bench/document.ts';
-import { BenchError } from '#bench/errors.ts';
+import { BenchError, NotHereError } from '#bench/errors.ts';
 import type { Bench } from '#bench/pipeline.ts';
 import { Programs } from '#bench/programs.ts';
 import { measure, type PartToMeasure } from '#bench/run.ts';
@@ -92,6 +92,20 @@ test('a part that would not fit into the time is left out by name; a shorter one
   expect(whole.left_out).toEqual([
     { suite: 'suite', part: 'long', reason: 'it takes about 90 s, and 1 min are all there is' },
   ]);
+});
+
+test('a part whose subject is not on this machine is left out by its reason, and nothing has failed', async () => {
+  const absent = async () => {
+    throw new NotHereError('no engine here has an image');
+  };
+  const { told, result } = await run([part('images', absent), part('good', good)]);
+  const whole = documentOf(await result);
+  expect(whole.held).toBe(true);
+  expect(whole.parts.map(({ name }) => name)).toEqual(['good']);
+  const leftOut = [{ suite: 'suite', part: 'images', reason: 'no engine here has an image' }];
+  expect(whole.left_out).toEqual(leftOut);
+  expect(told[0]?.leftOut).toEqual(leftOut);
+  expect(readdirSync(directory)).toEqual([]);
 });
 
 test('interrupted, it ends at once, and what came before was told', async () => {
