@@ -247,27 +247,40 @@ async function ask(url: string, counted: (text: string) => number, expected: num
   return timesMs;
 }
 
-function figuresOf(measured: readonly Measured[], { sampleFrames, points }: Plan): Figure[] {
-  const sized = (
-    about: Omit<Figure, 'samples' | 'at'>,
-    pick: (one: Measured) => readonly number[],
-  ): Figure[] =>
-    measured.map((one) => ({
-      ...about,
-      at: { value: one.rows, unit: 'rows' },
-      samples: pick(one),
-    }));
-  const of = (about: Omit<Figure, 'samples' | 'at'>, pick: (sample: Sample) => number) =>
-    sized(about, ({ samples }) => samples.map(pick));
-  const questions: Readonly<Record<Question, string>> = {
-    audit: `of all ${CONNECTIONS} collectors`,
-    'audit of one collector': 'of one of them',
-    'series, oldest points': `${points} points of one series to 1,000 buckets, the first there are; each counted`,
-    'series, newest points': `${points} points of the same series to 1,000 buckets, the last there are`,
-    'series, all points':
-      'the whole of that series, an eighth of the rows, to at most 1,000 buckets',
-    'export, a page of the middle': `${EXPORTED} frames between two capture times in the middle of the store, as NDJSON`,
-  };
+function figuresOf(measured: readonly Measured[], plan: Plan): Figure[] {
+  return [
+    ...ingestFiguresOf(measured, plan),
+    ...questionFiguresOf(measured, plan),
+    ...storeFiguresOf(measured),
+    ...ratiosOf(measured),
+  ];
+}
+
+/** A figure without what is of one store. */
+type About = Omit<Figure, 'samples' | 'at'>;
+
+/** One for each store. */
+function sized(
+  measured: readonly Measured[],
+  about: About,
+  pick: (one: Measured) => readonly number[],
+): Figure[] {
+  return measured.map((one) => {
+    return { ...about, at: { value: one.rows, unit: 'rows' }, samples: pick(one) };
+  });
+}
+
+/** The same, a sample for each round. */
+function byRound(
+  measured: readonly Measured[],
+  about: About,
+  pick: (sample: Sample) => number,
+): Figure[] {
+  return sized(measured, about, ({ samples }) => samples.map(pick));
+}
+
+function ingestFiguresOf(measured: readonly Measured[], { sampleFrames }: Plan): Figure[] {
+  const of = (about: About, pick: (sample: Sample) => number) => byRound(measured, about, pick);
   return [
     ...of(
       {
@@ -305,21 +318,42 @@ function figuresOf(measured: readonly Measured[], { sampleFrames, points }: Plan
     ...of({ name: 'write to ack, p99', unit: 'ms', method: 'of the same frames' }, ({ ackMs }) =>
       quantileOf(ackMs, 0.99),
     ),
-    ...QUESTION_NAMES.flatMap((name) =>
-      of(
-        {
-          name,
-          unit: 'ms',
-          method: `${questions[name]}; over HTTP, the median of ${QUESTIONS} in each round`,
-        },
-        ({ timesMs }) => medianOf(timesMs[name]),
-      ),
+  ];
+}
+
+function questionFiguresOf(measured: readonly Measured[], { points }: Plan): Figure[] {
+  const questions: Readonly<Record<Question, string>> = {
+    audit: `of all ${CONNECTIONS} collectors`,
+    'audit of one collector': 'of one of them',
+    'series, oldest points': `${points} points of one series to 1,000 buckets, the first there are; each counted`,
+    'series, newest points': `${points} points of the same series to 1,000 buckets, the last there are`,
+    'series, all points':
+      'the whole of that series, an eighth of the rows, to at most 1,000 buckets',
+    'export, a page of the middle': `${EXPORTED} frames between two capture times in the middle of the store, as NDJSON`,
+  };
+  return QUESTION_NAMES.flatMap((name) =>
+    byRound(
+      measured,
+      {
+        name,
+        unit: 'ms',
+        method: `${questions[name]}; over HTTP, the median of ${QUESTIONS} in each round`,
+      },
+      ({ timesMs }) => medianOf(timesMs[name]),
     ),
+  );
+}
+
+/** What there is one sample of. */
+function storeFiguresOf(measured: readonly Measured[]): Figure[] {
+  return [
     ...sized(
+      measured,
       { name: 'memory of the server', unit: 'MB', method: 'resident, after all rounds' },
       ({ residentMb }) => [residentMb],
     ),
     ...sized(
+      measured,
       {
         name: 'charts behind the last ack',
         unit: 's',
@@ -329,6 +363,7 @@ function figuresOf(measured: readonly Measured[], { sampleFrames, points }: Plan
       ({ behindS }) => [behindS],
     ),
     ...sized(
+      measured,
       {
         name: 'bytes a row',
         unit: 'B/frame',
@@ -336,7 +371,6 @@ function figuresOf(measured: readonly Measured[], { sampleFrames, points }: Plan
       },
       ({ bytesPerRow }) => [bytesPerRow],
     ),
-    ...ratiosOf(measured),
   ];
 }
 

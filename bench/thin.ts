@@ -31,6 +31,7 @@ const NOISE_BYTES = 200;
 const START_MS_MAX = 20_000;
 const STEP_US = 1_000_000;
 const LENGTHS_TAKEN = 100;
+const FIRST_ACK = { type: 'acked-past', frames: 0 } as const;
 
 /** What is sent, and how. */
 interface Load {
@@ -230,8 +231,6 @@ async function measureBeside(bench: Bench, plan: Plan, bare: readonly BareLane[]
   });
   return { figures, proofs: measured.map(({ proof }) => proof) };
 }
-
-const FIRST_ACK = { type: 'acked-past', frames: 0 } as const;
 
 async function startBare(bench: Bench, course: Course): Promise<BareLane> {
   const directory = join(bench.directory, `bare-${course.kbPerS}`);
