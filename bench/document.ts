@@ -68,7 +68,9 @@ const proof = z
   .strictObject({
     of: z.string().describe('Which run of the programs it is of'),
     sent: count,
-    stored: count.describe('Rows that the export gave'),
+    stored: count.describe(
+      'Rows that the export gave; of the largest stores, that their file holds',
+    ),
     lost: count,
     duplicated: count,
     altered: count,
@@ -77,7 +79,7 @@ const proof = z
     resent_max: count.nullable().describe('What is allowed of that; null where it is not judged'),
     held: z.boolean(),
   })
-  .describe('What the export was found to hold');
+  .describe('What the store was found to hold');
 
 const part = z.strictObject({
   suite: z.string(),

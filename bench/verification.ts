@@ -11,7 +11,7 @@ import { capturedAtOf, type FramePlan, indexOf, payloadOf } from './source/frame
 /** In frames; all but `sent` and `stored` are defects. */
 export interface Verification {
   readonly sent: number;
-  /** Rows that the export gave. */
+  /** Rows that the export gave, or that are in the store’s file. */
   readonly stored: number;
   readonly lost: number;
   readonly duplicated: number;
