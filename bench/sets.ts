@@ -16,7 +16,7 @@ export const MINUTES_MAX: Readonly<Record<Size, number>> = { short: 15, full: 90
  * null where it is not part of it.
  */
 const PARTS: readonly (readonly [SuiteName, string, number | null, number | null])[] = [
-  ['flap', 'flapping', 100, 1_000],
+  ['flap', 'flapping', 100, 870],
   ['flap', 'faults', 80, 240],
   ['encode', 'loopback', 30, 240],
   ['encode', 'latency', 40, 150],
@@ -27,23 +27,22 @@ const PARTS: readonly (readonly [SuiteName, string, number | null, number | null
   ['heart', 'append', 30, 60],
   ['heart', 'lone', 8, 40],
   ['heart', 'latency', 40, 100],
-  ['heart', 'drain', 50, 200],
+  ['heart', 'drain', 52, 205],
   ['ingest', 'ingest', 20, 60],
   ['ingest', 'acks', 16, 60],
-  ['depth', 'depth', 60, 400],
+  ['depth', 'depth', 75, 455],
   ['peers', 'drain', 33, 160],
   ['peers', 'latency', 25, 110],
   ['fleet', 'growth', 45, 240],
   ['store', 'growth', 24, 250],
   ['thin', 'rate', 40, 110],
-  ['thin', 'far', null, 60],
+  ['thin', 'far', null, 105],
   ['thin', 'short', 35, 60],
   ['fleet', 'fleet', null, 45],
   ['smoke', 'memory', null, 60],
   ['depth', 'receipts', null, 120],
   ['api', 'export', null, 240],
   ['series', 'following', null, 50],
-  ['series', 'questions', null, 100],
 ];
 
 export function setOf(size: Size): PartToMeasure[] {

@@ -106,12 +106,12 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   },
   thin: {
     description:
-      'goodput over links of 1, 4 and 64 KB/s, over a round trip of two seconds, and by connections of 2,000 bytes; three minutes, in full five',
+      'goodput over links of 1, 4 and 64 KB/s, over a round trip of two seconds, and by connections of 2,000 bytes; two minutes, in full five',
     parts: { rate: measureThin, far: measureFar, short: measureShort },
   },
   depth: {
     description:
-      'a million frames in the queue, in full ten million: opening, memory at rest and of a program that made them; two minutes, in full twelve',
+      'a million frames in the queue, in full ten million: growing and draining, opening, memory at rest and of a program that made them; two minutes, in full twelve',
     parts: { depth: measureDepth, receipts: measureReceipts },
   },
   flap: {
