@@ -62,7 +62,7 @@ async function start(about: PeerStart): Promise<Peer> {
     port: centralPort,
     client: 'sink',
     clean: false,
-    message: (payload) => arrivals.note(payload),
+    message: (payload, arrivedAtMs) => arrivals.note(payload, arrivedAtMs),
     failed: (error) => arrivals.fail(error),
   });
   parts.defer(() => sink.close());

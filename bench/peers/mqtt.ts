@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { BenchError } from '../errors.ts';
+import { machineMs } from '../source/commands.ts';
 import { dial } from './dial.ts';
 
 const CONNECT = 0x10;
@@ -13,6 +14,7 @@ const PUBLISH = 0x32;
 /** Where DUP and RETAIN are told. */
 const PUBLISH_FLAGS = 0x09;
 const PUBACK = 0x40;
+const PUBACK_BYTES = 4;
 const SUBSCRIBE = 0x82;
 const SUBACK = 0x90;
 
@@ -32,35 +34,57 @@ export class PacketReader {
   #kept: Buffer = Buffer.alloc(0);
 
   /** The packets that are whole by now. */
-  *read(chunk: Buffer): Generator<Packet> {
-    this.#kept = this.#kept.length === 0 ? chunk : Buffer.concat([this.#kept, chunk]);
-    for (let first = firstOf(this.#kept); first !== undefined; first = firstOf(this.#kept)) {
-      this.#kept = this.#kept.subarray(first.length);
-      yield first;
+  read(chunk: Buffer): Packet[] {
+    const bytes = this.#kept.length === 0 ? chunk : Buffer.concat([this.#kept, chunk]);
+    const packets: Packet[] = [];
+    let from = 0;
+    for (let next = packetAt(bytes, from); next !== undefined; next = packetAt(bytes, from)) {
+      packets.push(next.packet);
+      from = next.end;
     }
+    this.#kept = bytes.subarray(from);
+    return packets;
   }
 }
 
-function firstOf(bytes: Buffer): (Packet & { readonly length: number }) | undefined {
-  let [size, factor, at] = [0, 1, 1];
+/** Undefined where it isn't whole yet. */
+function packetAt(bytes: Buffer, from: number) {
+  let at = from + 1;
+  let size = 0;
+  let factor = 1;
   for (let digit = 0x80; digit >= 0x80; at += 1, factor *= 0x80) {
     if (at >= bytes.length) return undefined;
     digit = bytes.readUInt8(at);
     size += (digit % 0x80) * factor;
   }
-  const length = at + size;
-  if (bytes.length < length) return undefined;
-  return { type: bytes.readUInt8(0), body: bytes.subarray(at, length), length };
+  const end = at + size;
+  if (bytes.length < end) return undefined;
+  return { packet: { type: bytes.readUInt8(from), body: bytes.subarray(at, end) }, end };
 }
 
 export function packetOf(type: number, parts: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(parts);
+  return Buffer.concat(packetParts(type, parts));
+}
+
+function packetParts(type: number, parts: readonly Buffer[]): Buffer[] {
   const header = [type];
-  for (let left = body.length; ; left = Math.floor(left / 0x80)) {
+  for (let left = parts.reduce((sum, { length }) => sum + length, 0); ; left >>= 7) {
     const isLast = left < 0x80;
     header.push((left % 0x80) + (isLast ? 0 : 0x80));
-    if (isLast) return Buffer.concat([Buffer.from(header), body]);
+    if (isLast) return [Buffer.from(header), ...parts];
   }
+}
+
+/** All in one: there may be hundreds at a time, while somebody's clock runs. */
+export function pubacksOf(packetIds: readonly number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(PUBACK_BYTES * packetIds.length);
+  for (const [i, id] of packetIds.entries()) {
+    const at = PUBACK_BYTES * i;
+    bytes.writeUInt8(PUBACK, at);
+    bytes.writeUInt8(2, at + 1);
+    bytes.writeUInt16BE(id, at + 2);
+  }
+  return bytes;
 }
 
 interface Start {
@@ -70,8 +94,8 @@ interface Start {
   readonly clean: boolean;
   /** Told of how many acknowledgements came together. */
   readonly acknowledged?: (count: number) => void;
-  /** Told of what was published to what is subscribed. */
-  readonly message?: (payload: Buffer) => void;
+  /** Told of what was published to what is subscribed, and when it arrived, by {@link machineMs}. */
+  readonly message?: (payload: Buffer, arrivedAtMs: number) => void;
   /** The connection has ended without `close`. */
   readonly failed: (error: Error) => void;
 }
@@ -109,10 +133,11 @@ export class MqttClient {
 
   /** `first` makes the packets' ids: of those under way at a time no two may share one. */
   publish(topic: string, payloads: readonly Buffer[], first: number): void {
-    const packets = payloads.map((payload, i) =>
-      packetOf(PUBLISH, [textOf(topic), u16(((first + i) % PACKET_IDS) + 1), payload]),
+    const name = textOf(topic);
+    const parts = payloads.flatMap((payload, i) =>
+      packetParts(PUBLISH, [name, u16(((first + i) % PACKET_IDS) + 1), payload]),
     );
-    this.#socket.write(Buffer.concat(packets));
+    this.#socket.write(Buffer.concat(parts));
   }
 
   close(): void {
@@ -128,21 +153,22 @@ export class MqttClient {
     return promise;
   }
 
-  #take(packets: Iterable<Packet>): void {
+  #take(packets: readonly Packet[]): void {
+    const arrivedAtMs = machineMs();
     let acknowledged = 0;
-    const replies: Buffer[] = [];
+    const received: number[] = [];
     for (const { type, body } of packets) {
       if (type === PUBACK) {
         acknowledged += 1;
       } else if ((type & ~PUBLISH_FLAGS) === PUBLISH) {
         const behindTopic = 2 + body.readUInt16BE(0);
-        replies.push(packetOf(PUBACK, [body.subarray(behindTopic, behindTopic + 2)]));
-        this.#start.message?.(body.subarray(behindTopic + 2));
+        received.push(body.readUInt16BE(behindTopic));
+        this.#start.message?.(body.subarray(behindTopic + 2), arrivedAtMs);
       } else {
         this.#answered.get(type)?.(body);
       }
     }
-    if (replies.length > 0) this.#socket.write(Buffer.concat(replies));
+    if (received.length > 0) this.#socket.write(pubacksOf(received));
     if (acknowledged > 0) this.#start.acknowledged?.(acknowledged);
   }
 }
@@ -153,7 +179,7 @@ function textOf(text: string): Buffer {
 }
 
 function u16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
+  const bytes = Buffer.allocUnsafe(2);
   bytes.writeUInt16BE(value);
   return bytes;
 }

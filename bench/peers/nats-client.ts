@@ -5,9 +5,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { BenchError } from '../errors.ts';
+import { machineMs } from '../source/commands.ts';
 import { dial } from './dial.ts';
 
 const CRLF = Buffer.from('\r\n');
+const MSG = Buffer.from('MSG ');
+const LF = 0x0a;
+const SPACE = 0x20;
+const ZERO = 0x30;
 const REQUEST_WITHIN_MS = 10_000;
 const ASK_MS = 200;
 
@@ -27,30 +32,47 @@ export class NatsReader {
     const operations: NatsOperation[] = [];
     let from = 0;
     for (;;) {
-      const lineEnd = bytes.indexOf(CRLF, from);
-      if (lineEnd < 0) break;
-      const line = bytes.toString('latin1', from, lineEnd);
-      const end = lineEnd + CRLF.length;
-      const payloadBytes = payloadBytesOf(line);
-      if (payloadBytes === undefined) {
-        operations.push(...operationOf(line));
+      const end = bytes.indexOf(LF, from) + 1;
+      if (end === 0) break;
+      if (!isMessage(bytes, from, end)) {
+        operations.push(...operationOf(bytes.toString('latin1', from, end - CRLF.length)));
         from = end;
         continue;
       }
-      if (bytes.length < end + payloadBytes + CRLF.length) break;
-      const [, , id] = line.split(' ', 3);
-      const payload = bytes.subarray(end, end + payloadBytes);
-      operations.push({ type: 'message', id: Number(id), payload });
-      from = end + payloadBytes + CRLF.length;
+      const payloadEnd = end + numberBefore(bytes, end - CRLF.length);
+      if (bytes.length < payloadEnd + CRLF.length) break;
+      operations.push({
+        type: 'message',
+        id: subscriptionOf(bytes, from),
+        payload: bytes.subarray(end, payloadEnd),
+      });
+      from = payloadEnd + CRLF.length;
     }
     this.#rest = bytes.subarray(from);
     return operations;
   }
 }
 
-/** `MSG <subject> <sid> [reply] <bytes>`. */
-function payloadBytesOf(line: string): number | undefined {
-  return line.startsWith('MSG ') ? Number(line.slice(line.lastIndexOf(' ') + 1)) : undefined;
+/** `MSG <subject> <sid> [reply] <bytes>`; taken apart without a string, for there are many. */
+function isMessage(bytes: Buffer, from: number, end: number): boolean {
+  return end - from > MSG.length && bytes.readUInt32BE(from) === MSG.readUInt32BE();
+}
+
+function subscriptionOf(bytes: Buffer, from: number): number {
+  const subjectEnd = bytes.indexOf(SPACE, from + MSG.length);
+  return numberBefore(bytes, bytes.indexOf(SPACE, subjectEnd + 1));
+}
+
+/** What the digits say that end there. */
+function numberBefore(bytes: Buffer, end: number): number {
+  let number = 0;
+  let factor = 1;
+  for (let at = end - 1; at >= 0; at -= 1, factor *= 10) {
+    const digit = bytes.readUInt8(at) - ZERO;
+    if (digit < 0 || digit > 9) break;
+    number += digit * factor;
+  }
+  return number;
 }
 
 function operationOf(line: string): NatsOperation[] {
@@ -65,10 +87,13 @@ export function publication(subject: string, reply: string, payload: Buffer): Bu
   return [Buffer.from(`PUB ${subject} ${reply} ${payload.length}\r\n`, 'latin1'), payload, CRLF];
 }
 
+/** Told when it arrived, by {@link machineMs}. */
+type Handler = (payload: Buffer, arrivedAtMs: number) => void;
+
 export class NatsClient {
   readonly #socket: Socket;
   readonly #reader = new NatsReader();
-  readonly #handlers = new Map<number, (payload: Buffer) => void>();
+  readonly #handlers = new Map<number, Handler>();
   readonly #failed: (error: Error) => void;
   #lastId = 0;
   #closed = false;
@@ -88,7 +113,7 @@ export class NatsClient {
   }
 
   /** Gives the handler every message that is sent to a subject; what it returns ends that. */
-  subscribe(subject: string, handler: (payload: Buffer) => void): () => void {
+  subscribe(subject: string, handler: Handler): () => void {
     this.#lastId += 1;
     const id = this.#lastId;
     this.#handlers.set(id, handler);
@@ -141,17 +166,18 @@ export class NatsClient {
   }
 
   #take(chunk: Buffer): void {
+    const arrivedAtMs = machineMs();
     try {
-      for (const operation of this.#reader.take(chunk)) this.#perform(operation);
+      for (const operation of this.#reader.take(chunk)) this.#perform(operation, arrivedAtMs);
     } catch (cause) {
       this.#fail('the answer of nats-server cannot be read', cause);
     }
   }
 
-  #perform(operation: NatsOperation): void {
+  #perform(operation: NatsOperation, arrivedAtMs: number): void {
     switch (operation.type) {
       case 'message':
-        return this.#handlers.get(operation.id)?.(operation.payload);
+        return this.#handlers.get(operation.id)?.(operation.payload, arrivedAtMs);
       case 'ping':
         this.#socket.write('PONG\r\n');
         return;

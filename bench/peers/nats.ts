@@ -87,7 +87,7 @@ async function start(about: PeerStart): Promise<Peer> {
   // First the leaf: a mirror that does not find its origin waits for seconds before it looks again.
   await sink.reach('$JS.edge.API.INFO');
   await sink.request(`$JS.API.STREAM.CREATE.${STREAM}`, HUB_STREAM);
-  sink.subscribe(COPIES, (payload) => arrivals.note(payload));
+  sink.subscribe(COPIES, (payload, arrivedAtMs) => arrivals.note(payload, arrivedAtMs));
   await sink.request(`$JS.API.CONSUMER.CREATE.${STREAM}`, {
     stream_name: STREAM,
     config: { deliver_subject: COPIES, deliver_policy: 'all', ack_policy: 'none' },

@@ -6,7 +6,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
-import { BenchError } from '../errors.ts';
+import { inTime } from '../in-time.ts';
 import { type Bench, planOf } from '../pipeline.ts';
 import { TOKEN } from '../programs.ts';
 import type { Proof } from '../result.ts';
@@ -60,10 +60,7 @@ export async function startOurs(
     },
     stored: async (count, withinMs) => {
       const acked = source.ask({ type: 'acked-past', frames: count - 1 });
-      const { promise, reject } = Promise.withResolvers<never>();
-      const late = () => reject(new BenchError(`not all of ${count} are stored in ${withinMs} ms`));
-      const timer = setTimeout(late, withinMs);
-      await Promise.race([acked, promise]).finally(() => clearTimeout(timer));
+      return (await inTime(acked, withinMs, `not all of ${count} were stored`)).at;
     },
     arrivals: async () => {
       const times = new Map<number, number>();

@@ -57,8 +57,11 @@ export interface Peer {
   fill(first: number, count: number): Promise<void>;
   /** The same at a steady rate, each record made when it is due. */
   offer(first: number, count: number, perSecond: number): Promise<void>;
-  /** Resolves when the central's sink has this many distinct records, or rejects after `withinMs`. */
-  stored(count: number, withinMs: number): Promise<void>;
+  /**
+   * When the central's sink got the last of this many distinct records, by `machineMs`; waits until
+   * it has. Throws LateError when that takes longer, BenchError when it can't come any more.
+   */
+  stored(count: number, withinMs: number): Promise<number>;
   /** Of every record that the sink has, by number: how often it came, and capture to arrival of the first, in ms. */
   arrivals(): Promise<
     readonly { readonly number: number; readonly times: number; readonly latencyMs: number }[]

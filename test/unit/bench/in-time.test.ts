@@ -1,7 +1,6 @@
 /** That a wait has an end: with what was awaited, with its failure, or with a failure of its own. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { BenchError } from '#bench/errors.ts';
-import { inTime } from '#bench/in-time.ts';
+import { inTime, LateError } from '#bench/in-time.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -17,9 +16,7 @@ test('what comes in time is handed on, and nothing waits behind it', async () =>
 
 test('what does not is told in words, with the time it had', async () => {
   const waited = inTime(never, 90_000, 'cut: nothing came of it');
-  const told = expect(waited).rejects.toThrow(
-    new BenchError('cut: nothing came of it within 90 s'),
-  );
+  const told = expect(waited).rejects.toThrow(new LateError('cut: nothing came of it within 90 s'));
   await vi.advanceTimersByTimeAsync(90_000);
   await told;
 });

@@ -1,7 +1,7 @@
 /** The few packets of MQTT that a benchmark writes and reads. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { PacketReader, packetOf } from '#bench/peers/mqtt.ts';
+import { PacketReader, packetOf, pubacksOf } from '#bench/peers/mqtt.ts';
 import { seeded } from '../seed.ts';
 
 test('packets come out as they were written, wherever the stream was cut', () => {
@@ -35,6 +35,11 @@ test('packets come out as they were written, wherever the stream was cut', () =>
     ),
     seeded(),
   );
+});
+
+test('many acknowledgements in one are the packets that the standard says', () => {
+  const acks = [7, 65_535].map((id) => packetOf(0x40, [Buffer.from([id >> 8, id & 0xff])]));
+  expect(pubacksOf([7, 65_535])).toEqual(Buffer.concat(acks));
 });
 
 test('a length takes as many bytes as the standard says', () => {

@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { LateError } from '#bench/in-time.ts';
 import { Arrivals, SinkFile } from '#bench/peers/arrivals.ts';
 import { type Edge, fill, offer, Window } from '#bench/peers/handover.ts';
 import { RECORD_BYTES } from '#bench/peers/peer.ts';
-import { headOf, recordOf } from '#bench/peers/records.ts';
+import { headOf, numberOf, recordOf } from '#bench/peers/records.ts';
 import { seeded } from '../seed.ts';
 
 const DEADLINE_MS = 10_000;
@@ -24,6 +25,7 @@ test('a record is printable, of its length, and says its number and capture time
       expect(record.length).toBe(RECORD_BYTES);
       expect(record.toString('latin1')).toMatch(/^[ -~]*$/);
       expect(headOf(record)).toEqual(head);
+      expect(numberOf(record)).toBe(head.number);
     }),
     seeded(),
   );
@@ -32,6 +34,8 @@ test('a record is printable, of its length, and says its number and capture time
 test('a record that was changed anywhere but in its capture time, or cut short, is none', () => {
   const record = recordOf({ number: 7, capturedAtMs: 1 });
   expect(headOf(record.subarray(1))).toBeUndefined();
+  expect(numberOf(record.subarray(1))).toBeNaN();
+  expect(numberOf(Buffer.alloc(RECORD_BYTES, '+'))).toBeNaN();
   for (const at of [0, 10, 27, 28, RECORD_BYTES - 1]) {
     const changed = Buffer.from(record);
     changed.writeUInt8(changed.readUInt8(at) ^ 1, at);
@@ -45,18 +49,42 @@ test('an arrival is counted each time and timed at the first', async () => {
   arrivals.note(recordOf({ number: 5, capturedAtMs: 100 }), 101.5);
   arrivals.note(recordOf({ number: 5, capturedAtMs: 100 }), 108);
   arrivals.note(recordOf({ number: 4, capturedAtMs: 100 }), 103);
-  await stored;
+  arrivals.note(recordOf({ number: 6, capturedAtMs: 100 }), 104);
+  expect(await stored).toBe(103);
+  expect(await arrivals.stored(1, DEADLINE_MS)).toBe(101.5);
   expect(arrivals.all()).toEqual([
     { number: 5, times: 2, latencyMs: 1.5 },
     { number: 4, times: 1, latencyMs: 3 },
+    { number: 6, times: 1, latencyMs: 4 },
   ]);
 });
 
 test('too few records by the deadline, or one that is none, is told', async () => {
   const arrivals = new Arrivals();
-  arrivals.note(Buffer.from('ready'));
-  await expect(arrivals.stored(1, 1)).rejects.toThrow('the sink has 0 and 1 that are none of 1');
+  arrivals.note(Buffer.from('ready'), 0);
+  const late = arrivals.stored(1, 1);
+  await expect(late).rejects.toBeInstanceOf(LateError);
+  await expect(late).rejects.toThrow(
+    'the sink got 0 and 1 that are none of 1 records within 0.001 s',
+  );
   expect(() => arrivals.all()).toThrow('1 of what the sink has are no records');
+});
+
+test('a record that is counted as it arrives is still judged: changed, it is none', async () => {
+  const arrivals = new Arrivals();
+  const changed = recordOf({ number: 5, capturedAtMs: 100 });
+  changed.writeUInt8(changed.readUInt8(RECORD_BYTES - 1) ^ 1, RECORD_BYTES - 1);
+  arrivals.note(changed, 101);
+  expect(await arrivals.stored(1, DEADLINE_MS)).toBe(101);
+  expect(() => arrivals.all()).toThrow('1 of what the sink has are no records');
+});
+
+test('nothing is waited for once nothing can come any more', async () => {
+  const arrivals = new Arrivals();
+  const waiting = arrivals.stored(1, DEADLINE_MS);
+  arrivals.fail(new Error('it hung up'));
+  await expect(waiting).rejects.toThrow('it hung up');
+  await expect(arrivals.stored(1, DEADLINE_MS)).rejects.toThrow('it hung up');
 });
 
 test('a file is followed as it grows, wherever a write ends', async () => {
