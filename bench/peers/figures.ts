@@ -67,7 +67,10 @@ function ratiosOf<T>({ ours, peers }: Measured<T>, measure: Measure<T>): Figure[
   ];
 }
 
-/** Of each round in which both came to a number. */
+/**
+ * Of each round in which ours and every one of the peers came to a number: one that is missing may have
+ * been the best. Where there are fewer such rounds than were measured, an aim says so and is missed.
+ */
 function ratioOf<T>(
   to: string,
   ours: Turns<T>,
@@ -75,42 +78,78 @@ function ratioOf<T>(
   measure: Measure<T>,
   held: Pick<Figure, 'better' | 'aims'>,
 ): Figure[] {
-  const rounds = ours.results.flatMap((one, i) => {
-    const best = bestOf(peers, i, measure);
-    const value = measure.of(one);
-    return best === undefined || Number.isNaN(value) ? [] : [{ ratio: value / best.value, best }];
+  if (peers.length === 0) return [];
+  const name = `ours / ${to}: ${measure.what}`;
+  const rounds = ours.results.map((_, i) => {
+    return {
+      i,
+      lacking: [ours, ...peers].filter((one) => Number.isNaN(numberIn(one, i, measure))),
+    };
   });
-  if (rounds.length === 0) return [];
-  const names = rounds.map(({ best }) => `${best.name} with ${round(best.value)}`);
+  const ratios = rounds.flatMap(({ i, lacking }) => {
+    if (lacking.length > 0) return [];
+    const best = bestOf(peers, i, measure);
+    return [{ value: numberIn(ours, i, measure) / best.value, best }];
+  });
+  const names = ratios.map(({ best }) => `${best.name} with ${round(best.value)}`);
+  const ratio: Figure = {
+    name,
+    compared: { contender: 'ours', measure: measure.what, over: to },
+    unit: 'ratio',
+    samples: ratios.map(({ value }) => value),
+    ...held,
+    method: `of the same round; the best was ${names.join(', ')}`,
+  };
+  const isHeld = held.aims !== undefined;
   return [
-    {
-      name: `ours / ${to}: ${measure.what}`,
-      compared: { contender: 'ours', measure: measure.what, over: to },
-      unit: 'ratio',
-      samples: rounds.map(({ ratio }) => ratio),
-      ...held,
-      method: `of the same round; the best was ${names.join(', ')}`,
-    },
+    ...(ratios.length > 0 ? [ratio] : []),
+    ...(isHeld && ratios.length < rounds.length ? [incompleteOf(name, rounds)] : []),
   ];
 }
 
-/** The best of one round; undefined where none came to a number. */
-function bestOf<T>(peers: readonly Turns<T>[], index: number, { of, best }: Measure<T>) {
-  const those = peers.flatMap(({ contender, results }) => {
-    const one = results[index];
-    const value = one === undefined ? Number.NaN : of(one);
-    return Number.isNaN(value) ? [] : [{ name: contender.name, value }];
+/** That not every round could be compared, as an aim that is missed; `ratio` is the name of its figure. */
+function incompleteOf<T>(
+  ratio: string,
+  rounds: readonly { readonly i: number; readonly lacking: readonly Turns<T>[] }[],
+): Figure {
+  const without = rounds.filter(({ lacking }) => lacking.length > 0);
+  const words = without.map(({ i, lacking }) => {
+    return `round ${i + 1}: ${lacking.map(({ contender }) => contender.name).join(', ')}`;
   });
-  return those.toSorted((a, b) => (best === 'more' ? b.value - a.value : a.value - b.value))[0];
+  return {
+    name: `${ratio}, rounds compared`,
+    unit: 'count',
+    samples: [rounds.length - without.length],
+    aims: [{ of: 'min', at: 'least', value: rounds.length }],
+    method: `those in which everyone has this figure; without it in ${words.join('; ')}`,
+  };
+}
+
+/** NaN where it has no such number in that round, be it that it failed. */
+function numberIn<T>({ results }: Turns<T>, index: number, { of }: Measure<T>): number {
+  const one = results[index];
+  return one === undefined ? Number.NaN : of(one);
+}
+
+/** The best of a round in which each has a number. */
+function bestOf<T>(peers: readonly Turns<T>[], index: number, measure: Measure<T>) {
+  const those = peers.map((turns) => {
+    return { name: turns.contender.name, value: numberIn(turns, index, measure) };
+  });
+  return those.reduce((one, other) => {
+    const isBetter = measure.best === 'more' ? other.value > one.value : other.value < one.value;
+    return isBetter ? other : one;
+  });
 }
 
 /** So that a run in which a peer could not be measured doesn't look like one in which it was beaten. */
-function countOf<T>({ peers, known, failures }: Measured<T>): Figure {
+function countOf<T>({ ours, peers, known, failures }: Measured<T>): Figure {
+  const rounds = ours.results.length;
   return {
     name: 'peers measured',
     unit: 'count',
-    samples: [peers.length],
+    samples: [peers.filter(({ results }) => results.length === rounds).length],
     aims: [{ of: 'min', at: 'least', value: known }],
-    method: failures.length === 0 ? 'all that there are' : `failed: ${failures.join('; ')}`,
+    method: `in every round; ${failures.length === 0 ? 'all that there are' : `failed: ${failures.join('; ')}`}`,
   };
 }

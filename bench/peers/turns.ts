@@ -49,7 +49,7 @@ export interface Turns<T> {
 
 export interface Measured<T> {
   readonly ours: Turns<T>;
-  /** Without those that never came to a result. */
+  /** Those that could be had, with or without a result. */
   readonly peers: readonly Turns<T>[];
   /** How many peers there are. */
   readonly known: number;
@@ -115,8 +115,7 @@ export async function inTurns<T>(
       if (result !== undefined) results.push(result);
     }
   }
-  const present = peers.filter(({ results }) => results.length > 0);
-  return { ours, peers: present, known: field.kinds.length, failures };
+  return { ours, peers, known: field.kinds.length, failures };
 }
 
 /** Starts one, has it measured, and leaves nothing of it. */

@@ -62,20 +62,40 @@ test('peers that sync are compared apart, where some do and some do not', () => 
   expect(names([strict])).not.toContain('ours / best peer that syncs: drain');
 });
 
-test('a peer that failed later keeps what it had; a number that is none is not taken for one', () => {
-  expect(shown(measured([turnsOf('one', [5, 8]), turnsOf('two', [8])]), drain)).toEqual([
+test('a peer that failed later keeps what it had, and ours is not held against fewer', () => {
+  const peers = [turnsOf('one', [5, 8]), turnsOf('two', [8])];
+  expect(shown(measured(peers), drain)).toEqual([
     ['drain, ours', 10, 20],
     ['drain, one', 5, 8],
     ['drain, two', 8],
-    ['ours / best peer: drain', 1.25, 2.5],
-    ['peers measured', 2],
+    ['ours / best peer: drain', 1.25],
+    ['ours / best peer: drain, rounds compared', 1],
+    ['peers measured', 1],
   ]);
-  const lossy = measured([turnsOf('one', [Number.NaN, 4]), turnsOf('two', [Number.NaN])]);
-  expect(shown(lossy, drain)).toEqual([
+  expect(figuresOf(measured(peers), [drain])[4]).toMatchObject({
+    aims: [{ of: 'min', at: 'least', value: 2 }],
+    method: 'those in which everyone has this figure; without it in round 2: two',
+  });
+});
+
+test('a number that is none is not taken for one, and its round is not compared', () => {
+  const lossy = [turnsOf('one', [Number.NaN, 4]), turnsOf('two', [Number.NaN, Number.NaN])];
+  expect(shown(measured(lossy), drain)).toEqual([
     ['drain, ours', 10, 20],
     ['drain, one', 4],
-    ['ours / best peer: drain', 5],
+    ['ours / best peer: drain, rounds compared', 0],
     ['peers measured', 2],
+  ]);
+});
+
+test('a ratio without an aim is left out of such a round, too, and nothing is missed', () => {
+  const peers = [turnsOf('one', [5, Number.NaN])];
+  const { ahead: _, ...unheld } = drain;
+  expect(shown(measured(peers), unheld)).toEqual([
+    ['drain, ours', 10, 20],
+    ['drain, one', 5],
+    ['ours / best peer: drain', 2],
+    ['peers measured', 1],
   ]);
 });
 
@@ -85,6 +105,6 @@ test('peers that are missing are told, and miss an aim', () => {
   expect(figures[1]).toMatchObject({
     samples: [0],
     aims: [{ of: 'min', at: 'least', value: 2 }],
-    method: 'failed: one: no apt-get; two: too slow',
+    method: 'in every round; failed: one: no apt-get; two: too slow',
   });
 });
