@@ -13,7 +13,7 @@ export interface Measure<T> {
   readonly aims?: readonly Aim[];
   /** Which way is the better one; ours over the best of the peers' is given where this is there. */
   readonly best?: 'more' | 'less';
-  /** Whether ours is held to be no worse than that best. */
+  /** Whether ours is held to be no worse than that best, and than the best of those that sync. */
   readonly ahead?: true;
 }
 
@@ -63,7 +63,7 @@ function ratiosOf<T>({ ours, peers }: Measured<T>, measure: Measure<T>): Figure[
     ...ratioOf('best peer', ours, peers, measure, held),
     ...(synced.length === peers.length
       ? []
-      : ratioOf('best peer that syncs', ours, synced, measure, { better: best })),
+      : ratioOf('best peer that syncs', ours, synced, measure, held)),
   ];
 }
 

@@ -57,6 +57,9 @@ test('peers that sync are compared apart, where some do and some do not', () => 
     5,
     5,
   ]);
+  expect(figuresOf(measured([lax, strict]), [drain])[4]?.aims).toEqual([
+    { of: 'median', at: 'least', value: 1 },
+  ]);
   const names = (peers: Turns<number>[]) => shown(measured(peers), drain).map(([name]) => name);
   expect(names([lax])).not.toContain('ours / best peer that syncs: drain');
   expect(names([strict])).not.toContain('ours / best peer that syncs: drain');
