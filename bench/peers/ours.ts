@@ -50,8 +50,7 @@ export async function startOurs(
     },
     offer: async (first, count, perSecond) => {
       assert(first === sent, 'records are given in order');
-      const probePath = join(directory, `probe-${first}`);
-      const load = { type: 'timed-load', frames: count, perSecond, probePath } as const;
+      const load = { type: 'timed-load', frames: count, perSecond } as const;
       const { stored = [] } = (await source.ask(load)).timesMs;
       stored.forEach((ms, i) => {
         latenciesMs[first + i] = ms;

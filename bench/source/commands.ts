@@ -27,14 +27,14 @@ export type Command =
   /** Sends frames one by one, and times each, and before each a `SyncProbe`. */
   | { readonly type: 'lone'; readonly frames: number; readonly probePath: string }
   /**
-   * Sends at a steady rate and times each frame until it is stored, and a `SyncProbe` at the same
-   * rate in pauses in between.
+   * Sends at a steady rate and times each frame until it is stored. With a path it also times a
+   * `SyncProbe` at the same rate, in pauses each second; without one there is no pause.
    */
   | {
       readonly type: 'timed-load';
       readonly frames: number;
       readonly perSecond: number;
-      readonly probePath: string;
+      readonly probePath?: string;
     }
   /**
    * Sends so many frames of another plan, each when its capture time has come; where the queue

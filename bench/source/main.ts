@@ -102,14 +102,19 @@ class Source {
   }
 
   /**
-   * In blocks of a second; the probes come between them, for syncs of another file would slow down
-   * those of the frames.
+   * With probes in blocks of a second: they come between them, for syncs of another file would slow
+   * down those of the frames.
    */
   async #timedLoad({ frames, perSecond, probePath }: TimedLoadCommand): Promise<void> {
     const stepMs = 1_000 / perSecond;
-    const probe = new SyncProbe(probePath);
     const durable: number[] = [];
     const stored: number[] = [];
+    if (probePath === undefined) {
+      await this.#timedBlock(frames, stepMs, durable, stored);
+      this.#timesMs = { durable, stored };
+      return;
+    }
+    const probe = new SyncProbe(probePath);
     const fdatasync: number[] = [];
     for (let left = frames; left > 0; left -= perSecond) {
       await this.#timedBlock(Math.min(left, perSecond), stepMs, durable, stored);
