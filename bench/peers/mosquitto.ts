@@ -32,6 +32,8 @@ const BRIDGE = [
   'address 127.0.0.1:<link>',
   `topic ${TOPIC} out 1`,
   'cleansession false',
+  // The others wait as long; by default it would be 5 to 30 s.
+  'restart_timeout 1',
   'notifications false',
 ];
 
