@@ -13,26 +13,38 @@ export interface Measure<T> {
   readonly aims?: readonly Aim[];
   /** Which way is the better one; ours over the best of the peers' is given where this is there. */
   readonly best?: 'more' | 'less';
+  /** Where another run's is neither better nor worse, be it ours. */
+  readonly better?: 'neither';
   /** Whether ours is held to be no worse than that best, and than the best of those that sync. */
   readonly ahead?: true;
 }
 
+/** What a contender was given, in words, where they weren't given the same. */
+type Given<T> = (results: readonly T[]) => string;
+
 /** Figures of `measures`, and how many peers there were to be had. */
-export function figuresOf<T>(measured: Measured<T>, measures: readonly Measure<T>[]): Figure[] {
+export function figuresOf<T>(
+  measured: Measured<T>,
+  measures: readonly Measure<T>[],
+  given?: Given<T>,
+): Figure[] {
   return [
     ...measures.flatMap((measure, i) => [
       ...[measured.ours, ...measured.peers].flatMap((turns) =>
-        figureOf(turns, measure, i === 0 ? `: ${turns.contender.about}` : ''),
+        figureOf(turns, measure, [
+          ...(given === undefined ? [] : [given(turns.results)]),
+          ...(i === 0 ? [turns.contender.about] : []),
+        ]),
       ),
-      ...ratiosOf(measured, measure),
+      ...ratiosOf(measured, measure, given),
     ]),
     countOf(measured),
   ];
 }
 
 /** `more` is said with it; none where it has no such number in any round. */
-function figureOf<T>(turns: Turns<T>, measure: Measure<T>, more: string): Figure[] {
-  const { what, unit, bound, of, method, aims } = measure;
+function figureOf<T>(turns: Turns<T>, measure: Measure<T>, more: readonly string[]): Figure[] {
+  const { what, unit, bound, of, method, aims, better } = measure;
   const { name } = turns.contender;
   const samples = turns.results.map(of).filter((value) => !Number.isNaN(value));
   if (samples.length === 0) return [];
@@ -45,25 +57,26 @@ function figureOf<T>(turns: Turns<T>, measure: Measure<T>, more: string): Figure
       samples,
       ...(bound === undefined ? {} : { bound }),
       // A peer that does better or worse is no news of ours.
-      ...(isOurs ? {} : { better: 'neither' as const }),
+      ...(isOurs && better === undefined ? {} : { better: 'neither' as const }),
       ...(isOurs && aims !== undefined ? { aims } : {}),
-      method: `${isOurs ? method : 'as ours'}${more}`,
+      method: [isOurs ? method : 'as ours', ...more].join('; '),
     },
   ];
 }
 
 /** Ours over the best of all, and over the best of those that sync, where that is not the same question. */
-function ratiosOf<T>({ ours, peers }: Measured<T>, measure: Measure<T>): Figure[] {
-  const { best, ahead } = measure;
-  if (best === undefined) return [];
-  const aim: Aim = { of: 'median', at: best === 'more' ? 'least' : 'most', value: 1 };
-  const held = ahead === undefined ? { better: best } : { aims: [aim] };
+function ratiosOf<T>(
+  { ours, peers }: Measured<T>,
+  measure: Measure<T>,
+  given: Given<T> | undefined,
+): Figure[] {
+  if (measure.best === undefined) return [];
   const synced = peers.filter(({ contender }) => contender.synced);
   return [
-    ...ratioOf('best peer', ours, peers, measure, held),
+    ...ratioOf('best peer', ours, peers, measure, given),
     ...(synced.length === peers.length
       ? []
-      : ratioOf('best peer that syncs', ours, synced, measure, held)),
+      : ratioOf('best peer that syncs', ours, synced, measure, given)),
   ];
 }
 
@@ -76,7 +89,7 @@ function ratioOf<T>(
   ours: Turns<T>,
   peers: readonly Turns<T>[],
   measure: Measure<T>,
-  held: Pick<Figure, 'better' | 'aims'>,
+  given: Given<T> | undefined,
 ): Figure[] {
   if (peers.length === 0) return [];
   const name = `ours / ${to}: ${measure.what}`;
@@ -91,19 +104,22 @@ function ratioOf<T>(
     const best = bestOf(peers, i, measure);
     return [{ value: numberIn(ours, i, measure) / best.value, best }];
   });
-  const names = ratios.map(({ best }) => `${best.name} with ${round(best.value)}`);
+  const names = ratios.map(({ best: { turns, value } }) => {
+    const more = given === undefined ? '' : ` (${given(turns.results)})`;
+    return `${turns.contender.name} with ${round(value)}${more}`;
+  });
   const ratio: Figure = {
     name,
     compared: { contender: 'ours', measure: measure.what, over: to },
     unit: 'ratio',
     samples: ratios.map(({ value }) => value),
-    ...held,
+    ...heldTo(measure),
     method: `of the same round; the best was ${names.join(', ')}`,
   };
-  const isHeld = held.aims !== undefined;
+  const isIncomplete = measure.ahead === true && ratios.length < rounds.length;
   return [
     ...(ratios.length > 0 ? [ratio] : []),
-    ...(isHeld && ratios.length < rounds.length ? [incompleteOf(name, rounds)] : []),
+    ...(isIncomplete ? [incompleteOf(name, rounds)] : []),
   ];
 }
 
@@ -125,6 +141,12 @@ function incompleteOf<T>(
   };
 }
 
+/** How a ratio of ours to another's is read. */
+function heldTo<T>({ best, ahead }: Measure<T>): Pick<Figure, 'better' | 'aims'> {
+  if (ahead === undefined) return best === undefined ? {} : { better: best };
+  return { aims: [{ of: 'median', at: best === 'more' ? 'least' : 'most', value: 1 }] };
+}
+
 /** NaN where it has no such number in that round, be it that it failed. */
 function numberIn<T>({ results }: Turns<T>, index: number, { of }: Measure<T>): number {
   const one = results[index];
@@ -134,7 +156,7 @@ function numberIn<T>({ results }: Turns<T>, index: number, { of }: Measure<T>): 
 /** The best of a round in which each has a number. */
 function bestOf<T>(peers: readonly Turns<T>[], index: number, measure: Measure<T>) {
   const those = peers.map((turns) => {
-    return { name: turns.contender.name, value: numberIn(turns, index, measure) };
+    return { turns, value: numberIn(turns, index, measure) };
   });
   return those.reduce((one, other) => {
     const isBetter = measure.best === 'more' ? other.value > one.value : other.value < one.value;

@@ -38,7 +38,24 @@ test('ours is held against the best peer of each round, whichever that is', () =
   const ratio = figures[3];
   expect(ratio?.aims).toEqual([{ of: 'median', at: 'least', value: 1 }]);
   expect(ratio?.method).toContain('one with 5, two with 16');
-  expect(figures[1]).toMatchObject({ better: 'neither', method: 'as ours: one 1.0' });
+  expect(figures[1]).toMatchObject({ better: 'neither', method: 'as ours; one 1.0' });
+});
+
+test('each says what it was given itself, and a ratio what the best was given', () => {
+  const given = (results: readonly number[]) => `of ${results.length * 10} records`;
+  const figures = figuresOf(measured([turnsOf('one', [5, 8])]), [drain, drain], given);
+  const methods = figures.map(({ method }) => method);
+  expect(methods.slice(0, 2)).toEqual([
+    'by hand; of 20 records; ours 1.0',
+    'as ours; of 20 records; one 1.0',
+  ]);
+  expect(methods[2]).toContain('one with 5 (of 20 records), one with 8 (of 20 records)');
+  expect(methods.slice(3, 5)).toEqual(['by hand; of 20 records', 'as ours; of 20 records']);
+});
+
+test('what is chance is no news, be it ours', () => {
+  const [ours] = figuresOf(measured([]), [{ ...drain, better: 'neither' }]);
+  expect(ours).toMatchObject({ name: 'drain, ours', better: 'neither' });
 });
 
 test('where less is better the best is the least', () => {
