@@ -1,6 +1,6 @@
 /**
- * Ours and its peers one after the other, so that each has the machine to itself: who takes part, each
- * started with a link of its own, and whoever fails told and left out. What is measured is passed in.
+ * Ours and its peers one after the other, so that each has the machine to itself, every other round in
+ * reverse: who takes part, each started with a link of its own, and whoever fails told and left out. What is measured is passed in.
  */
 import { strict as assert } from 'node:assert';
 import { mkdir, rm } from 'node:fs/promises';
@@ -103,15 +103,17 @@ export async function inTurns<T>(
     const contender = await attempt(kind.name, () => peerOf(bench, kind));
     if (contender !== undefined) peers.push({ contender, results: [] });
   }
+  const all = [ours, ...peers];
   for (let i = 1; i <= rounds; i += 1) {
-    const turn = (contender: Contender) => {
-      bench.progress(`${name} ${i} of ${rounds}: ${contender.name}`);
-      return once(contender);
-    };
-    ours.results.push(await turn(ours.contender));
-    for (const { contender, results } of peers) {
+    // What the one before leaves, such as writes that the disk still has to do, is not always the same one's.
+    for (const turns of i % 2 === 1 ? all : all.toReversed()) {
+      const { contender, results } = turns;
       if (results.length < i - 1) continue;
-      const result = await attempt(contender.name, () => turn(contender));
+      const turn = () => {
+        bench.progress(`${name} ${i} of ${rounds}: ${contender.name}`);
+        return once(contender);
+      };
+      const result = turns === ours ? await turn() : await attempt(contender.name, turn);
       if (result !== undefined) results.push(result);
     }
   }

@@ -35,17 +35,17 @@ function bench(missing?: string) {
 const about = { name: 'drain', rounds: 3 };
 const field = { ours, kinds: [kind('one'), kind('two')] };
 
-test('all are measured in turns, ours first; a peer is told by its version and settings', async () => {
+test('all are measured in turns, every other time in reverse; a peer is told by its version and settings', async () => {
   const order: string[] = [];
   const measured = await inTurns(bench(), { ...about, rounds: 2 }, field, async (contender) => {
     order.push(contender.name);
     return order.length;
   });
-  expect(order).toEqual(['ours', 'one', 'two', 'ours', 'one', 'two']);
-  expect(measured.ours.results).toEqual([1, 4]);
+  expect(order).toEqual(['ours', 'one', 'two', 'two', 'one', 'ours']);
+  expect(measured.ours.results).toEqual([1, 6]);
   expect(measured.peers.map(({ results }) => results)).toEqual([
     [2, 5],
-    [3, 6],
+    [3, 4],
   ]);
   expect(measured.peers[0]?.contender.about).toBe('one 1.0; as it comes');
   expect(measured).toMatchObject({ known: 2, failures: [] });
