@@ -17,8 +17,12 @@ const BACKLOG = 200_000;
 const UNACKNOWLEDGED_MAX = 4_096;
 const TOPIC = 'records';
 
+/** Started by root, it would become a user that its package makes when it is installed. */
+const USER = process.getuid?.() === 0 ? ['user root'] : [];
+
 /** Written whole each time, so that doing it more often would cost more the longer a backlog is. */
 const BROKER = [
+  ...USER,
   'listener <port> 127.0.0.1',
   'allow_anonymous true',
   'persistence true',
@@ -106,8 +110,6 @@ async function broker(
   const own = join(directory, name);
   await mkdir(own);
   const file = join(own, 'mosquitto.conf');
-  // Started by root, it would become a user that its package makes when it is installed.
-  const user = process.getuid?.() === 0 ? ['user root'] : [];
-  await writeFile(file, configured([...user, ...lines], { directory: own, ...values }));
+  await writeFile(file, configured(lines, { directory: own, ...values }));
   return programs.start(peers.path('mosquitto'), ['-c', file], peers.environment);
 }

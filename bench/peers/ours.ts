@@ -15,7 +15,6 @@ import { exportedRows, verify } from '../verification.ts';
 import { type Peer, type PeerStart, RECORD_BYTES } from './peer.ts';
 
 const COLLECTOR = 'bench';
-const QUEUE_LIMIT_BYTES = 4 * 1_024 ** 3;
 
 interface Ours extends Peer {
   /** What the export holds, of all records so far. */
@@ -34,7 +33,6 @@ export async function startOurs(
     token: TOKEN,
     collector: COLLECTOR,
     queuePath: join(directory, 'queue'),
-    queueLimitBytes: QUEUE_LIMIT_BYTES,
     plan,
   });
   let sent = 0;

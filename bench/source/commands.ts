@@ -8,7 +8,8 @@ export interface SourceStart {
   readonly token: string;
   readonly collector: string;
   readonly queuePath: string;
-  readonly queueLimitBytes: number;
+  /** The producer's own default when left out. */
+  readonly queueLimitBytes?: number;
   /** What happens at that limit; the producer's own default when left out. */
   readonly queueWhenFull?: WhenFull;
   /** Whether frames are compressed on the way; the producer's own default when left out. */
