@@ -3,6 +3,7 @@
  * and of its peers, by the same steps.
  */
 import { BenchError } from '../errors.ts';
+import { perSecond } from '../figures.ts';
 import { LateError } from '../in-time.ts';
 import { cpuSeconds, peakResidentBytes } from '../machine.ts';
 import type { Bench } from '../pipeline.ts';
@@ -215,8 +216,4 @@ function measuresOf(): Measure<Drain>[] {
 function ownCpuSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
-}
-
-function perSecond(count: number, elapsedMs: number): number {
-  return (count / elapsedMs) * 1_000;
 }

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { BenchError } from '../errors.ts';
+import { inTime } from '../in-time.ts';
 import { machineMs } from '../source/commands.ts';
 import { dial } from './dial.ts';
 
@@ -22,6 +23,7 @@ const LEVEL = 4;
 const CLEAN_SESSION = 0x02;
 const QOS = 1;
 const PACKET_IDS = 65_535;
+const ANSWER_WITHIN_MS = 10_000;
 
 interface Packet {
   readonly type: number;
@@ -109,7 +111,7 @@ export class MqttClient {
   static async connect(start: Start): Promise<MqttClient> {
     const client = new MqttClient(await dial('mosquitto', start.port), start);
     const flags = start.clean ? CLEAN_SESSION : 0;
-    const about = [textOf('MQTT'), Buffer.from([LEVEL, flags, 0, 0]), textOf(start.client)];
+    const about = [stringOf('MQTT'), Buffer.from([LEVEL, flags, 0, 0]), stringOf(start.client)];
     const [, code] = await client.#ask(packetOf(CONNECT, about), CONNACK);
     if (code !== 0) throw new BenchError(`mosquitto refused a connection with code ${code}`);
     return client;
@@ -126,14 +128,14 @@ export class MqttClient {
   }
 
   async subscribe(topic: string): Promise<void> {
-    const packet = packetOf(SUBSCRIBE, [u16(1), textOf(topic), Buffer.from([QOS])]);
+    const packet = packetOf(SUBSCRIBE, [u16(1), stringOf(topic), Buffer.from([QOS])]);
     const granted = (await this.#ask(packet, SUBACK))[2];
     if (granted !== QOS) throw new BenchError(`mosquitto refused to deliver ${topic} at QoS 1`);
   }
 
   /** `first` makes the packets' ids: of those under way at a time no two may share one. */
   publish(topic: string, payloads: readonly Buffer[], first: number): void {
-    const name = textOf(topic);
+    const name = stringOf(topic);
     const parts = payloads.flatMap((payload, i) =>
       packetParts(PUBLISH, [name, u16(((first + i) % PACKET_IDS) + 1), payload]),
     );
@@ -145,12 +147,13 @@ export class MqttClient {
     this.#socket.destroy();
   }
 
+  /** Throws BenchError when there is none, be it in time. */
   #ask(packet: Buffer, answer: number): Promise<Buffer> {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     this.#answered.set(answer, resolve);
     this.#socket.once('close', () => reject(new BenchError('mosquitto hung up')));
     this.#socket.write(packet);
-    return promise;
+    return inTime(promise, ANSWER_WITHIN_MS, 'mosquitto gave a packet no answer');
   }
 
   #take(packets: readonly Packet[]): void {
@@ -173,7 +176,8 @@ export class MqttClient {
   }
 }
 
-function textOf(text: string): Buffer {
+/** As the standard writes one: its length in front. */
+function stringOf(text: string): Buffer {
   const bytes = Buffer.from(text);
   return Buffer.concat([u16(bytes.length), bytes]);
 }

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { BenchError } from '../errors.ts';
+import { inTime } from '../in-time.ts';
 import { machineMs } from '../source/commands.ts';
 import { dial } from './dial.ts';
 
@@ -144,17 +145,15 @@ export class NatsClient {
 
   async #answer(subject: string, body: object, againMs?: number): Promise<string> {
     const reply = `_INBOX.${randomUUID()}`;
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    const { promise, resolve } = Promise.withResolvers<Buffer>();
     const unsubscribe = this.subscribe(reply, resolve);
     const ask = () => this.publish(subject, reply, [Buffer.from(JSON.stringify(body))]);
     ask();
-    const late = () => reject(new BenchError(`nats-server gave ${subject} no answer`));
-    const timer = setTimeout(late, REQUEST_WITHIN_MS);
     const asking = againMs === undefined ? undefined : setInterval(ask, againMs);
     try {
-      return (await promise).toString();
+      const answer = inTime(promise, REQUEST_WITHIN_MS, `nats-server gave ${subject} no answer`);
+      return (await answer).toString();
     } finally {
-      clearTimeout(timer);
       clearInterval(asking);
       unsubscribe();
     }
