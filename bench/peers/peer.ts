@@ -2,6 +2,7 @@
  * One pipeline of today, installed as its manual says: an edge that keeps what it is given on disk,
  * a link, and a central that stores. What of it a benchmark needs, the same for each.
  */
+import type { UnpackedPackages } from '#lab/debian-packages.ts';
 import type { Programs, Running } from '../programs.ts';
 
 /** A record: {@link RECORD_BYTES} printable bytes, its number and its capture time in front. */
@@ -21,21 +22,10 @@ export interface PeerKind {
   start(about: PeerStart): Promise<Peer>;
 }
 
-/** Where Debian's packages were unpacked; nothing of them is installed on the machine. */
-interface PeerPrograms {
-  /** The path of a program by its name, such as `mosquitto`. */
-  path(program: string): string;
-  /** The path of a directory of a package, such as `usr/share/doc`; may hold `*`, as for the architecture. */
-  directory(path: string): string;
-  /** What a program is given to find its libraries. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** A package's version. */
-  version(name: string): string;
-}
-
 export interface PeerStart {
   readonly programs: Programs;
-  readonly peers: PeerPrograms;
+  /** Where its packages were unpacked; nothing of them is installed on the machine. */
+  readonly peers: Pick<UnpackedPackages, 'path' | 'directory' | 'environment'>;
   /** Empty, and its own. */
   readonly directory: string;
   /**
