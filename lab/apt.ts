@@ -1,6 +1,7 @@
 /**
- * Installing the distribution's packages: the only file that calls apt-get, and the one place that
- * decides whether it may be called at all. Which packages are wanted, and why, the callers say.
+ * Installing the distribution's packages: the only file that does, and the one place that decides
+ * whether it may be done at all. Which packages are wanted, and why, the callers say. What is only
+ * unpacked and never installed is debian-packages.ts'.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';

@@ -1,7 +1,8 @@
 /**
  * Programs out of the distribution's packages without installing them: fetched with apt-get together
- * with what they need and this machine lacks, and unpacked into .tools/. Nothing outside that folder
- * changes, no service is started, and nobody has to be root where the package lists are there.
+ * with what they need and this machine lacks, and unpacked into .tools/. No package is installed and no
+ * service is started. Nobody has to be root where the package lists are good for it; where they are not,
+ * root has them read anew, which is all that changes outside of .tools/ (apt-get's lists, for everyone).
  */
 import {
   existsSync,

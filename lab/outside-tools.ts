@@ -4,9 +4,10 @@
  * need; nothing is installed for promtool, and for schemathesis only Python's own venv where it is
  * missing.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { install, isDebianLike } from '#lab/apt.ts';
+import { unpackedPackages } from '#lab/debian-packages.ts';
 import { findProgram } from '#lab/engine.ts';
 import { LabError } from '#lab/errors.ts';
 import { PATHS } from '#lab/paths.ts';
@@ -23,19 +24,17 @@ const SCHEMATHESIS_VERSION = '4.32.5';
 
 /**
  * The path of promtool: this machine's, or out of Debian's package, or out of Prometheus' image.
- * @throws LabError `image_unavailable`, `command_failed`.
+ * @throws LabError `install_failed`, `image_unavailable`.
  */
 export async function ensurePromtool(context: Context): Promise<string> {
   const path = join(PATHS.tools, 'promtool');
   const here = existsSync(path) ? path : findProgram('promtool');
   if (here !== null) return here;
+  if (isDebianLike()) return fromPackage(context);
   mkdirSync(PATHS.tools, { recursive: true });
   const folder = mkdtempSync(join(PATHS.tools, 'promtool-'));
   try {
-    const found = isDebianLike()
-      ? await fromPackage(folder, context)
-      : await fromImage(folder, context);
-    renameSync(found, path);
+    renameSync(await fromImage(folder, context), path);
     return path;
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -43,21 +42,9 @@ export async function ensurePromtool(context: Context): Promise<string> {
 }
 
 /** Unpacked, not installed: the package would start a Prometheus. */
-async function fromPackage(folder: string, { programs, step }: Context): Promise<string> {
-  step.progress("fetching Debian's package of Prometheus for its promtool");
-  const download = ['download', '-q', 'prometheus'];
-  const options = { cwd: folder, timeoutMs: FETCH_TIMEOUT_MS };
-  const first = await programs.run('apt-get', download, options);
-  if (first.exitCode !== 0) {
-    await programs.must('apt-get', ['update', '-q'], {
-      ...options,
-      what: 'read the package lists',
-    });
-    await programs.must('apt-get', download, { ...options, what: 'fetch the package prometheus' });
-  }
-  const [file = ''] = readdirSync(folder).filter((name) => name.endsWith('.deb'));
-  await programs.must('dpkg-deb', ['-x', file, '.'], { ...options, what: `unpack ${file}` });
-  return join(folder, 'usr', 'bin', 'promtool');
+async function fromPackage({ programs, step }: Context): Promise<string> {
+  const context = { programs, progress: step.progress, folder: PATHS.tools };
+  return (await unpackedPackages(['prometheus'], context)).path('promtool');
 }
 
 /** By a container that is never started. */
