@@ -9,7 +9,7 @@ import { cpuSeconds, peakResidentBytes } from '../machine.ts';
 import type { Bench } from '../pipeline.ts';
 import type { Proof, Result } from '../result.ts';
 import { machineMs } from '../source/commands.ts';
-import { figuresOf, type Measure } from './figures.ts';
+import { figuresOf, type Measure, STORED } from './figures.ts';
 import { RECORD_BYTES } from './peer.ts';
 import { type Contender, measureInTurns, type Started } from './turns.ts';
 
@@ -130,7 +130,7 @@ function measuresOf(): Measure<Drain>[] {
       of: ({ drainPerS }) => drainPerS,
       best: 'more',
       ahead: true,
-      method: `records of ${RECORD_BYTES} bytes through Toxiproxy, from the moment the link is restored until all are stored, so that the wait for the next connection is part of it`,
+      method: `records of ${RECORD_BYTES} bytes through Toxiproxy, from the moment the link is restored until all are stored, so that the wait for the next connection is part of it; a record is stored ${STORED}`,
     },
     {
       what: 'drain without the wait',

@@ -2,6 +2,10 @@
 import { type Aim, type Figure, round } from '../figures.ts';
 import type { Measured, Turns } from './turns.ts';
 
+/** When a record counts as stored, for methods to say. */
+export const STORED =
+  'of mosquitto and NATS when a subscriber at the centre has it, of rsyslog when its line is in the file, before that is synced, and of ours when the source has the ack of its committed row';
+
 export interface Measure<T> {
   readonly what: string;
   readonly unit: Figure['unit'];
