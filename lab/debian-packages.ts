@@ -120,8 +120,12 @@ async function fetch(names: readonly string[], folder: string, context: Context)
     await programs.oneAtATime('apt-get', () => download(names, half, context));
     const versions = await unpack(half, programs);
     await writeFile(join(half, STAMP), JSON.stringify(versions));
-    // Another one may have been faster.
-    if (!existsSync(folder)) await rename(half, folder);
+    // One without its stamp was left when it was being removed.
+    if (!existsSync(join(folder, STAMP))) rmSync(folder, { recursive: true, force: true });
+    await rename(half, folder).catch((error: NodeJS.ErrnoException) => {
+      // Another process was faster.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
   } finally {
     rmSync(half, { recursive: true, force: true });
   }

@@ -1,10 +1,11 @@
 /** Debian packages that are unpacked and not installed: what is fetched, and what is found in them. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isDebianLike } from '#lab/apt.ts';
 import { newPackages, UnpackedPackages, unpackedPackages } from '#lab/debian-packages.ts';
-import { Programs } from '#lab/process.ts';
+import { Programs, type RunResult } from '#lab/process.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -72,4 +73,28 @@ test('what is there is not fetched again', async () => {
   await expect(unpackedPackages(['one'], { programs, progress: () => {}, folder })).rejects.toThrow(
     /interrupted|on Debian and Ubuntu alone/,
   );
+});
+
+/** An apt-get to which every package is one of no files. */
+class EmptyPackages extends Programs {
+  override async run(): Promise<RunResult> {
+    return { exitCode: 0, stdout: '', stderr: '', lastLines: [], gaveUp: false };
+  }
+}
+
+test.runIf(isDebianLike())('a folder that lost its stamp is fetched anew', async () => {
+  file('one/usr/bin/old');
+  const programs = new EmptyPackages(new AbortController().signal);
+  await unpackedPackages(['one'], { programs, progress: () => {}, folder });
+  expect(readdirSync(folder)).toEqual(['one']);
+  expect(readdirSync(join(folder, 'one'))).toEqual(['packages.json']);
+});
+
+test.runIf(isDebianLike())('of two that fetch the same at once both have it', async () => {
+  const programs = [1, 2].map(() => new EmptyPackages(new AbortController().signal));
+  const both = programs.map((one) =>
+    unpackedPackages(['one'], { programs: one, progress: () => {}, folder }),
+  );
+  await expect(Promise.all(both)).resolves.toHaveLength(2);
+  expect(readdirSync(folder)).toEqual(['one']);
 });
