@@ -15,6 +15,7 @@ import { BenchError } from './errors.ts';
 import type { FleetCommand, FleetFacts } from './fleet/commands.ts';
 import type { RivalCommand, RivalFacts } from './rivals/commands.ts';
 import type { Command, Facts, SourceStart } from './source/commands.ts';
+import type { StepCommand } from './steps/commands.ts';
 import type { WireCommand, WireFacts } from './wire/commands.ts';
 
 export const TOKEN = 'a-token-of-the-benchmark';
@@ -129,6 +130,11 @@ export class Programs {
     return rival;
   }
 
+  /** A process that has nothing but Node.js yet. */
+  steps(): RunningSteps {
+    return this.#helper('bench/steps/main.ts', { type: 'close' });
+  }
+
   /** A relay to a port of this machine that can black-hole a connection (docs/mangler.md). */
   async mangler(upstreamPort: number): Promise<RunningMangler> {
     const child = this.#node('chaos/mangler/main.ts', [], {
@@ -221,6 +227,7 @@ export class RunningChild<C extends { readonly type: string }, F> implements Kil
 export type RunningSource = RunningChild<Command, Facts>;
 export type RunningFleet = RunningChild<FleetCommand, FleetFacts>;
 export type RunningRival = RunningChild<RivalCommand, RivalFacts>;
+export type RunningSteps = RunningChild<StepCommand, void>;
 export type RunningWire = RunningChild<WireCommand, WireFacts>;
 
 function running(child: ChildProcess): Killable {

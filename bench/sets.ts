@@ -22,6 +22,7 @@ const PARTS: readonly (readonly [SuiteName, string, number | null, number | null
   ['encode', 'latency', 40, 150],
   ['recover', 'recover', 90, 650],
   ['footprint', 'images', 1, 1],
+  ['footprint', 'library', 12, 25],
   ['footprint', 'start', 20, 70],
   ['footprint', 'rest', 80, 240],
   ['heart', 'append', 30, 60],

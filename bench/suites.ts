@@ -14,6 +14,7 @@ import { measureFleetGrowth } from './fleet-growth.ts';
 import { measureImages, measureRest, measureStart } from './footprint.ts';
 import { measureAcks, measureIngest } from './ingest.ts';
 import { measureLatency } from './latency.ts';
+import { measureLibraryMemory } from './library-memory.ts';
 import { measureMemory } from './memory.ts';
 import { measurePeersDrain } from './peers/drain.ts';
 import { measurePeersLatency } from './peers/latency.ts';
@@ -88,7 +89,12 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   },
   footprint: {
     description: 'images, starts, and what each process needs at rest; two minutes, in full five',
-    parts: { images: measureImages, start: measureStart, rest: measureRest },
+    parts: {
+      images: measureImages,
+      library: measureLibraryMemory,
+      start: measureStart,
+      rest: measureRest,
+    },
   },
   fleet: {
     description:
