@@ -165,20 +165,14 @@ export class SqliteReader {
   }
 
   #rowsByCapture(stream: Stream, query: FrameQuery, limit: number) {
-    const [beyond, direction] = query.order === 'oldest' ? ['>', 'ASC'] : ['<', 'DESC'];
     const { after } = query;
     const begun = after?.collector === stream.collector && after.epoch === stream.epoch;
     const within = begun ? after : undefined;
-    const place = within ? `AND (captured_at, seq) ${beyond} (?4, ?5)` : '';
-    return this.#prepared(`
-      SELECT seq, captured_at, received_at, crc, payload FROM frames
-      WHERE stream_id = ?1 AND captured_at >= ?2 AND captured_at < ?3 ${place}
-      ORDER BY captured_at ${direction}, seq ${direction} LIMIT ${within ? '?6' : '?4'}`).iterate(
-      stream.id,
-      ...captureBounds(query),
-      ...(within ? [within.capturedAt, within.seq] : []),
-      limit,
-    );
+    const { from, before } = captureBounds(query);
+    const rest = query.order === 'oldest' ? before : from;
+    const bounds = within ? [within.capturedAt, within.seq, rest] : [from, before];
+    const sql = rowsByCapture(query.order, within !== undefined);
+    return this.#prepared(sql).iterate(stream.id, ...bounds, limit);
   }
 
   #transaction<T>(doing: string, read: () => T): T {
@@ -195,8 +189,27 @@ export class SqliteReader {
   }
 }
 
-function captureBounds(filter: FrameQuery): [number, number] {
-  return [filter.capturedFrom ?? 0, filter.capturedBefore ?? 2 ** 53];
+function captureBounds(filter: FrameQuery): { from: number; before: number } {
+  return { from: filter.capturedFrom ?? 0, before: filter.capturedBefore ?? 2 ** 53 };
+}
+
+/**
+ * Rows of a stream by capture time: its id, then from and before, or where one is `begun` the place of
+ * its last row and the bound on the far side; and how many. That place is the only bound on its side,
+ * as SQLite begins its search at one: given two it took the other one, and went through all that was
+ * read already for each further piece of an export.
+ */
+function rowsByCapture(order: FrameQuery['order'], begun: boolean): string {
+  const isAscending = order === 'oldest';
+  const [beyond, direction] = isAscending ? ['>', 'ASC'] : ['<', 'DESC'];
+  const rest = isAscending ? 'captured_at < ?4' : 'captured_at >= ?4';
+  const bounds = begun
+    ? `(captured_at, seq) ${beyond} (?2, ?3) AND ${rest}`
+    : 'captured_at >= ?2 AND captured_at < ?3';
+  return `
+    SELECT seq, captured_at, received_at, crc, payload FROM frames
+    WHERE stream_id = ?1 AND ${bounds}
+    ORDER BY captured_at ${direction}, seq ${direction} LIMIT ${begun ? '?5' : '?4'}`;
 }
 
 function factsOf(row: Record<string, unknown>): StreamFacts {

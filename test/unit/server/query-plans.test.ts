@@ -93,3 +93,10 @@ test('a question that does walk the frames would be seen', () => {
   const [step] = planOf('SELECT count(payload) FROM frames WHERE captured_at > 5');
   expect(step).toMatch(/^SCAN (?!collectors|streams)/);
 });
+
+test('what goes on behind a place begins its search there, not at the beginning of all', () => {
+  askAll();
+  const continued = [...asked].filter((sql) => sql.includes('(captured_at, seq)'));
+  expect(continued).toHaveLength(2);
+  for (const sql of continued) expect(planOf(sql).join('; '), sql).toContain('(captured_at,seq)');
+});
