@@ -44,10 +44,10 @@ export const TEXT_BYTES_MAX = 512;
 
 /**
  * While acks come there is no need of PINGs; but what they alone tell, how many bytes have come and
- * how far the collector is, is never older than so many heartbeat intervals. Fewer than the three of
- * silence after which a server closes.
+ * how far the collector is, is never older than so many heartbeat intervals. Of the collector's they
+ * are fewer than the three of silence after which a server closes; a server's acks are no silence.
  */
-export const PING_INTERVALS_MAX = 2;
+export const PING_INTERVALS_MAX = { collector: 2, server: 5 } as const;
 
 export const NONCE_BYTES = 32;
 /** HMAC-SHA-256. */

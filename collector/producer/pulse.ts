@@ -110,7 +110,7 @@ export class Pulse {
   nextPing(now: number): number {
     this.#pingAt = now;
     this.#nextPingAt = now + this.#heartbeatMs;
-    this.#pingDueAt = now + PING_INTERVALS_MAX * this.#heartbeatMs;
+    this.#pingDueAt = now + PING_INTERVALS_MAX.collector * this.#heartbeatMs;
     this.#pingId += 1;
     return this.#pingId;
   }

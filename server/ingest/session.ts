@@ -183,7 +183,7 @@ export class Session {
       this.#end(endingOf('timeout', `no byte for ${Math.round(now - this.#heardAt)} ms`));
     } else if ((state.name === 'joining' || state.name === 'open') && now >= this.#nextPingAt) {
       this.#nextPingAt = now + this.#options.heartbeatMs;
-      this.#pingDueAt = now + PING_INTERVALS_MAX * this.#options.heartbeatMs;
+      this.#pingDueAt = now + PING_INTERVALS_MAX.server * this.#options.heartbeatMs;
       this.#pingId += 1;
       this.#heartbeat('ping', this.#pingId);
     }
