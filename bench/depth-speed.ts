@@ -16,7 +16,7 @@ import { rowCounts } from './server-counts.ts';
 import { verify } from './verification.ts';
 
 /** What is taken in on top of a backlog, and then drained. */
-const FRAMES = 100_000;
+const FRAMES = 50_000;
 const SLOWER_MAX = 1.2;
 
 /** One backlog in one round. */
