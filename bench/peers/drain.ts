@@ -13,7 +13,7 @@ import { figuresOf, type Measure, STORED } from './figures.ts';
 import { RECORD_BYTES } from './peer.ts';
 import { type Contender, measureInTurns, type Started } from './turns.ts';
 
-const ROUNDS = { short: 1, full: 2 } as const;
+const ROUNDS = { short: 1, full: 3 } as const;
 const BACKLOG = { short: 50_000, full: 200_000 } as const;
 /** Of what a slow one is given in full, which takes it as long as all of them together else. */
 const SHORT_SHARE = 0.5;
