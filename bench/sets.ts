@@ -23,7 +23,7 @@ const PARTS: readonly (readonly [SuiteName, string, number | null, number | null
   ['recover', 'recover', 90, 620],
   ['footprint', 'images', 1, 1],
   ['footprint', 'library', 12, 25],
-  ['footprint', 'start', 20, 40],
+  ['footprint', 'start', 10, 40],
   ['footprint', 'rest', 80, 240],
   ['heart', 'append', 30, 60],
   ['heart', 'lone', 8, 40],
