@@ -110,7 +110,8 @@ export class SinkFile {
   constructor(path: string, arrivals: Arrivals) {
     this.#arrivals = arrivals;
     this.#file = openSync(path, 'a+');
-    this.#watcher = watch(path, () => this.read());
+    // Not persistent: that of a peer that failed is never closed, and must not keep the process alive.
+    this.#watcher = watch(path, { persistent: false }, () => this.read());
   }
 
   /** Takes what was written since; is called by itself as the file grows. */
