@@ -7,8 +7,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '#lab/ports.ts';
 import { Arrivals } from './arrivals.ts';
+import { assembled } from './assembled.ts';
 import { configured, printed } from './configuration.ts';
-import { fill, offer, Window } from './handover.ts';
+import { Window } from './handover.ts';
 import { MqttClient } from './mqtt.ts';
 import type { Peer, PeerKind, PeerStart } from './peer.ts';
 
@@ -90,16 +91,7 @@ async function start(about: PeerStart): Promise<Peer> {
     window,
     send: (records: readonly Buffer[], first: number) => source.publish(TOPIC, records, first),
   };
-  const started = parts.move();
-  return {
-    edge,
-    central,
-    fill: (first, count) => fill(way, first, count),
-    offer: (first, count, perSecond) => offer(way, first, count, perSecond),
-    stored: (count, withinMs) => arrivals.stored(count, withinMs),
-    arrivals: async () => arrivals.all(),
-    stop: () => started.disposeAsync(),
-  };
+  return assembled({ edge, central, way, arrivals, started: parts });
 }
 
 async function broker(

@@ -10,8 +10,9 @@ import { join } from 'node:path';
 import { freePort } from '#lab/ports.ts';
 import { BenchError } from '../errors.ts';
 import { Arrivals } from './arrivals.ts';
+import { assembled } from './assembled.ts';
 import { configured, printed } from './configuration.ts';
-import { fill, offer, Window } from './handover.ts';
+import { Window } from './handover.ts';
 import { NatsClient } from './nats-client.ts';
 import type { Peer, PeerKind, PeerStart } from './peer.ts';
 
@@ -97,16 +98,7 @@ async function start(about: PeerStart): Promise<Peer> {
     window,
     send: (records: readonly Buffer[]) => source.publish(SUBJECT, ACKS, records),
   };
-  const started = parts.move();
-  return {
-    edge,
-    central,
-    fill: (first, count) => fill(way, first, count),
-    offer: (first, count, perSecond) => offer(way, first, count, perSecond),
-    stored: (count, withinMs) => arrivals.stored(count, withinMs),
-    arrivals: async () => arrivals.all(),
-    stop: () => started.disposeAsync(),
-  };
+  return assembled({ edge, central, way, arrivals, started: parts });
 }
 
 async function server(

@@ -11,9 +11,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '#lab/ports.ts';
 import { Arrivals, SinkFile } from './arrivals.ts';
+import { assembled } from './assembled.ts';
 import { configured, printed } from './configuration.ts';
 import { dial } from './dial.ts';
-import { fill, offer, Window } from './handover.ts';
+import { Window } from './handover.ts';
 import type { Peer, PeerKind, PeerStart } from './peer.ts';
 import { RelpClient } from './relp.ts';
 
@@ -108,16 +109,7 @@ async function start(about: PeerStart, ends: Ends): Promise<Peer> {
     send: (records: readonly Buffer[]) =>
       client.send(records.map((record) => Buffer.concat([HEADER, record]))),
   };
-  const started = parts.move();
-  return {
-    edge,
-    central,
-    fill: (first, count) => fill(way, first, count),
-    offer: (first, count, perSecond) => offer(way, first, count, perSecond),
-    stored: (count, withinMs) => arrivals.stored(count, withinMs),
-    arrivals: async () => arrivals.all(),
-    stop: () => started.disposeAsync(),
-  };
+  return assembled({ edge, central, way, arrivals, started: parts });
 }
 
 async function rsyslogd(
