@@ -26,7 +26,7 @@ const scope = workerData as Scope;
 const cpu = new CpuReader();
 
 const READERS: Readonly<Record<ProbeQuestion['probe'], () => Promise<readonly Metric[]>>> = {
-  cpu: async () => cpu.read(),
+  cpu: () => cpu.read(),
   memory: () => readMemory(scope),
   disk: readDisk,
   filesystem: readFilesystem,

@@ -5,6 +5,7 @@
  * reading to add steal and guest time, as clock ticks amid milliseconds.
  */
 import { type CpuInfo, cpus } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Metric, metric } from '../sample.ts';
 
 /** Milliseconds since the machine's start, by what a CPU did with them. */
@@ -20,13 +21,21 @@ const MODES = {
 
 const NONE: CpuTimes = { user: 0, nice: 0, sys: 0, idle: 0, irq: 0 };
 
+/** The counters' step is at most 10 ms (proc(5): USER_HZ is 100): shares need a few of them. */
+const SPAN_MS_MIN = 50;
+
 /** Gives the shares of the time since it was last asked, or made. */
 export class CpuReader {
   #times = timesNow();
+  #readAtMs = performance.now();
 
-  read(): Metric[] {
+  /** A reading that comes too soon after the one before waits, at most 50 ms. */
+  async read(): Promise<Metric[]> {
+    const soonMs = this.#readAtMs + SPAN_MS_MIN - performance.now();
+    if (soonMs > 0) await delay(soonMs);
     const before = this.#times;
     this.#times = timesNow();
+    this.#readAtMs = performance.now();
     return cpuMetrics(before, this.#times);
   }
 }
