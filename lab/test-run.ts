@@ -6,7 +6,15 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { ensureChromium } from '#lab/chromium.ts';
-import { add, type Counts, closingLine, countVitest, held, NOTHING } from '#lab/counts.ts';
+import {
+  add,
+  type Counts,
+  closingLine,
+  countVitest,
+  failuresOf,
+  held,
+  NOTHING,
+} from '#lab/counts.ts';
 import { dashboardStep } from '#lab/dashboard.ts';
 import { EXIT, type ExitCode, interrupted } from '#lab/errors.ts';
 import { withLock } from '#lab/lock.ts';
@@ -68,7 +76,10 @@ export async function test(
   const exitCode = broken.length === 0 ? EXIT.held : EXIT.failed;
   const result = { ...total, exit_code: exitCode };
   writeFileSync(resultFile, `${JSON.stringify(result)}\n`);
-  for (const [part, counts] of broken) print(`✗ ${part} did not hold${whyNot(counts)}`);
+  for (const [part, counts] of broken) {
+    print(`✗ ${part} did not hold${whyNot(counts)}`);
+    for (const failure of failuresOf(reportOf(part), PATHS.root)) print(`    ${failure}`);
+  }
   if (broken.length > 0) print(`  → reports and logs: ${PATHS.results}`);
   print(closingLine(total));
   return exitCode;
@@ -214,7 +225,7 @@ async function vitest(
   context: LabContext,
   env: Readonly<Record<string, string>>,
 ): Promise<Counts> {
-  const report = join(PATHS.results, `${project}.json`);
+  const report = reportFile(project);
   rmSync(report, { force: true });
   const args = [
     ...['run', '--project', project],
@@ -225,7 +236,17 @@ async function vitest(
     cwd: PATHS.root,
     env,
   });
-  return countVitest(existsSync(report) ? readFileSync(report, 'utf8') : null, exitCode);
+  return countVitest(reportOf(project), exitCode);
+}
+
+function reportFile(part: Part): string {
+  return join(PATHS.results, `${part}.json`);
+}
+
+/** The runner's own; null where there is none, as of the checks. */
+function reportOf(part: Part): string | null {
+  const file = reportFile(part);
+  return existsSync(file) ? readFileSync(file, 'utf8') : null;
 }
 
 function binary(name: string): string {

@@ -1,6 +1,6 @@
 /** Counting: what a runner's report amounts to, above all when it is not what it seems. */
 import { expect, test } from 'vitest';
-import { add, closingLine, countVitest, held, NOTHING } from '#lab/counts.ts';
+import { add, closingLine, countVitest, failuresOf, held, NOTHING } from '#lab/counts.ts';
 
 function report(parts: object): string {
   return JSON.stringify({
@@ -63,4 +63,26 @@ test('a run holds only when something passed, and nothing failed or was skipped'
 test('counts add up to the closing line that CI reads', () => {
   const total = add({ passed: 1, failed: 2, skipped: 3 }, { passed: 10, failed: 20, skipped: 30 });
   expect(closingLine(total)).toBe('11 passed, 22 failed, 33 skipped');
+});
+
+test('what failed is named, with the first line of what it said', () => {
+  const text = report({
+    success: false,
+    testResults: [
+      {
+        name: '/lab/test/a.test.ts',
+        status: 'failed',
+        assertionResults: [
+          { status: 'passed', fullName: 'one holds' },
+          { status: 'failed', fullName: 'one breaks', failureMessages: ['Error: late\n    at b'] },
+        ],
+      },
+      { name: '/lab/test/b.test.ts', status: 'failed', message: 'no port\n', assertionResults: [] },
+    ],
+  });
+  expect(failuresOf(text, '/lab')).toEqual([
+    'test/a.test.ts › one breaks: Error: late',
+    'test/b.test.ts: no port',
+  ]);
+  expect(failuresOf('{', '/lab')).toEqual([]);
 });
