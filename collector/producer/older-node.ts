@@ -10,7 +10,7 @@ export const randomUuidV7: () => string = crypto.randomUUIDv7 ?? madeUuidV7;
 /**
  * The wall clock in microseconds since 1970 UTC; in whole milliseconds where there is no Temporal.
  */
-export const wallTime: () => number =
+export const wallUs: () => number =
   typeof Temporal === 'undefined'
     ? () => Date.now() * 1_000
     : () => Number(Temporal.Now.instant().epochNanoseconds / 1_000n);

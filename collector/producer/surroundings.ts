@@ -6,9 +6,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type DeadLetter, keepDeadLetter } from './dead-letters.ts';
 import { dial, type LinkSocket, type LinkTarget } from './link.ts';
-import { wallTime } from './older-node.ts';
+import { wallUs } from './older-node.ts';
 import { startThread } from './queue/queue-thread.ts';
 import type { StartThread } from './queue/thread.ts';
+import { wallClock } from './wall-clock.ts';
 
 export interface Surroundings {
   /** Monotonic milliseconds. */
@@ -29,7 +30,7 @@ export interface Surroundings {
 
 export const REAL_SURROUNDINGS: Surroundings = {
   now: () => performance.now(),
-  wallTime,
+  wallTime: wallClock({ wallUs, wallMs: Date.now, monotonicMs: () => performance.now() }),
   after: (ms, call) => {
     const timer = setTimeout(call, ms);
     return () => clearTimeout(timer);
