@@ -47,7 +47,7 @@ function appendFigures(samples: readonly number[], limits: readonly number[]): F
       unit: 'frames/s',
       samples,
       aims: [{ of: 'max', at: 'least', value: AIM_PER_S }],
-      method: `${FRAMES} frames of ${PAYLOAD_BYTES} incompressible bytes into the queue with the link cut, 4,096 at a time, until all are synced; the payloads are made before`,
+      method: `${FRAMES} frames of ${PAYLOAD_BYTES} incompressible bytes into the queue with the link cut, 4,096 sent while 4,096 before them are synced, until all are; the payloads are made before`,
     },
     {
       name: 'limit: file',

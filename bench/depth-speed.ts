@@ -91,7 +91,7 @@ async function round({ frames, pipeline: { source, link, restore } }: Backlog): 
 export function speedFiguresOf(measured: readonly Measured[], payloadBytes: number): Figure[] {
   const what = `${FRAMES} frames of ${payloadBytes} incompressible bytes`;
   const turns = 'the lengths by turns, after a round that is not measured';
-  const append = `${what} into a queue with so many in it, with the link cut, 4,096 at a time, until all are synced; the payloads are made before; ${turns}`;
+  const append = `${what} into a queue with so many in it, with the link cut, 4,096 sent while 4,096 before them are synced, until all are; the payloads are made before; ${turns}`;
   const drain = `${what}, the oldest there are, through Toxiproxy, while so many wait behind them: from the first ack of a committed row until all are acknowledged, without those of the first; nothing of them is kept; ${turns}`;
   return [
     ...figuresOf('append', measured, ({ appendPerS }) => appendPerS, append),

@@ -107,7 +107,7 @@ function figuresOf(rounds: readonly Round[], drain: DrainPlan): Figure[] {
       name: 'fill',
       unit: 'frames/s',
       samples: of(({ appendPerS }) => appendPerS),
-      method: `${frames} into the queue with the link cut, 4,096 at a time, until all are synced; making the payloads is part of it`,
+      method: `${frames} into the queue with the link cut, 4,096 sent while 4,096 before them are synced, until all are; making the payloads is part of it`,
     },
     {
       name: 'drain',

@@ -14,7 +14,10 @@ import { TimelyLoad } from './timely-load.ts';
 
 const EXIT_FAILED = 1;
 
-/** Sends under way at a time while filling: enough for large group commits, little memory. */
+/**
+ * Sends that are waited for together while filling, the next as many being made meanwhile: enough for
+ * large group commits, little memory.
+ */
 const FILL_AT_ONCE = 4_096;
 const PROBES_PER_BLOCK = 50;
 /** How finely acks are timed, in milliseconds. */
@@ -156,10 +159,13 @@ class Source {
   }
 
   async #fill(frames: number): Promise<void> {
+    let before: Promise<unknown> = Promise.resolve();
     for (let left = frames; left > 0; left -= FILL_AT_ONCE) {
       const batch = Array.from({ length: Math.min(left, FILL_AT_ONCE) }, () => this.#send());
-      await Promise.all(batch);
+      await before;
+      before = Promise.all(batch);
     }
+    await before;
   }
 
   /** Keeps to the rate on the whole, however late a single tick is. */
