@@ -238,8 +238,14 @@ export function checkCallOptions(options: unknown, names: readonly string[]): vo
 /** By what is used of it: there are others than the platform's. */
 function isAbortSignal(signal: unknown): boolean {
   if (typeof signal !== 'object' || signal === null) return false;
-  const { aborted, addEventListener }: { aborted?: unknown; addEventListener?: unknown } = signal;
-  return typeof aborted === 'boolean' && typeof addEventListener === 'function';
+  const { aborted, addEventListener, removeEventListener } = signal as Partial<
+    Record<keyof AbortSignal, unknown>
+  >;
+  return (
+    typeof aborted === 'boolean' &&
+    typeof addEventListener === 'function' &&
+    typeof removeEventListener === 'function'
+  );
 }
 
 /**

@@ -16,6 +16,7 @@ import { Link, type LinkEvents } from './link.ts';
 import type { CompleteOptions } from './options.ts';
 import { QueueFailedError, QueueReadError } from './queue/errors.ts';
 import {
+  type Append,
   type Fate,
   type Gap,
   Queue,
@@ -192,8 +193,8 @@ export class Pipeline {
     return !isPermanent && attempt <= STOP_ATTEMPTS_MAX;
   }
 
-  append(payload: Uint8Array, capturedAt: number): Promise<QueuePosition> {
-    return this.#queue.append(payload, capturedAt);
+  append(append: Append): void {
+    this.#queue.append(append);
   }
 
   declareLost(frames: number): Promise<Gap> {

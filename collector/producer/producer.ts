@@ -99,7 +99,7 @@ export class Producer extends EventEmitter<ProducerEventMap> {
   readonly #options: CompleteOptions;
   readonly #surroundings: Surroundings;
   readonly #instance: string;
-  readonly #line: SendLine;
+  readonly #line: SendLine<Receipt>;
   readonly #settlements = new Settlements();
   #lifecycle: Lifecycle = 'opening';
   #failure: QueueError | undefined;
@@ -127,7 +127,10 @@ export class Producer extends EventEmitter<ProducerEventMap> {
     this.#surroundings = surroundings;
     this.#instance = surroundings.randomUuid();
     this.#since = surroundings.wallTime();
-    this.#line = new SendLine(this.#options.unsyncedBytesMax);
+    this.#line = new SendLine(
+      this.#options.unsyncedBytesMax,
+      (position) => new Receipt(position, this.#settlements),
+    );
     // Node would print a warning about many listeners.
     this.setMaxListeners(0);
     this.#opening = this.#open('opened');
@@ -153,13 +156,17 @@ export class Producer extends EventEmitter<ProducerEventMap> {
    * `disk_full` (which pass by themselves), `argument_invalid`, `closed`, and the error of an opening
    * that failed. `queue_failed` and `aborted` may leave it unknown; see docs/producer.md.
    */
-  async send(payload: string | Uint8Array, options: SendOptions = {}): Promise<Receipt> {
-    checkCallOptions(options, SEND_OPTIONS);
-    const now = this.#surroundings.wallTime();
-    const { capturedAt = now, signal } = options;
-    checkCapturedAt(capturedAt, now);
-    const position = await this.#line.send(bytesOf(payload), capturedAt, signal);
-    return new Receipt(position, this.#settlements);
+  send(payload: string | Uint8Array, options: SendOptions = {}): Promise<Receipt> {
+    // Not async: one promise for each frame is enough.
+    try {
+      checkCallOptions(options, SEND_OPTIONS);
+      const now = this.#surroundings.wallTime();
+      const { capturedAt = now, signal } = options;
+      checkCapturedAt(capturedAt, now);
+      return this.#line.send(bytesOf(payload), capturedAt, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -312,7 +319,7 @@ export class Producer extends EventEmitter<ProducerEventMap> {
     for (const gap of recovery.gaps) this.#settlements.onGap(gap);
     this.#settlements.onOpened(pipeline);
     pipeline.hurry(this.#hurried > 0);
-    this.#line.open((payload, capturedAt) => pipeline.append(payload, capturedAt));
+    this.#line.open((append) => pipeline.append(append));
     this.#emit({ type: as, collector, recovery });
     return { collector, recovery };
   }

@@ -5,40 +5,91 @@
  *
  * Invariant: first in, first out, over openings too; so promises resolve, and seqs ascend, in the
  * order of the calls.
+ *
+ * A fill goes through here frame by frame: a send costs one promise, one object, which the queue
+ * takes as it is, and its receipt; only one that has to wait is put into the line.
  */
 import { AbortedError } from './errors.ts';
-import { FRAME_OVERHEAD_BYTES, type QueuePosition } from './queue/queue.ts';
+import { type Append, FRAME_OVERHEAD_BYTES, type QueuePosition } from './queue/queue.ts';
 
-/** Hands a payload to the queue; rejects with its typed errors. */
-export type Append = (payload: Uint8Array, capturedAt: number) => Promise<QueuePosition>;
-
-interface Send {
-  readonly payload: Uint8Array;
-  readonly capturedAt: number;
-  readonly resolve: (position: QueuePosition) => void;
-  readonly reject: (error: Error) => void;
-}
+/** Hands a frame to the queue, which answers it later, never during the call. */
+export type HandOver = (append: Append) => void;
 
 /** A place in the line that is no send: called when all before it have gone. */
 type Mark = () => void;
 
-export class SendLine {
+/** Sends that were handed over one behind the other, until somebody waited for all so far. */
+interface Round {
+  unanswered: number;
+  onAnswered: (() => void) | undefined;
+}
+
+class Send<Receipt> implements Append {
+  readonly payload: Uint8Array;
+  readonly capturedAt: number;
+  readonly #line: SendLine<Receipt>;
+  readonly #onReceipt: (receipt: Receipt) => void;
+  readonly #onError: (error: Error) => void;
+  /** Of which it is part once it was handed over. */
+  round: Round | undefined;
+  /** Stops listening for an abort. */
+  leave: (() => void) | undefined;
+
+  constructor(
+    frame: { readonly payload: Uint8Array; readonly capturedAt: number },
+    line: SendLine<Receipt>,
+    onReceipt: (receipt: Receipt) => void,
+    onError: (error: Error) => void,
+  ) {
+    this.payload = frame.payload;
+    this.capturedAt = frame.capturedAt;
+    this.#line = line;
+    this.#onReceipt = onReceipt;
+    this.#onError = onError;
+    this.round = undefined;
+    this.leave = undefined;
+  }
+
+  resolve(position: QueuePosition): void {
+    this.leave?.();
+    this.#onReceipt(this.#line.onAccepted(position));
+    this.#line.onAnswered(this);
+  }
+
+  reject(error: Error): void {
+    this.refuse(error);
+    this.#line.onAnswered(this);
+  }
+
+  /** Tells the caller alone: it was not handed over, or its caller won't wait for the answer. */
+  refuse(error: Error): void {
+    this.leave?.();
+    this.#onError(error);
+  }
+}
+
+export class SendLine<Receipt> {
   readonly #unsyncedBytesMax: number;
+  readonly #receiptOf: (position: QueuePosition) => Receipt;
   /** In the order of the calls. */
-  readonly #waiting = new Set<Send | Mark>();
+  readonly #waiting = new Set<Send<Receipt> | Mark>();
   /** Undefined while no queue is open. */
-  #append: Append | undefined;
+  #handOver: HandOver | undefined;
   /** Why nothing more is taken. */
   #refusal: Error | undefined;
   #marks = 0;
   #unsyncedFrames = 0;
   #unsyncedBytes = 0;
-  /** Handed over and not answered. The queue may refuse one before it answers those in front of it. */
-  readonly #handedOver = new Set<Promise<void>>();
+  /** What is handed over now becomes part of this one. */
+  #round: Round = { unanswered: 0, onAnswered: undefined };
+  /** Of earlier rounds: the queue may refuse a send before it answers those in front of it. */
+  readonly #earlier = new Set<Promise<void>>();
   #accepted = 0;
 
-  constructor(unsyncedBytesMax: number) {
+  /** @param receiptOf Makes what `send` resolves to. */
+  constructor(unsyncedBytesMax: number, receiptOf: (position: QueuePosition) => Receipt) {
     this.#unsyncedBytesMax = unsyncedBytesMax;
+    this.#receiptOf = receiptOf;
   }
 
   /** Frames that became durable, whether or not somebody still waited for it. */
@@ -56,19 +107,16 @@ export class SendLine {
   }
 
   /** Resolves when the frame is durable; rejects as the queue does, or with AbortedError. */
-  send(
-    payload: Uint8Array,
-    capturedAt: number,
-    signal: AbortSignal | undefined,
-  ): Promise<QueuePosition> {
+  send(payload: Uint8Array, capturedAt: number, signal: AbortSignal | undefined): Promise<Receipt> {
     if (signal?.aborted) return Promise.reject(new AbortedError(signal));
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
-    const sent = new Promise<QueuePosition>((resolve, reject) => {
-      const send = { payload, capturedAt, resolve, reject };
-      this.#waiting.add(signal === undefined ? send : this.#abortable(send, signal));
+    return new Promise((resolve, reject) => {
+      const send = new Send({ payload, capturedAt }, this, resolve, reject);
+      if (signal !== undefined) this.#heed(signal, send);
+      const mayGo = this.#waiting.size === 0 && this.#hasRoom(send);
+      if (mayGo && this.#handOver !== undefined) this.#take(send, this.#handOver);
+      else this.#waiting.add(send);
     });
-    this.#next();
-    return sent;
   }
 
   /** Resolves when all sends so far were answered. */
@@ -77,31 +125,32 @@ export class SendLine {
       this.#marks += 1;
       await new Promise<void>((resolve) => this.#waiting.add(resolve));
     }
-    await Promise.all(this.#handedOver);
+    this.#endRound();
+    await Promise.all(this.#earlier);
   }
 
   /** A queue is open: sends go there, those that wait first. */
-  open(append: Append): void {
-    this.#append = append;
+  open(handOver: HandOver): void {
+    this.#handOver = handOver;
     this.#next();
   }
 
   /** A queue is going to be opened: sends wait. */
   pause(): void {
     this.#refusal = undefined;
-    this.#append = undefined;
+    this.#handOver = undefined;
   }
 
   /** The queue can't take anything more: what waits is rejected, and what comes. */
   refuse(error: Error): void {
     this.#refusal ??= error;
-    this.#append = undefined;
+    this.#handOver = undefined;
     const refused = [...this.#waiting];
     this.#waiting.clear();
     this.#marks = 0;
     for (const waiting of refused) {
       if (typeof waiting === 'function') waiting();
-      else waiting.reject(error);
+      else waiting.refuse(error);
     }
   }
 
@@ -110,26 +159,31 @@ export class SendLine {
     this.#refusal = error;
   }
 
-  #abortable(send: Send, signal: AbortSignal): Send {
+  /** For sends: the queue has made one durable. */
+  onAccepted(position: QueuePosition): Receipt {
+    this.#accepted += 1;
+    return this.#receiptOf(position);
+  }
+
+  /** For sends: the queue has answered one. */
+  onAnswered({ payload, round }: Send<Receipt>): void {
+    this.#unsyncedFrames -= 1;
+    this.#unsyncedBytes -= costOf(payload);
+    if (round !== undefined) {
+      round.unanswered -= 1;
+      if (round.unanswered === 0) round.onAnswered?.();
+    }
+    if (this.#waiting.size > 0) this.#next();
+  }
+
+  #heed(signal: AbortSignal, send: Send<Receipt>): void {
     const onAbort = (): void => {
-      const mayBeStored = !this.#waiting.delete(abortable);
-      send.reject(new AbortedError(signal, mayBeStored));
+      const mayBeStored = !this.#waiting.delete(send);
+      send.refuse(new AbortedError(signal, mayBeStored));
       this.#next();
     };
-    const leave = (): void => signal.removeEventListener('abort', onAbort);
-    const abortable: Send = {
-      ...send,
-      resolve: (position) => {
-        leave();
-        send.resolve(position);
-      },
-      reject: (error) => {
-        leave();
-        send.reject(error);
-      },
-    };
+    send.leave = () => signal.removeEventListener('abort', onAbort);
     signal.addEventListener('abort', onAbort, { once: true });
-    return abortable;
   }
 
   /** Hands over as many as there is room for. */
@@ -140,39 +194,38 @@ export class SendLine {
         this.#waiting.delete(waiting);
         waiting();
       } else {
-        if (this.#append === undefined || !this.#hasRoom(waiting)) return;
+        if (this.#handOver === undefined || !this.#hasRoom(waiting)) return;
         this.#waiting.delete(waiting);
-        this.#handOver(this.#append, waiting);
+        this.#take(waiting, this.#handOver);
       }
     }
   }
 
-  #hasRoom({ payload }: Send): boolean {
-    const bytes = payload.length + FRAME_OVERHEAD_BYTES;
-    return this.#unsyncedFrames === 0 || this.#unsyncedBytes + bytes <= this.#unsyncedBytesMax;
+  #hasRoom({ payload }: Send<Receipt>): boolean {
+    return (
+      this.#unsyncedFrames === 0 || this.#unsyncedBytes + costOf(payload) <= this.#unsyncedBytesMax
+    );
   }
 
-  #handOver(append: Append, { payload, capturedAt, resolve, reject }: Send): void {
-    const bytes = payload.length + FRAME_OVERHEAD_BYTES;
+  #take(send: Send<Receipt>, handOver: HandOver): void {
+    send.round = this.#round;
+    this.#round.unanswered += 1;
     this.#unsyncedFrames += 1;
-    this.#unsyncedBytes += bytes;
-    const answered = (): void => {
-      this.#handedOver.delete(appended);
-      this.#unsyncedFrames -= 1;
-      this.#unsyncedBytes -= bytes;
-      this.#next();
-    };
-    const appended = append(payload, capturedAt).then(
-      (position) => {
-        this.#accepted += 1;
-        resolve(position);
-        answered();
-      },
-      (error: Error) => {
-        reject(error);
-        answered();
-      },
-    );
-    this.#handedOver.add(appended);
+    this.#unsyncedBytes += costOf(send.payload);
+    handOver(send);
   }
+
+  #endRound(): void {
+    const round = this.#round;
+    if (round.unanswered === 0) return;
+    this.#round = { unanswered: 0, onAnswered: undefined };
+    const answered: Promise<void> = new Promise<void>((resolve) => {
+      round.onAnswered = resolve;
+    }).then(() => void this.#earlier.delete(answered));
+    this.#earlier.add(answered);
+  }
+}
+
+function costOf(payload: Uint8Array): number {
+  return payload.length + FRAME_OVERHEAD_BYTES;
 }

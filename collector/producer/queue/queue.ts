@@ -1,7 +1,7 @@
 /**
  * The queue as the rest of the collector sees it: the client, on the main thread, of the worker
  * that does the work. Here: batching appends for the way, bounding what is on its way to the disk,
- * and turning answers into promises and events. What happens on disk is the core's.
+ * and turning answers into calls, promises and events. What happens on disk is the core's.
  *
  * Invariants: append batches and their outcomes are first in, first out, so promises resolve in the
  * order of the calls and seqs ascend with them; at most `unsyncedBytesMax` payload bytes are on
@@ -71,7 +71,9 @@ type Listener = (event: QueueEvent) => void;
 /** What a frame counts against `unsyncedBytesMax` beside its payload. */
 export const FRAME_OVERHEAD_BYTES = 64;
 
-interface Append extends NewFrame {
+/** A frame on its way to the disk, and who is told what became of it, once. */
+export interface Append extends NewFrame {
+  /** It is durable. */
   resolve(position: QueuePosition): void;
   reject(error: Error): void;
 }
@@ -95,7 +97,11 @@ export class Queue {
   #tail: Tail | undefined;
   #inFlightBytes = 0;
   #pumpScheduled = false;
-  #lastAppend: Promise<unknown> = Promise.resolve();
+  /** Appends that were taken, and how many of them, the first ones, are answered. */
+  #taken = 0;
+  #answered = 0;
+  /** Who waits until so many are answered. */
+  #awaiting: { readonly answered: number; readonly resolve: () => void }[] = [];
   #nextId = 1;
   #stats: QueueStats;
   #failure: QueueFailedError | undefined;
@@ -148,22 +154,24 @@ export class Queue {
   }
 
   /**
-   * Makes a frame of a payload and keeps it. Resolves when it is durable, in order of the calls.
-   * @param payload 0 to PAYLOAD_BYTES_MAX bytes; not to be changed before the promise is settled.
-   * @param capturedAt Whole microseconds since 1970 UTC.
-   * @throws PayloadTooLargeError, QueueFullError, DiskFullError, QueueFailedError, QueueClosedError:
-   * the frame was not accepted, except that after QueueFailedError it may be on disk all the same.
-   * When one of the frames that wait together finds no room, those behind it are refused with it.
+   * Makes a frame of a payload and keeps it. Resolves it when it is durable, in order of the calls;
+   * answers nothing during the call.
+   *
+   * `payload`: 0 to PAYLOAD_BYTES_MAX bytes; not to be changed before the answer. `capturedAt`: whole
+   * microseconds since 1970 UTC. Rejected with PayloadTooLargeError, QueueFullError, DiskFullError,
+   * QueueFailedError, QueueClosedError or, for a wrong time, RangeError, it was not accepted, except
+   * that after QueueFailedError it may be on disk all the same. When one of the frames that wait
+   * together finds no room, those behind it are refused with it.
    */
-  append(payload: Uint8Array, capturedAt: number): Promise<QueuePosition> {
-    const refusal = this.#refusal(payload, capturedAt);
-    if (refusal !== undefined) return Promise.reject(refusal);
-    const appended = new Promise<QueuePosition>((resolve, reject) => {
-      this.#waiting.push({ payload, capturedAt, resolve, reject });
-    });
-    this.#lastAppend = appended;
+  append(append: Append): void {
+    const refusal = this.#refusal(append);
+    if (refusal !== undefined) {
+      queueMicrotask(() => append.reject(refusal));
+      return;
+    }
+    this.#waiting.push(append);
+    this.#taken += 1;
     this.#schedulePump();
-    return appended;
   }
 
   /**
@@ -262,7 +270,7 @@ export class Queue {
    * @throws DiskFullError when there is no room to write settlements down: it is tried again.
    */
   async flush(): Promise<void> {
-    await Promise.allSettled([this.#lastAppend]);
+    await this.#appendsAnswered();
     await this.#ask({ type: 'flush' });
   }
 
@@ -273,7 +281,7 @@ export class Queue {
   }
 
   async #finish(): Promise<void> {
-    await Promise.allSettled([this.#lastAppend]);
+    await this.#appendsAnswered();
     try {
       await this.#post<undefined>({ type: 'close' });
     } catch (error) {
@@ -284,7 +292,23 @@ export class Queue {
     this.#thread.close();
   }
 
-  #refusal(payload: Uint8Array, capturedAt: number): Error | undefined {
+  /** Resolves when all appends so far are answered. */
+  async #appendsAnswered(): Promise<void> {
+    if (this.#answered === this.#taken) return;
+    await new Promise<void>((resolve) => {
+      this.#awaiting.push({ answered: this.#taken, resolve });
+    });
+  }
+
+  #noteAnswered(appends: number): void {
+    this.#answered += appends;
+    const isOver = ({ answered }: { answered: number }): boolean => answered <= this.#answered;
+    if (!this.#awaiting.some(isOver)) return;
+    for (const { resolve } of this.#awaiting.filter(isOver)) resolve();
+    this.#awaiting = this.#awaiting.filter((one) => !isOver(one));
+  }
+
+  #refusal({ payload, capturedAt }: NewFrame): Error | undefined {
     if (this.#closing !== undefined) return new QueueClosedError(this.#options.path);
     if (this.#failure !== undefined) return this.#failure;
     if (payload.length > PAYLOAD_BYTES_MAX) {
@@ -394,6 +418,7 @@ export class Queue {
       if (i < accepted) append.resolve({ epoch, seq: firstSeq + i });
       else append.reject(refusal());
     });
+    this.#noteAnswered(batch.length);
   }
 
   #fail(error: Error): void {
@@ -403,8 +428,10 @@ export class Queue {
     this.#inFlight.length = 0;
     this.#waiting = [];
     this.#inFlightBytes = 0;
-    for (const append of refused) append.reject(error);
+    // Told first: whoever hears of it hands nothing more over when there is room again.
     this.#emit({ type: 'failed', error });
+    for (const append of refused) append.reject(error);
+    this.#noteAnswered(refused.length);
   }
 
   /** The worker is gone by an error of ours: nobody answers any more. */

@@ -142,30 +142,34 @@ export interface NewFrame {
 
 /** Copies frames into one piece of memory: for each {captured_at, length} as f64, then payloads. */
 export function packNewFrames(frames: readonly NewFrame[]): ArrayBuffer {
-  const tableBytes = frames.length * 16;
+  let place = frames.length * 16;
   const payloadBytes = frames.reduce((sum, { payload }) => sum + payload.length, 0);
-  const batch = new ArrayBuffer(tableBytes + payloadBytes);
+  const batch = new ArrayBuffer(place + payloadBytes);
   const table = new Float64Array(batch, 0, frames.length * 2);
   const bytes = new Uint8Array(batch);
-  let offset = tableBytes;
-  frames.forEach(({ payload, capturedAt }, i) => {
-    table[i * 2] = capturedAt;
-    table[i * 2 + 1] = payload.length;
-    bytes.set(payload, offset);
-    offset += payload.length;
-  });
+  let at = 0;
+  for (const { payload, capturedAt } of frames) {
+    table[at] = capturedAt;
+    table[at + 1] = payload.length;
+    bytes.set(payload, place);
+    at += 2;
+    place += payload.length;
+  }
   return batch;
 }
 
 /** The frames of a batch, as views of its memory. */
-export function* unpackNewFrames(batch: ArrayBuffer, count: number): Generator<NewFrame> {
+export function unpackNewFrames(batch: ArrayBuffer, count: number): NewFrame[] {
   const table = new Float64Array(batch, 0, count * 2);
-  let offset = count * 16;
-  for (let i = 0; i < count; i += 1) {
-    const [capturedAt = 0, length = 0] = table.subarray(i * 2, i * 2 + 2);
-    yield { capturedAt, payload: new Uint8Array(batch, offset, length) };
-    offset += length;
+  const frames: NewFrame[] = [];
+  let place = count * 16;
+  for (let at = 0; at < table.length; at += 2) {
+    const length = table[at + 1] ?? 0;
+    const payload = new Uint8Array(batch, place, length);
+    frames.push({ payload, capturedAt: table[at] ?? 0 });
+    place += length;
   }
+  return frames;
 }
 
 /** Frames as a table of numbers and the memory in which their payloads lie. */

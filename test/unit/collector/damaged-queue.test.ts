@@ -22,7 +22,7 @@ import { Producer } from '#collector/producer/producer.ts';
 import { Queue } from '#collector/producer/queue/queue.ts';
 import type { StoredFrame } from '#server/store/store.ts';
 import { asNewer, recordsOf } from '../queue/damage.ts';
-import { payloadOf } from '../queue/support.ts';
+import { appendTo, payloadOf } from '../queue/support.ts';
 import { DEADLINE, type Serving, serve, stopServing } from '../server/serving.ts';
 import { TOKEN } from '../server/wire-client.ts';
 
@@ -51,7 +51,9 @@ function captureTime(n: number): number {
 async function fill(from: number, to: number): Promise<void> {
   const queue = await Queue.open({ path, segmentBytes: SEGMENT_BYTES });
   const numbers = Array.from({ length: to - from + 1 }, (_, i) => from + i);
-  await Promise.all(numbers.map((n) => queue.append(payloadOf(n, PAYLOAD_BYTES), captureTime(n))));
+  await Promise.all(
+    numbers.map((n) => appendTo(queue, payloadOf(n, PAYLOAD_BYTES), captureTime(n))),
+  );
   await queue.close();
 }
 

@@ -11,6 +11,7 @@ import { Turns } from '#collector/producer/queue/turns.ts';
 import { type Choose, ModelledFiles, noSpace, type PortCall } from './modelled-files.ts';
 import {
   appendFrames,
+  appendTo,
   chooser,
   epochMint,
   openCore,
@@ -380,9 +381,9 @@ describe('a client', () => {
     const { queue, upkeep } = await open(files);
     const events: unknown[] = [];
     queue.on((event) => events.push(event));
-    await queue.append(payloadOf(1), 1);
+    await appendTo(queue, payloadOf(1), 1);
     files.roomBytes = 10;
-    const refused = await Promise.allSettled([2, 3].map((n) => queue.append(payloadOf(n), n)));
+    const refused = await Promise.allSettled([2, 3].map((n) => appendTo(queue, payloadOf(n), n)));
     expect(refused.map((outcome) => outcome.status === 'rejected' && outcome.reason)).toMatchObject(
       [
         { code: 'disk_full', retry: 'transient' },
@@ -391,7 +392,7 @@ describe('a client', () => {
     );
     expect(await queue.declareLost(2)).toMatchObject({ from: 2, to: 3, reason: 'disk_full' });
     files.roomBytes = Number.POSITIVE_INFINITY;
-    expect(await queue.append(payloadOf(4), 4)).toMatchObject({ seq: 4 });
+    expect(await appendTo(queue, payloadOf(4), 4)).toMatchObject({ seq: 4 });
     upkeep();
     expect(events).toMatchObject([
       { type: 'appended', seq: 1 },
@@ -407,9 +408,11 @@ describe('a client', () => {
   test('has what was durable before there was no more room', async () => {
     const files = new ModelledFiles();
     const { queue } = await open(files, { segmentBytes: 600 });
-    await queue.append(payloadOf(1), 1);
+    await appendTo(queue, payloadOf(1), 1);
     files.roomBytes = 900;
-    const appends = Array.from({ length: 12 }, (_, i) => queue.append(payloadOf(i + 2, 60), i + 2));
+    const appends = Array.from({ length: 12 }, (_, i) =>
+      appendTo(queue, payloadOf(i + 2, 60), i + 2),
+    );
     const outcomes = await Promise.allSettled(appends);
     const accepted = outcomes.filter(({ status }) => status === 'fulfilled').length;
     expect(accepted).toBeGreaterThan(0);

@@ -4,11 +4,12 @@
  * itself.
  */
 import { Queue } from '#collector/producer/queue/queue.ts';
+import { appendTo } from './support.ts';
 
 const [path = '', frames = '0', end = 'hold'] = process.argv.slice(2);
 const queue = await Queue.open({ path });
 const appended = Array.from({ length: Number(frames) }, (_, i) =>
-  queue.append(Buffer.from(`frame ${i + 1}`), i + 1),
+  appendTo(queue, Buffer.from(`frame ${i + 1}`), i + 1),
 );
 await Promise.all(appended);
 process.stdout.write('appended\n');

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Queue, type QueueEvent, type QueueOptions } from '#collector/producer/queue/queue.ts';
 import { type Frame, isCollectorId, PAYLOAD_BYTES_MAX } from '#protocol/identity.ts';
-import { STORE } from './support.ts';
+import { appendTo, STORE } from './support.ts';
 
 let path: string;
 let queues: Queue[];
@@ -60,7 +60,7 @@ describe('a queue', () => {
     const queue = await open();
     const payloads = Array.from({ length: 500 }, (_, i) => `payload ${i}`);
     const positions = await Promise.all(
-      payloads.map((payload, i) => queue.append(Buffer.from(payload), 1_000_000 + i)),
+      payloads.map((payload, i) => appendTo(queue, Buffer.from(payload), 1_000_000 + i)),
     );
     expect(positions.map(({ seq }) => seq)).toEqual(payloads.map((_, i) => i + 1));
     await queue.close();
@@ -76,7 +76,7 @@ describe('a queue', () => {
 
   test('keeps its directory and its files to its user', async () => {
     const queue = await open();
-    await queue.append(Buffer.from('x'), 1);
+    await appendTo(queue, Buffer.from('x'), 1);
     await queue.collectorId();
     await queue.flush();
     await queue.close();
@@ -88,8 +88,10 @@ describe('a queue', () => {
 
   test('bounds what is on its way to the disk, and keeps the order of the calls', async () => {
     const queue = await open({ unsyncedBytesMax: 1_000 });
-    const appends = Array.from({ length: 300 }, (_, i) => queue.append(Buffer.alloc(i * 10, i), i));
-    const large = queue.append(Buffer.alloc(50_000), 1);
+    const appends = Array.from({ length: 300 }, (_, i) =>
+      appendTo(queue, Buffer.alloc(i * 10, i), i),
+    );
+    const large = appendTo(queue, Buffer.alloc(50_000), 1);
     expect((await Promise.all(appends)).map(({ seq }) => seq)).toEqual(
       appends.map((_, i) => i + 1),
     );
@@ -99,7 +101,7 @@ describe('a queue', () => {
   test('does not hold on to the memory of the caller', async () => {
     const queue = await open();
     const payload = Buffer.from('mine');
-    await queue.append(payload, 1);
+    await appendTo(queue, payload, 1);
     payload.fill(0);
     expect(text((await readAll(queue))[0])).toBe('mine');
   });
@@ -108,8 +110,8 @@ describe('a queue', () => {
     const events: QueueEvent[] = [];
     const queue = await open();
     const stop = queue.on((event) => events.push(event));
-    const { epoch } = await queue.append(Buffer.from('a'), 1);
-    await queue.append(Buffer.from('b'), 2);
+    const { epoch } = await appendTo(queue, Buffer.from('a'), 1);
+    await appendTo(queue, Buffer.from('b'), 2);
     expect(events).toEqual([
       { type: 'appended', epoch, seq: 1 },
       { type: 'appended', epoch, seq: 2 },
@@ -121,7 +123,7 @@ describe('a queue', () => {
     expect(await queue.settled(epoch)).toEqual([{ from: 1, to: 1, state: 'stored', code: 0 }]);
     expect(queue.stats).toMatchObject({ frames: 1, storeId: STORE });
     stop();
-    await queue.append(Buffer.from('c'), 3);
+    await appendTo(queue, Buffer.from('c'), 3);
     expect(events).toHaveLength(2);
     await queue.flush();
     await queue.close();
@@ -130,7 +132,7 @@ describe('a queue', () => {
 
   test('writes settlements down by itself', async () => {
     const queue = await open();
-    const { epoch } = await queue.append(Buffer.from('a'), 1);
+    const { epoch } = await appendTo(queue, Buffer.from('a'), 1);
     queue.settle(STORE, epoch, [{ from: 1, to: 1, state: 'stored', code: 0 }]);
     await expect.poll(() => readdirSync(path), { timeout: 10_000 }).toContain('checkpoint');
   });
@@ -139,7 +141,7 @@ describe('a queue', () => {
     const queue = await open({ limitBytes: 65_536 });
     const gaps: QueueEvent[] = [];
     queue.on((event) => event.type === 'gap' && gaps.push(event));
-    for (let i = 0; i < 100; i += 1) await queue.append(Buffer.alloc(2_000, i), i);
+    for (let i = 0; i < 100; i += 1) await appendTo(queue, Buffer.alloc(2_000, i), i);
     const frames = await readAll(queue);
     const [gap] = await queue.pendingGaps();
     expect(gap).toMatchObject({ from: 1, to: (frames[0]?.seq ?? 0) - 1, reason: 'evicted' });
@@ -149,7 +151,7 @@ describe('a queue', () => {
 
   test('refuses when it is full and set to, and takes all that fits', async () => {
     const queue = await open({ limitBytes: 98_304, whenFull: 'refuse' });
-    const appends = Array.from({ length: 100 }, (_, i) => queue.append(Buffer.alloc(2_000), i));
+    const appends = Array.from({ length: 100 }, (_, i) => appendTo(queue, Buffer.alloc(2_000), i));
     const results = await Promise.allSettled(appends);
     const accepted = results.filter(({ status }) => status === 'fulfilled').length;
     expect(accepted).toBeGreaterThan(20);
@@ -162,13 +164,13 @@ describe('a queue', () => {
 
   test('rejects a payload over the limit, and a time that is none', async () => {
     const queue = await open();
-    await expect(queue.append(Buffer.alloc(PAYLOAD_BYTES_MAX + 1), 1)).rejects.toMatchObject({
+    await expect(appendTo(queue, Buffer.alloc(PAYLOAD_BYTES_MAX + 1), 1)).rejects.toMatchObject({
       code: 'payload_too_large',
     });
     for (const capturedAt of [-1, 1.5, Number.NaN, 2 ** 53]) {
-      await expect(queue.append(Buffer.alloc(1), capturedAt)).rejects.toThrow(RangeError);
+      await expect(appendTo(queue, Buffer.alloc(1), capturedAt)).rejects.toThrow(RangeError);
     }
-    expect(await queue.append(Buffer.alloc(PAYLOAD_BYTES_MAX), 2 ** 53 - 1)).toMatchObject({
+    expect(await appendTo(queue, Buffer.alloc(PAYLOAD_BYTES_MAX), 2 ** 53 - 1)).toMatchObject({
       seq: 1,
     });
     expect((await readAll(queue))[0]?.payload).toHaveLength(PAYLOAD_BYTES_MAX);
@@ -183,9 +185,11 @@ describe('a queue', () => {
 describe('closing', () => {
   test('finishes the appends that wait, and takes no more', async () => {
     const queue = await open({ unsyncedBytesMax: 100 });
-    const appends = Array.from({ length: 50 }, (_, i) => queue.append(Buffer.alloc(90), i));
+    const appends = Array.from({ length: 50 }, (_, i) => appendTo(queue, Buffer.alloc(90), i));
     const closed = queue.close();
-    await expect(queue.append(Buffer.alloc(1), 1)).rejects.toMatchObject({ code: 'queue_closed' });
+    await expect(appendTo(queue, Buffer.alloc(1), 1)).rejects.toMatchObject({
+      code: 'queue_closed',
+    });
     await expect(queue.held()).rejects.toMatchObject({ code: 'queue_closed' });
     await closed;
     await queue.close();
@@ -205,7 +209,7 @@ describe('the lock', () => {
     const queue = await open();
     await expect(Queue.open({ path })).rejects.toMatchObject({ code: 'queue_in_use', path });
     await expect(Queue.open({ path })).rejects.toMatchObject({ code: 'queue_in_use' });
-    await queue.append(Buffer.from('still mine'), 1);
+    await appendTo(queue, Buffer.from('still mine'), 1);
     await queue.close();
     expect((await readAll(await open())).map(text)).toEqual(['still mine']);
   });
@@ -219,7 +223,7 @@ describe('the lock', () => {
     const frames = await readAll(queue);
     expect(frames.map(text)).toEqual(frames.map((_, i) => `frame ${i + 1}`));
     expect(frames).toHaveLength(20);
-    expect(await queue.append(Buffer.from('next'), 1)).toMatchObject({ seq: 1 });
+    expect(await appendTo(queue, Buffer.from('next'), 1)).toMatchObject({ seq: 1 });
     expect((await queue.held())[1]?.predecessor).toEqual({ epoch: frames[0]?.epoch, lastSeq: 20 });
   });
 });
@@ -229,16 +233,18 @@ describe('a queue that fails', () => {
     const queue = await open({ segmentBytes: 10_000 });
     const events: QueueEvent[] = [];
     queue.on((event) => event.type === 'failed' && events.push(event));
-    await queue.append(Buffer.alloc(9_000), 1);
+    await appendTo(queue, Buffer.alloc(9_000), 1);
     rmSync(path, { recursive: true });
-    const appends = [1, 2, 3].map((i) => queue.append(Buffer.alloc(9_000), i));
+    const appends = [1, 2, 3].map((i) => appendTo(queue, Buffer.alloc(9_000), i));
     for (const result of await Promise.allSettled(appends)) {
       expect(result).toMatchObject({
         status: 'rejected',
         reason: { code: 'queue_failed', retry: 'permanent', cause: { code: 'ENOENT' } },
       });
     }
-    await expect(queue.append(Buffer.alloc(1), 1)).rejects.toMatchObject({ code: 'queue_failed' });
+    await expect(appendTo(queue, Buffer.alloc(1), 1)).rejects.toMatchObject({
+      code: 'queue_failed',
+    });
     await expect(queue.flush()).rejects.toMatchObject({ code: 'queue_failed' });
     expect(events).toMatchObject([{ type: 'failed', error: { code: 'queue_failed' } }]);
     expect(queue.stats.failed).toBe(true);
@@ -290,6 +296,6 @@ describe('the collector id', () => {
       code: 'collector_id_invalid',
       found: '../../Etc',
     });
-    expect(await queue.append(Buffer.from('x'), 1)).toMatchObject({ seq: 1 });
+    expect(await appendTo(queue, Buffer.from('x'), 1)).toMatchObject({ seq: 1 });
   });
 });

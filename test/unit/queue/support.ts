@@ -2,6 +2,7 @@
 
 import { type CoreOptions, QueueCore } from '#collector/producer/queue/core.ts';
 import type { FilePort } from '#collector/producer/queue/file-port.ts';
+import type { Queue } from '#collector/producer/queue/queue.ts';
 import type { QueuePosition } from '#collector/producer/queue/types.ts';
 import { type Epoch, type Frame, frameCrc } from '#protocol/identity.ts';
 import type { ModelledFiles } from './modelled-files.ts';
@@ -34,6 +35,17 @@ export function payloadOf(n: number, bytes = 24): Buffer {
   const payload = Buffer.alloc(bytes, n % 251);
   payload.write(`frame ${n};`.slice(0, bytes));
   return payload;
+}
+
+/** Resolves when the frame is durable, to where it stands. */
+export function appendTo(
+  queue: Queue,
+  payload: Uint8Array,
+  capturedAt: number,
+): Promise<QueuePosition> {
+  return new Promise((resolve, reject) => {
+    queue.append({ payload, capturedAt, resolve, reject });
+  });
 }
 
 /** Appends frames `from` to `to` in one group commit. */

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Queue, type QueuePosition } from '#collector/producer/queue/queue.ts';
 import { startThread } from '#collector/producer/queue/queue-thread.ts';
 import type { Request, StartThread } from '#collector/producer/queue/thread.ts';
+import { appendTo } from './support.ts';
 
 const LIMITS = { frames: 100, bytes: 100_000 };
 
@@ -35,7 +36,7 @@ afterEach(async () => {
 });
 
 function append(text: string): Promise<QueuePosition> {
-  return queue.append(Buffer.from(text), 1);
+  return appendTo(queue, Buffer.from(text), 1);
 }
 
 async function readTexts(after: QueuePosition | undefined): Promise<string[]> {

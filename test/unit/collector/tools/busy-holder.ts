@@ -5,6 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from '#collector/producer/queue/queue.ts';
+import { appendTo } from '../../queue/support.ts';
 
 const STORE = '0192f6c4-0000-7000-8000-00000000aaaa';
 const [path = ''] = process.argv.slice(2);
@@ -20,7 +21,7 @@ queue.on(({ type }) => {
 });
 for (let round = 1; ; round += 1) {
   const frames = Array.from({ length: 64 }, (_, i) =>
-    queue.append(Buffer.alloc(200 + i, `round ${round};`), Date.now() * 1_000 + i),
+    appendTo(queue, Buffer.alloc(200 + i, `round ${round};`), Date.now() * 1_000 + i),
   );
   const last = (await Promise.all(frames)).at(-1);
   // Now the oldest are given up, now what is old is settled, with holes.

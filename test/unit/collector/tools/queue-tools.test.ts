@@ -22,7 +22,7 @@ import { parseRow } from '#chaos/oracle/export.ts';
 import { Producer } from '#collector/producer/producer.ts';
 import { Queue } from '#collector/producer/queue/queue.ts';
 import { asNewer, recordsOf } from '../../queue/damage.ts';
-import { payloadOf } from '../../queue/support.ts';
+import { appendTo, payloadOf } from '../../queue/support.ts';
 import { openStore, serve, stopServing } from '../../server/serving.ts';
 import { TOKEN } from '../../server/wire-client.ts';
 import { contentOf, held, heldJson, jsonBeside, run, start } from './running.ts';
@@ -54,7 +54,7 @@ async function fill(): Promise<Queue> {
   const queue = await Queue.open({ path, segmentBytes: SEGMENT_BYTES });
   await queue.collectorId();
   const appended = Array.from({ length: FRAMES }, (_, i) =>
-    queue.append(payloadOf(i + 1, 100), 1_764_000_000_000_000 + i),
+    appendTo(queue, payloadOf(i + 1, 100), 1_764_000_000_000_000 + i),
   );
   const [first] = await Promise.all(appended);
   const stored = { from: 1, to: 100, state: 'stored', code: 0 } as const;
