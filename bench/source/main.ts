@@ -162,8 +162,10 @@ class Source {
     let before: Promise<unknown> = Promise.resolve();
     for (let left = frames; left > 0; left -= FILL_AT_ONCE) {
       const batch = Array.from({ length: Math.min(left, FILL_AT_ONCE) }, () => this.#send());
+      const durable = Promise.all(batch);
+      durable.catch(() => {}); // in its turn
       await before;
-      before = Promise.all(batch);
+      before = durable;
     }
     await before;
   }

@@ -3,6 +3,7 @@
  * it runs on (before it there is no zstd). Node.js 26 has both of these itself.
  */
 import crypto from 'node:crypto';
+import { wallClock } from './wall-clock.ts';
 
 /** A new UUID of version 7 (RFC 9562, 5.7): ordered by its millisecond, else random. */
 export const randomUuidV7: () => string = crypto.randomUUIDv7 ?? madeUuidV7;
@@ -10,10 +11,14 @@ export const randomUuidV7: () => string = crypto.randomUUIDv7 ?? madeUuidV7;
 /**
  * The wall clock in microseconds since 1970 UTC; in whole milliseconds where there is no Temporal.
  */
-export const wallUs: () => number =
+export const wallTime: () => number =
   typeof Temporal === 'undefined'
     ? () => Date.now() * 1_000
-    : () => Number(Temporal.Now.instant().epochNanoseconds / 1_000n);
+    : wallClock({
+        wallUs: () => Number(Temporal.Now.instant().epochNanoseconds / 1_000n),
+        wallMs: Date.now,
+        monotonicMs: () => performance.now(),
+      });
 
 /** For where Node.js makes none, and for the test that holds it to the layout. */
 export function madeUuidV7(): string {

@@ -16,13 +16,13 @@ import { Link, type LinkEvents } from './link.ts';
 import type { CompleteOptions } from './options.ts';
 import { QueueFailedError, QueueReadError } from './queue/errors.ts';
 import {
-  type Append,
   type Fate,
   type Gap,
   Queue,
   type QueueEvent,
   type QueuePosition,
   type RecoveryReport,
+  type SentFrame,
 } from './queue/queue.ts';
 import { TRIED_RUNS_MAX } from './queue/sending-file.ts';
 import { Sender, type SenderAction } from './sender.ts';
@@ -193,8 +193,8 @@ export class Pipeline {
     return !isPermanent && attempt <= STOP_ATTEMPTS_MAX;
   }
 
-  append(append: Append): void {
-    this.#queue.append(append);
+  append(frame: SentFrame): void {
+    this.#queue.append(frame);
   }
 
   declareLost(frames: number): Promise<Gap> {

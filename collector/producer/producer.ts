@@ -319,7 +319,7 @@ export class Producer extends EventEmitter<ProducerEventMap> {
     for (const gap of recovery.gaps) this.#settlements.onGap(gap);
     this.#settlements.onOpened(pipeline);
     pipeline.hurry(this.#hurried > 0);
-    this.#line.open((append) => pipeline.append(append));
+    this.#line.open((frame) => pipeline.append(frame));
     this.#emit({ type: as, collector, recovery });
     return { collector, recovery };
   }

@@ -10,10 +10,10 @@
  * takes as it is, and its receipt; only one that has to wait is put into the line.
  */
 import { AbortedError } from './errors.ts';
-import { type Append, FRAME_OVERHEAD_BYTES, type QueuePosition } from './queue/queue.ts';
+import { FRAME_OVERHEAD_BYTES, type QueuePosition, type SentFrame } from './queue/queue.ts';
 
 /** Hands a frame to the queue, which answers it later, never during the call. */
-export type HandOver = (append: Append) => void;
+export type HandOver = (frame: SentFrame) => void;
 
 /** A place in the line that is no send: called when all before it have gone. */
 type Mark = () => void;
@@ -24,29 +24,33 @@ interface Round {
   onAnswered: (() => void) | undefined;
 }
 
-class Send<Receipt> implements Append {
+class Send<Receipt> implements SentFrame {
   readonly payload: Uint8Array;
   readonly capturedAt: number;
+  /** What it counts against the bound, whatever its caller does to the payload meanwhile. */
+  readonly unsyncedBytes: number;
   readonly #line: SendLine<Receipt>;
   readonly #onReceipt: (receipt: Receipt) => void;
   readonly #onError: (error: Error) => void;
-  /** Of which it is part once it was handed over. */
-  round: Round | undefined;
+  /** Of which it is part from its hand-over on. */
+  round: Round;
   /** Stops listening for an abort. */
   leave: (() => void) | undefined;
 
   constructor(
     frame: { readonly payload: Uint8Array; readonly capturedAt: number },
     line: SendLine<Receipt>,
+    round: Round,
     onReceipt: (receipt: Receipt) => void,
     onError: (error: Error) => void,
   ) {
     this.payload = frame.payload;
     this.capturedAt = frame.capturedAt;
+    this.unsyncedBytes = frame.payload.length + FRAME_OVERHEAD_BYTES;
     this.#line = line;
     this.#onReceipt = onReceipt;
     this.#onError = onError;
-    this.round = undefined;
+    this.round = round;
     this.leave = undefined;
   }
 
@@ -61,7 +65,7 @@ class Send<Receipt> implements Append {
     this.#line.onAnswered(this);
   }
 
-  /** Tells the caller alone: it was not handed over, or its caller won't wait for the answer. */
+  /** Tells the caller, and counts nothing: it was not handed over, or not answered yet. */
   refuse(error: Error): void {
     this.leave?.();
     this.#onError(error);
@@ -111,7 +115,7 @@ export class SendLine<Receipt> {
     if (signal?.aborted) return Promise.reject(new AbortedError(signal));
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     return new Promise((resolve, reject) => {
-      const send = new Send({ payload, capturedAt }, this, resolve, reject);
+      const send = new Send({ payload, capturedAt }, this, this.#round, resolve, reject);
       if (signal !== undefined) this.#heed(signal, send);
       const mayGo = this.#waiting.size === 0 && this.#hasRoom(send);
       if (mayGo && this.#handOver !== undefined) this.#take(send, this.#handOver);
@@ -166,13 +170,11 @@ export class SendLine<Receipt> {
   }
 
   /** For sends: the queue has answered one. */
-  onAnswered({ payload, round }: Send<Receipt>): void {
+  onAnswered({ unsyncedBytes, round }: Send<Receipt>): void {
     this.#unsyncedFrames -= 1;
-    this.#unsyncedBytes -= costOf(payload);
-    if (round !== undefined) {
-      round.unanswered -= 1;
-      if (round.unanswered === 0) round.onAnswered?.();
-    }
+    this.#unsyncedBytes -= unsyncedBytes;
+    round.unanswered -= 1;
+    if (round.unanswered === 0) round.onAnswered?.();
     if (this.#waiting.size > 0) this.#next();
   }
 
@@ -182,7 +184,13 @@ export class SendLine<Receipt> {
       send.refuse(new AbortedError(signal, mayBeStored));
       this.#next();
     };
-    send.leave = () => signal.removeEventListener('abort', onAbort);
+    send.leave = () => {
+      try {
+        signal.removeEventListener('abort', onAbort);
+      } catch {
+        // Somebody else's signal, not the platform's: its failure must not cost other sends their answer.
+      }
+    };
     signal.addEventListener('abort', onAbort, { once: true });
   }
 
@@ -201,9 +209,9 @@ export class SendLine<Receipt> {
     }
   }
 
-  #hasRoom({ payload }: Send<Receipt>): boolean {
+  #hasRoom({ unsyncedBytes }: Send<Receipt>): boolean {
     return (
-      this.#unsyncedFrames === 0 || this.#unsyncedBytes + costOf(payload) <= this.#unsyncedBytesMax
+      this.#unsyncedFrames === 0 || this.#unsyncedBytes + unsyncedBytes <= this.#unsyncedBytesMax
     );
   }
 
@@ -211,7 +219,7 @@ export class SendLine<Receipt> {
     send.round = this.#round;
     this.#round.unanswered += 1;
     this.#unsyncedFrames += 1;
-    this.#unsyncedBytes += costOf(send.payload);
+    this.#unsyncedBytes += send.unsyncedBytes;
     handOver(send);
   }
 
@@ -224,8 +232,4 @@ export class SendLine<Receipt> {
     }).then(() => void this.#earlier.delete(answered));
     this.#earlier.add(answered);
   }
-}
-
-function costOf(payload: Uint8Array): number {
-  return payload.length + FRAME_OVERHEAD_BYTES;
 }

@@ -6,10 +6,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type DeadLetter, keepDeadLetter } from './dead-letters.ts';
 import { dial, type LinkSocket, type LinkTarget } from './link.ts';
-import { wallUs } from './older-node.ts';
+import { wallTime } from './older-node.ts';
 import { startThread } from './queue/queue-thread.ts';
 import type { StartThread } from './queue/thread.ts';
-import { wallClock } from './wall-clock.ts';
 
 export interface Surroundings {
   /** Monotonic milliseconds. */
@@ -30,7 +29,7 @@ export interface Surroundings {
 
 export const REAL_SURROUNDINGS: Surroundings = {
   now: () => performance.now(),
-  wallTime: wallClock({ wallUs, wallMs: Date.now, monotonicMs: () => performance.now() }),
+  wallTime,
   after: (ms, call) => {
     const timer = setTimeout(call, ms);
     return () => clearTimeout(timer);

@@ -1,8 +1,11 @@
 /**
- * A wall clock that can be asked for every frame of a fill. The operating system's costs about a
- * microsecond to be asked in microseconds. So it is asked once in a while; between, time goes on by the
- * monotonic clock, for a millisecond at most, and not once the wall clock in milliseconds, which is
- * cheap, contradicts: it was set, or the machine slept.
+ * A wall clock that can be asked for every frame of a fill. The operating system's takes about a
+ * microsecond to tell microseconds. So it is asked once in a while; between, time goes on by the
+ * monotonic clock, for a millisecond at most, and only while the wall clock in milliseconds, which is
+ * cheap, says the same: it may be set, and the machine may sleep.
+ *
+ * Never ahead of the operating system's, nor in another millisecond; within it, late by what passes
+ * between its two questions.
  */
 
 /** What tells the time. */
@@ -25,10 +28,10 @@ export function wallClock({ wallUs, wallMs, monotonicMs }: Clocks): () => number
     const elapsedMs = monotonicMs() - askedAtMs;
     if (elapsedMs < TRUSTED_MS) {
       const us = askedUs + Math.floor(elapsedMs * 1_000);
-      if (Math.abs(us / 1_000 - wallMs()) <= TRUSTED_MS) return us;
+      if (Math.floor(us / 1_000) === wallMs()) return us;
     }
     askedUs = wallUs();
-    // Asked behind the wall clock: the time that passes between the two makes none run ahead.
+    // Behind the wall clock: so what passes between the two makes this one late, and not early.
     askedAtMs = monotonicMs();
     return askedUs;
   };

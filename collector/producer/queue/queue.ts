@@ -3,7 +3,7 @@
  * that does the work. Here: batching appends for the way, bounding what is on its way to the disk,
  * and turning answers into calls, promises and events. What happens on disk is the core's.
  *
- * Invariants: append batches and their outcomes are first in, first out, so promises resolve in the
+ * Invariants: append batches and their outcomes are first in, first out, so frames are resolved in the
  * order of the calls and seqs ascend with them; at most `unsyncedBytesMax` payload bytes are on
  * their way, and further appends wait for their turn, holding only a reference to their payload.
  *
@@ -72,10 +72,16 @@ type Listener = (event: QueueEvent) => void;
 export const FRAME_OVERHEAD_BYTES = 64;
 
 /** A frame on its way to the disk, and who is told what became of it, once. */
-export interface Append extends NewFrame {
+export interface SentFrame extends NewFrame {
   /** It is durable. */
   resolve(position: QueuePosition): void;
   reject(error: Error): void;
+}
+
+/** Frames that went to the thread together, and what they count against `unsyncedBytesMax`. */
+interface Batch {
+  readonly frames: readonly SentFrame[];
+  readonly bytes: number;
 }
 
 interface Pending {
@@ -90,18 +96,17 @@ export class Queue {
   readonly #thread: QueueThread;
   readonly #listeners = new Set<Listener>();
   readonly #asked = new Map<number, Pending>();
-  #waiting: Append[] = [];
-  readonly #inFlight: Append[][] = [];
+  #waiting: SentFrame[] = [];
+  readonly #inFlight: Batch[] = [];
   /** Where a reader came to the end, until an append asks for the tail behind it. */
   #atEnd: ReadPlace | undefined;
   #tail: Tail | undefined;
   #inFlightBytes = 0;
   #pumpScheduled = false;
-  /** Appends that were taken, and how many of them, the first ones, are answered. */
-  #taken = 0;
-  #answered = 0;
-  /** Who waits until so many are answered. */
-  #awaiting: { readonly answered: number; readonly resolve: () => void }[] = [];
+  /** Of the frames that were taken. */
+  #unanswered = 0;
+  /** Set while a queue that is being closed waits for that. */
+  #onAllAnswered: (() => void) | undefined;
   #nextId = 1;
   #stats: QueueStats;
   #failure: QueueFailedError | undefined;
@@ -154,8 +159,8 @@ export class Queue {
   }
 
   /**
-   * Makes a frame of a payload and keeps it. Resolves it when it is durable, in order of the calls;
-   * answers nothing during the call.
+   * Makes a frame of a payload and keeps it. Calls `resolve` when it is durable, in the order of the
+   * calls, or `reject`; neither during the call.
    *
    * `payload`: 0 to PAYLOAD_BYTES_MAX bytes; not to be changed before the answer. `capturedAt`: whole
    * microseconds since 1970 UTC. Rejected with PayloadTooLargeError, QueueFullError, DiskFullError,
@@ -163,14 +168,14 @@ export class Queue {
    * that after QueueFailedError it may be on disk all the same. When one of the frames that wait
    * together finds no room, those behind it are refused with it.
    */
-  append(append: Append): void {
-    const refusal = this.#refusal(append);
+  append(frame: SentFrame): void {
+    const refusal = this.#refusal(frame);
     if (refusal !== undefined) {
-      queueMicrotask(() => append.reject(refusal));
+      queueMicrotask(() => frame.reject(refusal));
       return;
     }
-    this.#waiting.push(append);
-    this.#taken += 1;
+    this.#waiting.push(frame);
+    this.#unanswered += 1;
     this.#schedulePump();
   }
 
@@ -265,15 +270,6 @@ export class Queue {
     return this.#ask({ type: 'collectorId' });
   }
 
-  /**
-   * Resolves when all appends and settlements so far are durable.
-   * @throws DiskFullError when there is no room to write settlements down: it is tried again.
-   */
-  async flush(): Promise<void> {
-    await this.#appendsAnswered();
-    await this.#ask({ type: 'flush' });
-  }
-
   /** Finishes what was asked, makes it durable, and gives the queue free. May be called again. */
   close(): Promise<void> {
     this.#closing ??= this.#finish();
@@ -281,7 +277,7 @@ export class Queue {
   }
 
   async #finish(): Promise<void> {
-    await this.#appendsAnswered();
+    await this.#allAnswered();
     try {
       await this.#post<undefined>({ type: 'close' });
     } catch (error) {
@@ -292,20 +288,17 @@ export class Queue {
     this.#thread.close();
   }
 
-  /** Resolves when all appends so far are answered. */
-  async #appendsAnswered(): Promise<void> {
-    if (this.#answered === this.#taken) return;
+  /** To be waited for when nothing more is taken. */
+  async #allAnswered(): Promise<void> {
+    if (this.#unanswered === 0) return;
     await new Promise<void>((resolve) => {
-      this.#awaiting.push({ answered: this.#taken, resolve });
+      this.#onAllAnswered = resolve;
     });
   }
 
-  #noteAnswered(appends: number): void {
-    this.#answered += appends;
-    const isOver = ({ answered }: { answered: number }): boolean => answered <= this.#answered;
-    if (!this.#awaiting.some(isOver)) return;
-    for (const { resolve } of this.#awaiting.filter(isOver)) resolve();
-    this.#awaiting = this.#awaiting.filter((one) => !isOver(one));
+  #noteAnswered(frames: number): void {
+    this.#unanswered -= frames;
+    if (this.#unanswered === 0) this.#onAllAnswered?.();
   }
 
   #refusal({ payload, capturedAt }: NewFrame): Error | undefined {
@@ -367,6 +360,7 @@ export class Queue {
   }
 
   #pump(): void {
+    const before = this.#inFlightBytes;
     let count = 0;
     for (const { payload } of this.#waiting) {
       const bytes = payload.length + FRAME_OVERHEAD_BYTES;
@@ -376,10 +370,10 @@ export class Queue {
       count += 1;
     }
     if (count === 0) return;
-    const taken = this.#waiting.slice(0, count);
+    const frames = this.#waiting.slice(0, count);
     this.#waiting = this.#waiting.slice(count);
-    this.#inFlight.push(taken);
-    const batch = packNewFrames(taken);
+    this.#inFlight.push({ frames, bytes: this.#inFlightBytes - before });
+    const batch = packNewFrames(frames);
     this.#send({ type: 'append', batch, count, tail: this.#atEnd }, [batch]);
     this.#atEnd = undefined;
   }
@@ -409,29 +403,33 @@ export class Queue {
   }
 
   #onAppended({ accepted, epoch, firstSeq, diskFull }: AppendOutcome): void {
-    const batch = this.#inFlight.shift() ?? [];
+    const { frames, bytes } = this.#inFlight.shift() ?? { frames: [], bytes: 0 };
     const { path, limitBytes } = this.#options;
     const refusal = (): Error =>
       diskFull === undefined ? new QueueFullError(path, limitBytes) : fromFacts(diskFull);
-    batch.forEach((append, i) => {
-      this.#inFlightBytes -= append.payload.length + FRAME_OVERHEAD_BYTES;
-      if (i < accepted) append.resolve({ epoch, seq: firstSeq + i });
-      else append.reject(refusal());
+    this.#inFlightBytes -= bytes;
+    frames.forEach((frame, i) => {
+      if (i < accepted) frame.resolve({ epoch, seq: firstSeq + i });
+      else frame.reject(refusal());
     });
-    this.#noteAnswered(batch.length);
+    this.#noteAnswered(frames.length);
   }
 
   #fail(error: Error): void {
     if (this.#failure !== undefined || !(error instanceof QueueFailedError)) return;
     this.#failure = error;
-    const refused = [...this.#inFlight.flat(), ...this.#waiting];
+    const inFlight = this.#inFlight.flatMap(({ frames }) => frames);
+    const refused = [...inFlight, ...this.#waiting];
     this.#inFlight.length = 0;
     this.#waiting = [];
     this.#inFlightBytes = 0;
-    // Told first: whoever hears of it hands nothing more over when there is room again.
-    this.#emit({ type: 'failed', error });
-    for (const append of refused) append.reject(error);
-    this.#noteAnswered(refused.length);
+    try {
+      // Told first: whoever hears of it hands nothing more over as these answers make room.
+      this.#emit({ type: 'failed', error });
+    } finally {
+      for (const frame of refused) frame.reject(error);
+      this.#noteAnswered(refused.length);
+    }
   }
 
   /** The worker is gone by an error of ours: nobody answers any more. */

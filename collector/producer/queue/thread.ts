@@ -56,7 +56,6 @@ export interface Answers {
   pendingUpTo: number;
   collectorId: string;
   declareLost: Gap;
-  flush: undefined;
   close: undefined;
 }
 
@@ -66,7 +65,7 @@ export type Question =
   | { readonly type: 'fates'; readonly positions: readonly QueuePosition[] }
   | { readonly type: 'pendingUpTo'; readonly position: QueuePosition }
   | { readonly type: 'declareLost'; readonly count: number }
-  | { readonly type: 'gaps' | 'held' | 'collectorId' | 'flush' | 'close' };
+  | { readonly type: 'gaps' | 'held' | 'collectorId' | 'close' };
 
 /** From where on to read, and how much. */
 export interface ReadPlace {
@@ -158,18 +157,22 @@ export function packNewFrames(frames: readonly NewFrame[]): ArrayBuffer {
   return batch;
 }
 
-/** The frames of a batch, as views of its memory. */
-export function unpackNewFrames(batch: ArrayBuffer, count: number): NewFrame[] {
+/**
+ * Gives away the frames of a batch one by one, as views of its memory, until one is not taken.
+ * @param take Answers whether it has taken the frame.
+ */
+export function unpackNewFrames(
+  batch: ArrayBuffer,
+  count: number,
+  take: (payload: Uint8Array, capturedAt: number) => boolean,
+): void {
   const table = new Float64Array(batch, 0, count * 2);
-  const frames: NewFrame[] = [];
   let place = count * 16;
   for (let at = 0; at < table.length; at += 2) {
     const length = table[at + 1] ?? 0;
-    const payload = new Uint8Array(batch, place, length);
-    frames.push({ payload, capturedAt: table[at] ?? 0 });
+    if (!take(new Uint8Array(batch, place, length), table[at] ?? 0)) return;
     place += length;
   }
-  return frames;
 }
 
 /** Frames as a table of numbers and the memory in which their payloads lie. */

@@ -124,15 +124,16 @@ export class Turns {
   #stage(batch: ArrayBuffer, count: number, staged: AppendOutcome[]): void {
     const outcome = { accepted: 0, epoch: '', firstSeq: 0 };
     staged.push(outcome);
-    for (const { payload, capturedAt } of unpackNewFrames(batch, count)) {
+    unpackNewFrames(batch, count, (payload, capturedAt) => {
       const position = this.#core.append(payload, capturedAt);
-      if (position === undefined) break;
+      if (position === undefined) return false;
       if (outcome.accepted === 0) {
         outcome.epoch = position.epoch;
         outcome.firstSeq = position.seq;
       }
       outcome.accepted += 1;
-    }
+      return true;
+    });
   }
 
   /** What of a batch that was staged, if any of it was, is durable. */
@@ -181,8 +182,6 @@ export class Turns {
         return this.#core.declareLost(question.count);
       case 'collectorId':
         return this.#loadCollectorId();
-      case 'flush':
-        return this.#core.maintain();
       case 'close':
         this.#isClosed = true;
         return this.#core.close();

@@ -2,7 +2,7 @@
  * What stands in for newer Node.js in the packed library: the same form as the real thing.
  */
 import { expect, test } from 'vitest';
-import { madeUuidV7, wallUs } from '#collector/producer/older-node.ts';
+import { madeUuidV7, wallTime } from '#collector/producer/older-node.ts';
 import { isUuid } from '#protocol/identity.ts';
 
 test('a made UUID has the layout of version 7, and its time leads', () => {
@@ -21,7 +21,7 @@ test('a made UUID has the layout of version 7, and its time leads', () => {
 
 test('the wall clock is in whole microseconds', () => {
   const before = Date.now() * 1_000;
-  const now = wallUs();
+  const now = wallTime();
   expect(Number.isSafeInteger(now)).toBe(true);
   expect(now).toBeGreaterThanOrEqual(before);
 });

@@ -1,6 +1,6 @@
 /** The line of sends by itself: its order, its bound, and who waits for whom. */
 import { beforeEach, expect, test } from 'vitest';
-import type { Append, QueuePosition } from '#collector/producer/queue/queue.ts';
+import type { QueuePosition, SentFrame } from '#collector/producer/queue/queue.ts';
 import { SendLine } from '#collector/producer/send-line.ts';
 
 const EPOCH = '0192f6c4-0000-7000-8000-000000000001';
@@ -9,16 +9,16 @@ const ROOM_BYTES = 200;
 
 let line: SendLine<number>;
 /** What the queue has and has not answered. */
-let taken: Append[];
+let taken: SentFrame[];
 
 beforeEach(() => {
   line = new SendLine(ROOM_BYTES, ({ seq }: QueuePosition) => seq);
   taken = [];
 });
 
-const open = () => line.open((append) => void taken.push(append));
+const open = () => line.open((frame) => void taken.push(frame));
 const send = (bytes = 36, signal?: AbortSignal) => line.send(Buffer.alloc(bytes), 1, signal);
-const accept = (seq: number, append = taken.shift()) => append?.resolve({ epoch: EPOCH, seq });
+const accept = (seq: number, frame = taken.shift()) => frame?.resolve({ epoch: EPOCH, seq });
 
 /** Whether it is settled once all that is due was done. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
@@ -102,6 +102,28 @@ test('a queue that can take nothing more: what waits is rejected, and what comes
   open();
   accept(3);
   expect(await next).toBe(3);
+});
+
+test('a signal that can not be let go of costs nobody an answer', async () => {
+  open();
+  const { signal } = new AbortController();
+  signal.removeEventListener = () => {
+    throw new Error('not mine');
+  };
+  const [own, other] = [send(36, signal), send()];
+  accept(1);
+  accept(2);
+  expect(await Promise.all([own, other])).toEqual([1, 2]);
+  expect(line.unsynced.frames).toBe(0);
+});
+
+test('memory that is given away before the answer counts as it did', async () => {
+  open();
+  const payload = new Uint8Array(36);
+  line.send(payload, 1, undefined);
+  structuredClone(payload, { transfer: [payload.buffer] });
+  accept(1);
+  expect(line.unsynced).toMatchObject({ frames: 0, bytes: 0 });
 });
 
 test('an abort takes a send out of the line, and not back from the queue', async () => {

@@ -56,3 +56,11 @@ test('the sleep of the machine, which the monotonic clock does not count, is see
   monotonicMs += 0.1;
   expect(clock()).toBe(wallUs);
 });
+
+test('it is never in a millisecond before that of the wall clock', () => {
+  clock();
+  // As where the thread was set aside between its two questions.
+  wallUs += 900;
+  monotonicMs += 0.4;
+  expect(clock()).toBe(wallUs);
+});

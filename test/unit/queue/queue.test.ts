@@ -78,7 +78,6 @@ describe('a queue', () => {
     const queue = await open();
     await appendTo(queue, Buffer.from('x'), 1);
     await queue.collectorId();
-    await queue.flush();
     await queue.close();
     expect(statSync(path).mode & 0o777).toBe(0o700);
     const modes = readdirSync(path).map((name) => [name, statSync(join(path, name)).mode & 0o777]);
@@ -125,7 +124,6 @@ describe('a queue', () => {
     stop();
     await appendTo(queue, Buffer.from('c'), 3);
     expect(events).toHaveLength(2);
-    await queue.flush();
     await queue.close();
     expect((await readAll(await open())).map(text)).toEqual(['b', 'c']);
   });
@@ -190,7 +188,7 @@ describe('closing', () => {
     await expect(appendTo(queue, Buffer.alloc(1), 1)).rejects.toMatchObject({
       code: 'queue_closed',
     });
-    await expect(queue.held()).rejects.toMatchObject({ code: 'queue_closed' });
+    await expect(queue.declareLost(1)).rejects.toMatchObject({ code: 'queue_closed' });
     await closed;
     await queue.close();
     expect(await Promise.all(appends)).toHaveLength(50);
@@ -245,7 +243,7 @@ describe('a queue that fails', () => {
     await expect(appendTo(queue, Buffer.alloc(1), 1)).rejects.toMatchObject({
       code: 'queue_failed',
     });
-    await expect(queue.flush()).rejects.toMatchObject({ code: 'queue_failed' });
+    await expect(queue.declareLost(1)).rejects.toMatchObject({ code: 'queue_failed' });
     expect(events).toMatchObject([{ type: 'failed', error: { code: 'queue_failed' } }]);
     expect(queue.stats.failed).toBe(true);
     await queue.close();

@@ -59,8 +59,9 @@ async function fill(): Promise<Queue> {
   const [first] = await Promise.all(appended);
   const stored = { from: 1, to: 100, state: 'stored', code: 0 } as const;
   queue.settle('0192f6c4-0000-7000-8000-00000000aaaa', first?.epoch ?? '', [stored]);
-  await queue.flush();
-  return queue;
+  // The settlement is on disk, then.
+  await queue.close();
+  return Queue.open({ path, segmentBytes: SEGMENT_BYTES });
 }
 
 function segments(): string[] {
