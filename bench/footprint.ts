@@ -22,7 +22,7 @@ const SETTLE_MS = 15_000;
 const LOOKS = 60;
 const LOOK_EVERY_MS = 1_000;
 
-/** The course's collector in Rust, one sample a second: given, measured before on a machine of this kind. */
+/** The Rust collector that this was modelled on, one sample a second: given, measured before on two cores like these. */
 const GIVEN = { memoryMb: 4.4, cpuPercent: 0.03 } as const;
 
 /**
@@ -176,7 +176,7 @@ export function restFigures(
   const what = `a sample a second from collector to server through Toxiproxy, from ${SETTLE_MS / 1_000} s after the first ack on, nobody asking for anything`;
   const { memoryMb = [], cpuPercent = [] } = rest.get('collector') ?? {};
   const given =
-    'over what the course’s collector in Rust takes for as much; that is given, measured before on a machine of this kind, and not part of this run';
+    'over what the Rust collector that this was modelled on takes for as much; that is given, measured before on two cores like these, and not part of this run';
   return [
     ...[...rest].map(
       ([name, one]): Figure => ({
