@@ -18,8 +18,8 @@ export const MINUTES_MAX: Readonly<Record<Size, number>> = { short: 15, full: 90
 const PARTS: readonly (readonly [SuiteName, string, number | null, number | null])[] = [
   ['flap', 'flapping', 100, 860],
   ['flap', 'faults', 80, 230],
-  ['encode', 'loopback', 30, 240],
-  ['encode', 'latency', 40, 200],
+  ['encode', 'loopback', 30, 300],
+  ['encode', 'latency', 40, 240],
   ['recover', 'recover', 90, 620],
   ['footprint', 'images', 1, 1],
   ['footprint', 'library', 12, 25],

@@ -69,7 +69,7 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   },
   heart: {
     description:
-      'append, drain and latency at full strength, best of several; three minutes, in full six',
+      'append, drain and latency at full strength, best of several; three minutes, in full seven',
     parts: {
       append: measureAppend,
       lone: measureLone,
@@ -102,12 +102,12 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
     parts: { growth: measureFleetGrowth, fleet: measureFleet },
   },
   encode: {
-    description: 'encoding once and one connection against their opposites; a minute, in full five',
+    description: 'encoding once and one connection against their opposites; a minute, in full nine',
     parts: { loopback: measureEncodeOnLoopback, latency: measureEncodeWithLatency },
   },
   recover: {
     description:
-      'faults of four kinds, many of each: until noticed, recovered, drained; three minutes, in full twenty',
+      'faults of four kinds, many of each: until noticed, recovered, drained; two minutes, in full ten',
     parts: { recover: measureRecover },
   },
   thin: {
@@ -117,7 +117,7 @@ export const SUITES: Readonly<Record<SuiteName, Suite>> = {
   },
   depth: {
     description:
-      'a million frames in the queue, in full ten million: growing and draining, opening, memory at rest and of a program that made them; two minutes, in full twelve',
+      'a million frames in the queue, in full ten million: growing and draining, opening, memory at rest and of a program that made them; two minutes, in full eight',
     parts: { depth: measureDepth, receipts: measureReceipts },
   },
   flap: {
