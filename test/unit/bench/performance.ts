@@ -1,6 +1,7 @@
 /**
  * The tables in docs/performance.md, made from a committed run: what stands between a comment
- * `<!-- bench NAME -->` and the next `<!-- /bench -->` is that suite's, and `run` is the run itself.
+ * `<!-- bench NAME -->` and the next `<!-- /bench -->` is that suite's; `run` is the run itself, `missed`
+ * the aims that it missed.
  */
 import {
   type BenchDocument,
@@ -20,9 +21,13 @@ const ROWS_MAX = 40;
 /** The page with all of its blocks made anew. */
 export function withTables(page: string, run: BenchDocument, path: string): string {
   return page.replace(BLOCK, (_, name: string) => {
-    const text = name === 'run' ? aboutRun(run, path) : suiteTables(run, name);
-    return `<!-- bench ${name} -->\n${text}\n<!-- /bench -->`;
+    return `<!-- bench ${name} -->\n${blockOf(name, run, path)}\n<!-- /bench -->`;
   });
+}
+
+function blockOf(name: string, run: BenchDocument, path: string): string {
+  if (name === 'run') return aboutRun(run, path);
+  return name === 'missed' ? missedTable(run) : suiteTables(run, name);
 }
 
 export function blocksOf(page: string): string[] {
@@ -52,6 +57,21 @@ function aboutRun(run: BenchDocument, path: string): string {
     '',
     `Every sample: [${path}](${path.replace(/^docs\//, '')}).`,
   ].join('\n');
+}
+
+function missedTable({ parts }: BenchDocument): string {
+  const rows = parts.flatMap(({ suite, name, figures }) =>
+    figures.flatMap((figure) =>
+      figure.aims
+        .filter(({ met }) => !met)
+        .map(
+          ({ text }) =>
+            `| ${nameOf(suite, name)} | ${titleOf(figure)} [${figure.unit}] | ${text} |`,
+        ),
+    ),
+  );
+  if (rows.length === 0) return 'None.';
+  return ['| part | figure | by how much |', '|---|---|---|', ...rows].join('\n');
 }
 
 /** In the order of the suite, however they were measured; what there is no figure of by its reason. */
