@@ -89,7 +89,7 @@ test('a reader that comes back is told what has changed since, each thing once',
   const third = await read(address, idsIn(second.text).at(-1));
   await expect.poll(() => third.text, DEADLINE).toContain('event: hello');
   events.publish({ type: 'collector', collector: 'c9', connected: true, at: 3 });
-  await expect.poll(() => third.text, DEADLINE).toContain('c9');
+  await expect.poll(() => third.text, DEADLINE).toContain('"c9"');
   expect(namesIn(third.text)).toEqual(['hello', 'collector']);
 });
 
